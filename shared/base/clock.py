@@ -1,0 +1,11 @@
+"""Time as a collaborator: integer milliseconds since the Unix epoch, so that tests and simulation can own it."""
+
+import time
+from collections.abc import Callable
+
+Clock = Callable[[], int]
+
+
+def system_clock() -> int:
+    """The machine's wall clock in milliseconds."""
+    return time.time_ns() // 1_000_000

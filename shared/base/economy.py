@@ -1,0 +1,31 @@
+"""The product's numbers, in one typed place. Prices of models are in shared/catalog/catalog.toml."""
+
+from dataclasses import dataclass
+
+from shared.base.micros import credits_to_micros
+
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class WelcomeStage:
+    """One part of the welcome bonus, granted when the signal it names is proved."""
+
+    name: str
+    amount_micros: int
+
+
+WELCOME_STAGES = (
+    WelcomeStage("email", credits_to_micros(250)),
+    WelcomeStage("device", credits_to_micros(250)),
+    WelcomeStage("first_use", credits_to_micros(500)),
+)
+"""1,000 credits in all. Staged, because the whole bonus is worth more than a forged sign-up costs."""
+
+WELCOME_LIFETIME_MS = 90 * DAY_MS
+HOLDS_OPEN_MAX = 128
+"""Calls in flight on one account; each hold is about 60 bytes on the head, which is rewritten with every posting."""
+HOLDS_PER_WINDOW_MAX = 600
+WINDOW_MS = 60_000
+HOLD_LIFETIME_MS = 15 * 60_000
+"""Longer than the longest call (chat times out at 5 minutes), so a capture never meets an expired hold of a live call."""

@@ -1,0 +1,40 @@
+"""The root of every refusal: a stable public code, a kind that the web layer maps to a status, and values, never secrets."""
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Kind(StrEnum):
+    """What sort of refusal it is. One table maps it to HTTP, another to what a task queue should do."""
+
+    INVALID = "invalid"
+    UNAUTHENTICATED = "unauthenticated"
+    DENIED = "denied"
+    ABSENT = "absent"
+    CONFLICT = "conflict"
+    UNPAID = "unpaid"
+    BUSY = "busy"
+    UNAVAILABLE = "unavailable"
+
+
+class CredenceError(Exception):
+    """A refusal that may be shown to the caller as it is: its message carries no internals."""
+
+    code: ClassVar[str]
+    kind: ClassVar[Kind]
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+    def details(self) -> dict[str, int | str]:
+        """Values a program may act on, shown beside the message."""
+        return {}
+
+
+class BadRequest(CredenceError):
+    """The request cannot be understood; nothing was read or changed on its behalf."""
+
+    code = "invalid_request"
+    kind = Kind.INVALID

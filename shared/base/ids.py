@@ -1,0 +1,24 @@
+"""Identifiers as distinct types, so that the type checker keeps an account from passing for an entry."""
+
+import hashlib
+import secrets
+from typing import NewType
+
+AccountId = NewType("AccountId", str)
+EntryId = NewType("EntryId", str)
+HoldId = NewType("HoldId", str)
+RequestId = NewType("RequestId", str)
+UserId = NewType("UserId", str)
+
+IDEMPOTENCY_KEY_CHARS_MAX = 200
+"""Room for a prefix and a UUID or a provider's object id; longer keys are somebody's payload."""
+
+
+def entry_id_of(idempotency_key: str) -> EntryId:
+    """The document id of the entry that `idempotency_key` stands for: its SHA-256, so any key makes a safe path."""
+    return EntryId(hashlib.sha256(idempotency_key.encode()).hexdigest())
+
+
+def new_request_id() -> RequestId:
+    """A fresh id for one request, unguessable because a receipt's key is derived from it."""
+    return RequestId("req_" + secrets.token_hex(16))

@@ -28,4 +28,4 @@ HOLDS_OPEN_MAX = 128
 HOLDS_PER_WINDOW_MAX = 600
 WINDOW_MS = 60_000
 HOLD_LIFETIME_MS = 15 * 60_000
-"""Longer than the longest call (chat times out at 5 minutes), so a capture never meets an expired hold of a live call."""
+"""Longer than the longest call (chat times out at 5 minutes), so a live call never meets its own expired hold."""

@@ -1,4 +1,4 @@
-"""The root of every refusal: a stable public code, a kind that the web layer maps to a status, and values, never secrets."""
+"""The root of every refusal: a stable public code, a kind that the web layer maps to a status, values, no secrets."""
 
 from enum import StrEnum
 from typing import ClassVar

@@ -1,0 +1,99 @@
+# Everything a developer runs. `make` alone prints what there is.
+
+SHELL := /bin/bash
+BIN := .venv/bin
+PYTHON := $(BIN)/python
+STAMPS := .venv/.cache
+PYTHON_STAMP := $(STAMPS)/python
+NODE_STAMP := $(STAMPS)/node
+
+# The first interpreter that really runs (a pyenv shim may exist and fail), is new enough and can make environments.
+PROBE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+SYSTEM_PYTHON = $(shell for name in python3.11 python3.12 python3.13 python3; do \
+	if $$name -c '$(PROBE)' >/dev/null 2>&1; then echo $$name; break; fi; done)
+NODE_IS_NEW_ENOUGH := const [major, minor] = process.versions.node.split(".").map(Number); \
+	process.exit(major > 20 || (major === 20 && minor >= 15) ? 0 : 1)
+COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(PYTHON) -m piptools compile --quiet --generate-hashes --allow-unsafe \
+	--strip-extras --no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+FORGET_REGISTRY := const fs = require("fs"), lock = JSON.parse(fs.readFileSync("package-lock.json")); \
+	for (const entry of Object.values(lock.packages)) delete entry.resolved; \
+	fs.writeFileSync("package-lock.json", JSON.stringify(lock, null, 2) + "\n")
+
+ifdef PEER
+export PEER
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run test check bench bench-ledger bench-chat bench-cold lock clean format verify
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+
+setup: ## Make .venv and node_modules; instant when nothing changed
+	@$(MAKE) --no-print-directory -j2 $(PYTHON_STAMP) $(NODE_STAMP)
+
+demo: setup ## Show the product end to end on the local stack
+	@$(PYTHON) -m local.demo
+
+run: setup ## Serve every function on the local stack until Ctrl-C
+	@$(PYTHON) -m local.run
+
+test: setup ## Run all tests, those on the local stack too
+	@$(PYTHON) -m pytest
+
+check: setup ## Format, lint, types, import rules and the fast tests
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m mypy
+	$(BIN)/lint-imports
+	$(PYTHON) -m pytest -m "not stack"
+
+bench: setup ## Run the three benchmarks one after another (PEER=1: beside their peers)
+	@$(PYTHON) -m bench.ledger
+	@$(PYTHON) -m bench.chat
+	@$(PYTHON) -m bench.cold
+
+bench-ledger: setup ## Postings per second (PEER=1: beside a peer)
+	@$(PYTHON) -m bench.ledger
+
+bench-chat: setup ## What a metered chat adds to the model's own time (PEER=1: beside a peer)
+	@$(PYTHON) -m bench.chat
+
+bench-cold: setup ## Cold start of each function (PEER=1: beside a peer)
+	@$(PYTHON) -m bench.cold
+
+lock: setup ## Compile the pinned requirements and package-lock.json anew
+	$(COMPILE) --output-file requirements.txt requirements.in
+	$(COMPILE) --constraint requirements.txt --output-file requirements-dev.txt requirements-dev.in
+	npm install --package-lock-only
+	@node -e '$(FORGET_REGISTRY)'
+
+clean: ## Remove what set-up and the tools made
+	rm -rf .venv node_modules .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .schemathesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+format: setup ## Format the code and fix what the linter can fix
+	$(PYTHON) -m ruff format
+	$(PYTHON) -m ruff check --fix
+
+verify: setup ## Check receipts or a whole ledger offline (ARGS="...")
+	@$(PYTHON) -m credence verify $(ARGS)
+
+$(PYTHON_STAMP): requirements-dev.txt
+	@test -n "$(SYSTEM_PYTHON)" || { echo "Python 3.11 or newer with its venv module is needed (looked for python3.11," \
+		"python3.12, python3.13 and python3 on PATH). On Debian: apt-get install python3 python3-venv" >&2; exit 1; }
+	@echo "Python packages: installing into .venv with $(SYSTEM_PYTHON) (one to three minutes the first time)"
+	@$(SYSTEM_PYTHON) -m venv .venv
+	@set -o pipefail; total=$$(grep -c '==' requirements-dev.txt); \
+		$(PYTHON) -m pip install --disable-pip-version-check --progress-bar off --require-hashes -r requirements-dev.txt \
+		| awk -v total=$$total '/^Collecting/ && ++seen % 20 == 0 {print "Python packages: " seen " of " total; fflush()}'
+	@mkdir -p $(STAMPS) && touch $@
+	@echo "Python packages: ready"
+
+$(NODE_STAMP): package.json package-lock.json .npmrc
+	@node -e '$(NODE_IS_NEW_ENOUGH)' >/dev/null 2>&1 || { echo "Node.js 20.15 or newer with npm is needed" \
+		"(for the Auth emulator and the model stand-in)" >&2; exit 1; }
+	@echo "Node packages: installing into node_modules (about a minute the first time)"
+	@npm ci --loglevel=error
+	@mkdir -p $(STAMPS) && touch $@
+	@echo "Node packages: ready"

@@ -1,0 +1,117 @@
+"""What is hashed and how a chain is walked: the format a stranger needs to check an account without us.
+
+An entry's hash is SHA-256 over a version tag and the entry's fields in a fixed order, each written as its length in
+UTF-8 bytes, a colon, the text and a comma; lists are preceded by their length. No two entries share an encoding,
+and no library decides the order. Amounts and times are decimal strings.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+
+from shared.base.ids import AccountId
+from shared.ledger.errors import ChainBroken
+from shared.ledger.models import GENESIS_HASH, SPENDING_KINDS, Entry, EntryKind, Head, Lot
+from shared.ledger.rules import apply_changes
+
+ENTRY_TAG = "credence.entry.v1"
+REQUEST_TAG = "credence.request.v1"
+_NONE = "-"
+"""Stands for an absent value; a decimal number or an id is never a lone hyphen."""
+
+
+def encode(fields: Iterable[str]) -> bytes:
+    """Length-prefixed fields, one after the other."""
+    return "".join([f"{len(f) if f.isascii() else len(f.encode())}:{f}," for f in fields]).encode()
+
+
+def digest(tag: str, fields: Iterable[str]) -> str:
+    """SHA-256 of the tag and the fields, as 64 lower-case hexadecimal digits."""
+    return hashlib.sha256(encode([tag, *fields])).hexdigest()
+
+
+def hash_entry(entry: Entry) -> str:
+    """The hash that `entry` must carry; its own `hash` field is the only one left out."""
+    fields = [
+        entry.account_id,
+        entry.entry_id,
+        str(entry.seq),
+        entry.prev_hash,
+        entry.kind.value,
+        str(entry.delta_micros),
+        str(entry.balance_micros),
+        entry.hold_id or _NONE,
+        entry.request_hash,
+        str(entry.at_ms),
+        str(len(entry.lots)),
+    ]
+    for change in entry.lots:
+        fields += [change.origin.value, optional_text(change.expires_at_ms), str(change.delta_micros)]
+    fields.append(str(len(entry.legs)))
+    for leg in entry.legs:
+        fields += [leg.account_id, leg.origin.value, str(leg.amount_micros)]
+    fields.append(str(len(entry.facts)))
+    for name, value in entry.facts:
+        fields += [name, value]
+    return digest(ENTRY_TAG, fields)
+
+
+def optional_text(number: int | None) -> str:
+    """A number as it is hashed; an absent one is a hyphen."""
+    return _NONE if number is None else str(number)
+
+
+def seal(entry: Entry) -> Entry:
+    """The entry with its hash filled in."""
+    return replace(entry, hash=hash_entry(entry))
+
+
+class Walk:
+    """Walks one account's entries in order and folds them; the first that does not fit raises ChainBroken."""
+
+    def __init__(self, account_id: AccountId) -> None:
+        self.account_id = account_id
+        self.seq = 0
+        self.hash = GENESIS_HASH
+        self.lots: tuple[Lot, ...] = ()
+        self.spent_micros = 0
+
+    @property
+    def balance_micros(self) -> int:
+        """The fold of all deltas so far."""
+        return sum(lot.remaining_micros for lot in self.lots)
+
+    def step(self, entry: Entry) -> None:
+        """Check that `entry` is the next one, is intact and conserves credits; then fold it in."""
+        self._require(entry.account_id == self.account_id, entry, "belongs to another account")
+        self._require(entry.seq == self.seq + 1, entry, f"follows entry {self.seq}: one is missing, doubled or moved")
+        self._require(entry.prev_hash == self.hash, entry, "does not link to the entry before it")
+        self._require(entry.hash == hash_entry(entry), entry, "was changed after it was written: its hash differs")
+        self._require((entry.kind is EntryKind.OPEN) == (entry.seq == 1), entry, "an account opens once, first")
+        moved = sum(change.delta_micros for change in entry.lots)
+        self._require(moved == entry.delta_micros, entry, "its lots do not sum to its delta")
+        given = sum(leg.amount_micros for leg in entry.legs)
+        self._require(entry.delta_micros + given == 0, entry, "creates or destroys credits: its legs do not cancel it")
+        try:
+            self.lots = apply_changes(self.lots, entry.lots)
+        except ArithmeticError:
+            self._require(False, entry, "spends a lot the account did not have")
+        self._require(entry.balance_micros == self.balance_micros, entry, "states a wrong balance")
+        self.seq, self.hash = entry.seq, entry.hash
+        if entry.kind in SPENDING_KINDS:
+            self.spent_micros -= entry.delta_micros
+
+    def finish(self, head: Head) -> None:
+        """Check that the head is exactly what its entries fold to."""
+        for holds, reason in (
+            (head.seq == self.seq, f"the head is at entry {head.seq}, the chain ends at {self.seq}"),
+            (head.hash == self.hash, "the head carries another hash than the last entry"),
+            (head.lots == self.lots, "the head's lots are not what the entries fold to"),
+            (head.spent_micros == self.spent_micros, "the head's usage is not what the entries fold to"),
+        ):
+            if not holds:
+                raise ChainBroken(reason, account_id=self.account_id)
+
+    def _require(self, holds: bool, entry: Entry, reason: str) -> None:
+        if not holds:
+            raise ChainBroken(reason, account_id=self.account_id, seq=entry.seq, entry_id=entry.entry_id)

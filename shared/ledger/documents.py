@@ -1,0 +1,182 @@
+"""Heads and entries as documents and back. Conversion is explicit: a document of any other shape is a broken chain."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from shared.base.ids import AccountId, EntryId, HoldId
+from shared.ledger.errors import ChainBroken
+from shared.ledger.models import (
+    Entry,
+    EntryKind,
+    Head,
+    Hold,
+    Leg,
+    Lot,
+    LotChange,
+    Origin,
+    RateWindow,
+    Status,
+)
+
+FORMAT = 1
+LANES = 64
+"""Shards of the two time-ordered indexes; one alone would cap all postings at about 500 a second."""
+
+Document = Mapping[str, Any]
+Value = TypeVar("Value")
+
+
+def lane_of(account_id: AccountId) -> int:
+    """The lane of an account, fixed by its id."""
+    return hashlib.sha256(account_id.encode()).digest()[0] % LANES
+
+
+def head_document(head: Head) -> dict[str, Any]:
+    """A head as it is stored."""
+    return {
+        "format": FORMAT,
+        "lane": lane_of(head.account_id),
+        "seq": head.seq,
+        "hash": head.hash,
+        "status": head.status.value,
+        "balance_micros": head.balance_micros,
+        "spent_micros": head.spent_micros,
+        "lots": [
+            {"origin": lot.origin.value, "expires_at_ms": lot.expires_at_ms, "remaining_micros": lot.remaining_micros}
+            for lot in head.lots
+        ],
+        "holds": {
+            hold.hold_id: {
+                "amount_micros": hold.amount_micros,
+                "placed_at_ms": hold.placed_at_ms,
+                "expires_at_ms": hold.expires_at_ms,
+            }
+            for hold in head.holds.values()
+        },
+        "window": {"start_ms": head.window.start_ms, "count": head.window.count},
+    }
+
+
+def head_from(account_id: AccountId, document: Document) -> Head:
+    """A stored head. Raise ChainBroken when the document is not one, or its balance is not its lots."""
+
+    def build() -> Head:
+        _require_format(document)
+        window = document["window"]
+        head = Head(
+            account_id=account_id,
+            seq=_int(document["seq"]),
+            hash=_str(document["hash"]),
+            lots=tuple(
+                Lot(Origin(lot["origin"]), _optional_int(lot["expires_at_ms"]), _int(lot["remaining_micros"]))
+                for lot in document["lots"]
+            ),
+            spent_micros=_int(document["spent_micros"]),
+            holds={
+                HoldId(hold_id): Hold(
+                    HoldId(hold_id),
+                    _int(hold["amount_micros"]),
+                    _int(hold["placed_at_ms"]),
+                    _int(hold["expires_at_ms"]),
+                )
+                for hold_id, hold in document["holds"].items()
+            },
+            window=RateWindow(_int(window["start_ms"]), _int(window["count"])),
+            status=Status(document["status"]),
+        )
+        if document["balance_micros"] != head.balance_micros:
+            raise ValueError("its balance is not the sum of its lots")
+        return head
+
+    return _read(build, account_id=account_id, what="head")
+
+
+def entry_document(entry: Entry) -> dict[str, Any]:
+    """An entry as it is stored, without the server's timestamp."""
+    return {
+        "format": FORMAT,
+        "lane": lane_of(entry.account_id),
+        "account": entry.account_id,
+        "seq": entry.seq,
+        "prev_hash": entry.prev_hash,
+        "hash": entry.hash,
+        "kind": entry.kind.value,
+        "delta_micros": entry.delta_micros,
+        "balance_micros": entry.balance_micros,
+        "lots": [
+            {"origin": c.origin.value, "expires_at_ms": c.expires_at_ms, "delta_micros": c.delta_micros}
+            for c in entry.lots
+        ],
+        "legs": [
+            {"account": leg.account_id, "origin": leg.origin.value, "amount_micros": leg.amount_micros}
+            for leg in entry.legs
+        ],
+        "hold_id": entry.hold_id,
+        "request_hash": entry.request_hash,
+        "facts": dict(entry.facts),
+        "at_ms": entry.at_ms,
+    }
+
+
+def entry_from(entry_id: EntryId, document: Document) -> Entry:
+    """A stored entry. Raise ChainBroken when the document is not one; its hash is not checked here."""
+
+    def build() -> Entry:
+        _require_format(document)
+        hold_id = document["hold_id"]
+        facts = document["facts"]
+        return Entry(
+            account_id=AccountId(_str(document["account"])),
+            entry_id=entry_id,
+            seq=_int(document["seq"]),
+            prev_hash=_str(document["prev_hash"]),
+            kind=EntryKind(document["kind"]),
+            delta_micros=_int(document["delta_micros"]),
+            balance_micros=_int(document["balance_micros"]),
+            lots=tuple(
+                LotChange(Origin(c["origin"]), _optional_int(c["expires_at_ms"]), _int(c["delta_micros"]))
+                for c in document["lots"]
+            ),
+            legs=tuple(
+                Leg(AccountId(_str(leg["account"])), Origin(leg["origin"]), _int(leg["amount_micros"]))
+                for leg in document["legs"]
+            ),
+            hold_id=None if hold_id is None else HoldId(_str(hold_id)),
+            request_hash=_str(document["request_hash"]),
+            facts=tuple(sorted((_str(name), _str(value)) for name, value in facts.items())),
+            at_ms=_int(document["at_ms"]),
+            hash=_str(document["hash"]),
+        )
+
+    return _read(build, account_id=str(document.get("account")), what="entry", entry_id=entry_id)
+
+
+def _read(build: Callable[[], Value], *, account_id: str, what: str, entry_id: str | None = None) -> Value:
+    try:
+        return build()
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"its {what} document is malformed: {type(error).__name__} {error}"
+        raise ChainBroken(reason, account_id=account_id, entry_id=entry_id) from None
+
+
+def _require_format(document: Document) -> None:
+    if document["format"] != FORMAT:
+        raise ValueError("unknown format")
+
+
+def _int(value: object) -> int:
+    # bool is an int to Python and not to a ledger.
+    if type(value) is not int:
+        raise TypeError(f"not an integer: {type(value).__name__}")
+    return value
+
+
+def _optional_int(value: object) -> int | None:
+    return None if value is None else _int(value)
+
+
+def _str(value: object) -> str:
+    if type(value) is not str:
+        raise TypeError(f"not text: {type(value).__name__}")
+    return value

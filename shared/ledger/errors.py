@@ -1,0 +1,149 @@
+"""Why the ledger refuses. A refusal changes nothing and is not remembered."""
+
+from shared.base.errors import CredenceError, Kind
+from shared.base.micros import format_credits
+
+
+class CreditTooLow(CredenceError):
+    """The account cannot cover the amount with what is neither held nor expired."""
+
+    code = "credit_too_low"
+    kind = Kind.UNPAID
+
+    def __init__(self, *, needed_micros: int, spendable_micros: int) -> None:
+        super().__init__(
+            f"This needs {format_credits(needed_micros)} credits and {format_credits(spendable_micros)} can be spent."
+        )
+        self.needed_micros = needed_micros
+        self.spendable_micros = spendable_micros
+
+    def details(self) -> dict[str, int | str]:
+        """How much was needed and how much there is."""
+        return {"needed_micros": self.needed_micros, "spendable_micros": self.spendable_micros}
+
+
+class KeyReused(CredenceError):
+    """The idempotency key was used before, for another request."""
+
+    code = "idempotency_key_reused"
+    kind = Kind.CONFLICT
+
+    def __init__(self) -> None:
+        super().__init__("This idempotency key was already used with a different request.", param="idempotency_key")
+
+
+class AccountAbsent(CredenceError):
+    """No such account was ever opened."""
+
+    code = "account_not_found"
+    kind = Kind.ABSENT
+
+    def __init__(self) -> None:
+        super().__init__("There is no such account; start it first (POST /v1/account).")
+
+
+class AccountNotOpen(CredenceError):
+    """The account is frozen or closed."""
+
+    code = "account_not_open"
+    kind = Kind.DENIED
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"This account is {status}.")
+
+
+class AmountWrong(CredenceError):
+    """The amount is not a positive integer within bounds, or would take a balance beyond them."""
+
+    code = "amount_out_of_range"
+    kind = Kind.INVALID
+
+    def __init__(self, *, most_micros: int) -> None:
+        super().__init__(f"The amount must be from 1 to {most_micros} micros.", param="amount_micros")
+
+
+class HoldAbsent(CredenceError):
+    """The hold was never placed, was resolved, or has expired."""
+
+    code = "hold_not_found"
+    kind = Kind.ABSENT
+
+    def __init__(self) -> None:
+        super().__init__("There is no such open hold: it was never placed, is already resolved, or has expired.")
+
+
+class HoldExceeded(CredenceError):
+    """A capture may not take more than its hold set aside."""
+
+    code = "hold_exceeded"
+    kind = Kind.CONFLICT
+
+    def __init__(self, *, held_micros: int) -> None:
+        super().__init__(f"The hold covers {format_credits(held_micros)} credits and no more.")
+
+
+class TooManyHolds(CredenceError):
+    """Too many calls of this account are in flight."""
+
+    code = "too_many_open_calls"
+    kind = Kind.BUSY
+
+    def __init__(self, *, open_max: int) -> None:
+        super().__init__(f"This account already has {open_max} calls in flight; wait for one to finish.")
+
+
+class RateExceeded(CredenceError):
+    """The account's calls in this window are used up."""
+
+    code = "rate_limit_exceeded"
+    kind = Kind.BUSY
+
+    def __init__(self, *, per_window_max: int, window_ms: int, retry_after_ms: int) -> None:
+        super().__init__(f"This account may start {per_window_max} calls in {window_ms // 1000} seconds.")
+        self.retry_after_ms = retry_after_ms
+
+    def details(self) -> dict[str, int | str]:
+        """When to come back."""
+        return {"retry_after_ms": self.retry_after_ms}
+
+
+class EntryAbsent(CredenceError):
+    """The account has no such entry."""
+
+    code = "receipt_not_found"
+    kind = Kind.ABSENT
+
+    def __init__(self) -> None:
+        super().__init__("There is no such receipt on this account.")
+
+
+class LedgerBusy(CredenceError):
+    """Too many postings wait for this account in this process; nothing was posted."""
+
+    code = "ledger_busy"
+    kind = Kind.BUSY
+
+    def __init__(self) -> None:
+        super().__init__("Too many postings wait for this account. Try again.")
+
+
+class LedgerUnavailable(CredenceError):
+    """The outcome could not be learned in time. Repeating with the same idempotency key is always safe."""
+
+    code = "ledger_unavailable"
+    kind = Kind.UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__("The ledger did not answer in time. Repeat with the same idempotency key.")
+
+
+class ChainBroken(Exception):
+    """The stored documents do not prove each other. Never an answer to a client: somebody must look."""
+
+    def __init__(self, reason: str, *, account_id: str, seq: int | None = None, entry_id: str | None = None) -> None:
+        where = f"{account_id}" + (f" entry {seq}" if seq is not None else "") + (f" ({entry_id})" if entry_id else "")
+        super().__init__(f"{where}: {reason}")
+        self.reason = reason
+        self.account_id = account_id
+        self.seq = seq
+        self.entry_id = entry_id

@@ -1,0 +1,88 @@
+"""The operations on holds: place one, let it go. They write the head only."""
+
+from dataclasses import dataclass
+
+from shared.base.ids import AccountId, EntryId, HoldId, entry_id_of
+from shared.ledger import rules
+from shared.ledger.errors import HoldAbsent, KeyReused
+from shared.ledger.models import Hold, HoldLimits
+from shared.ledger.operation import Entries, Heads, Step, present
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The outcome of placing a hold."""
+
+    hold: Hold
+    spendable_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The outcome of letting a hold go."""
+
+    hold_id: HoldId
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceHold:
+    """Set credits aside for a call. Writes the head only."""
+
+    account_id: AccountId
+    hold: Hold
+    limits: HoldLimits
+
+    @property
+    def account_ids(self) -> tuple[AccountId, ...]:
+        return (self.account_id,)
+
+    @property
+    def entry_id(self) -> None:
+        return None
+
+    def apply(self, heads: Heads) -> Step[Held]:
+        head = present(heads, self.account_id)
+        rules.check_amount(self.hold.amount_micros)
+        rules.check_may_spend(head)
+        after = rules.place_hold(head, self.hold, self.limits)
+        return Step((after,), (), Held(self.hold, rules.spendable_micros(after, self.hold.placed_at_ms)))
+
+    def recall(self, heads: Heads, entries: Entries) -> Held | None:
+        head = heads.get(self.account_id)
+        placed = head.holds.get(self.hold.hold_id) if head else None
+        if head is None or placed is None:
+            return None
+        if placed.amount_micros != self.hold.amount_micros:
+            raise KeyReused
+        return Held(placed, rules.spendable_micros(head, placed.placed_at_ms))
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseHold:
+    """Let a hold go uncharged. Refused once the hold was captured: a hold resolves one way only."""
+
+    account_id: AccountId
+    hold_id: HoldId
+    at_ms: int
+
+    @property
+    def account_ids(self) -> tuple[AccountId, ...]:
+        return (self.account_id,)
+
+    @property
+    def entry_id(self) -> EntryId:
+        return entry_id_of(capture_key(self.hold_id))
+
+    def apply(self, heads: Heads) -> Step[Released]:
+        after, _ = rules.take_hold(present(heads, self.account_id), self.hold_id, self.at_ms)
+        return Step((after,), (), Released(self.hold_id))
+
+    def recall(self, heads: Heads, entries: Entries) -> Released | None:
+        if (self.account_id, self.entry_id) in entries:
+            raise HoldAbsent
+        return None
+
+
+def capture_key(hold_id: HoldId) -> str:
+    """The idempotency key of a hold's capture: a hold is captured at most once because an entry is created once."""
+    return f"hold:{hold_id}"

@@ -1,0 +1,152 @@
+"""The values of the ledger: what a head, a lot, a hold, a leg and an entry are. All frozen, all integers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from shared.base.ids import AccountId, EntryId, HoldId
+
+GENESIS_HASH = "0" * 64
+"""`prev_hash` of an account's first entry."""
+
+
+class Origin(StrEnum):
+    """Where credits came from. Only what was paid for can ever be paid out."""
+
+    PAID = "paid"
+    PROMO = "promo"
+
+
+class Status(StrEnum):
+    """What an account may do. A frozen account receives and cannot spend; a closed one does neither."""
+
+    OPEN = "open"
+    FROZEN = "frozen"
+    CLOSED = "closed"
+
+
+class EntryKind(StrEnum):
+    """What an entry records."""
+
+    OPEN = "open"
+    GRANT = "grant"
+    DEBIT = "debit"
+    CAPTURE = "capture"
+    TRANSFER = "transfer"
+
+
+SPENDING_KINDS = frozenset({EntryKind.DEBIT, EntryKind.CAPTURE})
+"""Kinds whose debits count as usage; a transfer moves credits without using them."""
+
+IMMEDIATE_CLASSES = frozenset({"user", "card", "pool", "escrow"})
+DEFERRED_CLASSES = frozenset({"earn", "house"})
+"""Many pay into these, so postings only name them in a leg; settlement posts to them later."""
+
+HOUSE_REVENUE = AccountId("house:revenue")
+HOUSE_PROMOTIONS = AccountId("house:promotions")
+
+
+def account_class(account_id: AccountId) -> str:
+    """The part of an account id before the colon."""
+    return account_id.partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """Credits of one origin that expire together; `None` never expires."""
+
+    origin: Origin
+    expires_at_ms: int | None
+    remaining_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class LotChange:
+    """What an entry did to the lots of one origin and expiry. Summed over a chain, changes give the lots."""
+
+    origin: Origin
+    expires_at_ms: int | None
+    delta_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """The other side of an entry: positive where the credits went, negative where they came from."""
+
+    account_id: AccountId
+    origin: Origin
+    amount_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A payee's weight in the split of a charge. List the platform first: ties in rounding go to it."""
+
+    account_id: AccountId
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Credits set aside for a call. Past `expires_at_ms` it no longer counts, whether or not it was swept."""
+
+    hold_id: HoldId
+    amount_micros: int
+    placed_at_ms: int
+    expires_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RateWindow:
+    """How many holds were placed since `start_ms`; it rides on the head, so the count is exact across instances."""
+
+    start_ms: int = 0
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLimits:
+    """What bounds the holds of an account."""
+
+    open_max: int
+    window_ms: int
+    per_window_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """An account as it stands: the only mutable document of the ledger, and the fold of its entries and holds."""
+
+    account_id: AccountId
+    seq: int = 0
+    hash: str = GENESIS_HASH
+    lots: tuple[Lot, ...] = ()
+    spent_micros: int = 0
+    holds: Mapping[HoldId, Hold] = field(default_factory=dict)
+    window: RateWindow = RateWindow()
+    status: Status = Status.OPEN
+
+    @property
+    def balance_micros(self) -> int:
+        """All credits on the account, held ones and expired ones not yet swept included."""
+        return sum(lot.remaining_micros for lot in self.lots)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One posting. Everything but `hash` is hashed; server time and lane stand beside it in the document, unhashed."""
+
+    account_id: AccountId
+    entry_id: EntryId
+    seq: int
+    prev_hash: str
+    kind: EntryKind
+    delta_micros: int
+    balance_micros: int
+    lots: tuple[LotChange, ...]
+    legs: tuple[Leg, ...]
+    hold_id: HoldId | None
+    request_hash: str
+    facts: tuple[tuple[str, str], ...]
+    at_ms: int
+    hash: str = ""

@@ -1,0 +1,147 @@
+"""What an operation is: one pure step from heads to new heads, entries and a result, or a refusal.
+
+The engine may run a step many times, against other heads each time, before one outcome is committed; so a step reads
+no clock, draws no random number and touches nothing outside its arguments.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+from shared.base.ids import AccountId, EntryId, HoldId, entry_id_of
+from shared.ledger import rules
+from shared.ledger.chain import REQUEST_TAG, digest, seal
+from shared.ledger.errors import AccountAbsent, KeyReused
+from shared.ledger.models import SPENDING_KINDS, Entry, EntryKind, Head, Leg, LotChange
+
+Heads = Mapping[AccountId, Head | None]
+Entries = Mapping[tuple[AccountId, EntryId], Entry]
+Facts = tuple[tuple[str, str], ...]
+Result_co = TypeVar("Result_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """The outcome of a posting: its entry, freshly written or remembered."""
+
+    entry: Entry
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Generic[Result_co]):
+    """What one operation changes, and what it answers once that is durable."""
+
+    heads: tuple[Head, ...]
+    entries: tuple[Entry, ...]
+    result: Result_co
+
+
+class Operation(Protocol[Result_co]):
+    """One change to one or two accounts."""
+
+    @property
+    def account_ids(self) -> tuple[AccountId, ...]:
+        """The accounts it changes."""
+
+    @property
+    def entry_id(self) -> EntryId | None:
+        """The entry that proves it was done, under the first account; absent for operations that post nothing."""
+
+    def apply(self, heads: Heads) -> Step[Result_co]:
+        """The change, or a refusal raised."""
+
+    def recall(self, heads: Heads, entries: Entries) -> Result_co | None:
+        """The remembered result if the operation was already done, else None. Raise KeyReused for another request."""
+
+
+class Posting(ABC):
+    """What all operations that post entries share: identity by key, and recall by request hash."""
+
+    __slots__ = ()
+    kind: ClassVar[EntryKind]
+    account_id: AccountId
+    at_ms: int
+
+    @property
+    def account_ids(self) -> tuple[AccountId, ...]:
+        return (self.account_id,)
+
+    @property
+    def entry_id(self) -> EntryId:
+        return entry_id_of(self.idempotency_key())
+
+    @property
+    def request_hash(self) -> str:
+        return digest(REQUEST_TAG, [self.kind.value, self.account_id, *self.request_fields()])
+
+    @abstractmethod
+    def idempotency_key(self) -> str:
+        """What makes a repeat a repeat. Unique within each account that the posting writes to."""
+
+    @abstractmethod
+    def request_fields(self) -> Sequence[str]:
+        """All that makes two requests the same, the time of asking left out."""
+
+    def recall(self, heads: Heads, entries: Entries) -> Posted | None:
+        entry = entries.get((self.account_id, self.entry_id))
+        if entry is None:
+            return None
+        if entry.request_hash != self.request_hash:
+            raise KeyReused
+        return Posted(entry, repeated=True)
+
+
+def facts_of(values: Mapping[str, str | int]) -> Facts:
+    """Facts of a receipt in the one order in which they are hashed."""
+    return tuple(sorted((name, str(value)) for name, value in values.items()))
+
+
+def present(heads: Heads, account_id: AccountId) -> Head:
+    """The head of an account that must exist; raise AccountAbsent."""
+    head = heads[account_id]
+    if head is None:
+        raise AccountAbsent
+    return head
+
+
+def post(
+    posting: Posting,
+    head: Head,
+    *,
+    changes: Sequence[LotChange],
+    legs: tuple[Leg, ...],
+    facts: Facts,
+    hold_id: HoldId | None = None,
+) -> Step[Posted]:
+    """Append one entry to the account of `head` and move the head onto it."""
+    delta_micros = sum(change.delta_micros for change in changes)
+    lots = rules.apply_changes(head.lots, changes)
+    entry = seal(
+        Entry(
+            account_id=head.account_id,
+            entry_id=posting.entry_id,
+            seq=head.seq + 1,
+            prev_hash=head.hash,
+            kind=posting.kind,
+            delta_micros=delta_micros,
+            balance_micros=sum(lot.remaining_micros for lot in lots),
+            lots=tuple(changes),
+            legs=legs,
+            hold_id=hold_id,
+            request_hash=posting.request_hash,
+            facts=facts,
+            at_ms=posting.at_ms,
+        )
+    )
+    spent_micros = -delta_micros if posting.kind in SPENDING_KINDS else 0
+    after = replace(
+        head,
+        seq=entry.seq,
+        hash=entry.hash,
+        lots=lots,
+        spent_micros=head.spent_micros + spent_micros,
+        holds=rules.live_holds(head.holds, posting.at_ms),
+    )
+    return Step((after,), (entry,), Posted(entry))

@@ -1,0 +1,183 @@
+"""The operations that post entries: open, grant, debit, capture, transfer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from shared.base.ids import AccountId, HoldId
+from shared.ledger import rules
+from shared.ledger.errors import KeyReused
+from shared.ledger.holds import capture_key
+from shared.ledger.models import EntryKind, Head, Leg, LotChange, Origin, Share
+from shared.ledger.operation import Facts, Heads, Posted, Posting, Step, post, present
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAccount(Posting):
+    """Open an account with nothing on it. Its entry is the first link of the account's chain."""
+
+    kind: ClassVar[EntryKind] = EntryKind.OPEN
+    account_id: AccountId
+    at_ms: int
+
+    def idempotency_key(self) -> str:
+        return f"open:{self.account_id}"
+
+    def request_fields(self) -> Sequence[str]:
+        return ()
+
+    def apply(self, heads: Heads) -> Step[Posted]:
+        if heads[self.account_id] is not None:
+            # Only a stale view can show a head without its first entry; the engine will reread and find it.
+            raise KeyReused
+        return post(self, Head(self.account_id), changes=(), legs=(), facts=())
+
+
+@dataclass(frozen=True, slots=True)
+class Grant(Posting):
+    """Add credits that come out of a deferred account: a bonus, a purchase."""
+
+    kind: ClassVar[EntryKind] = EntryKind.GRANT
+    account_id: AccountId
+    amount_micros: int
+    origin: Origin
+    expires_at_ms: int | None
+    source: AccountId
+    key: str
+    facts: Facts
+    at_ms: int
+
+    def idempotency_key(self) -> str:
+        return self.key
+
+    def request_fields(self) -> Sequence[str]:
+        # The expiry is left out: it follows from when the request was first made, which a repeat cannot know.
+        return (str(self.amount_micros), self.origin.value, self.source, *_flat(self.facts))
+
+    def apply(self, heads: Heads) -> Step[Posted]:
+        head = present(heads, self.account_id)
+        rules.check_amount(self.amount_micros)
+        rules.check_may_receive(head)
+        added = [LotChange(self.origin, self.expires_at_ms, self.amount_micros)]
+        changes = rules.changes_to_add(head.lots, added)
+        legs = (Leg(self.source, self.origin, -self.amount_micros),)
+        return post(self, head, changes=changes, legs=legs, facts=self.facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Debit(Posting):
+    """Charge for work already done, split among payees."""
+
+    kind: ClassVar[EntryKind] = EntryKind.DEBIT
+    account_id: AccountId
+    amount_micros: int
+    shares: tuple[Share, ...]
+    key: str
+    facts: Facts
+    at_ms: int
+
+    def idempotency_key(self) -> str:
+        return self.key
+
+    def request_fields(self) -> Sequence[str]:
+        return (str(self.amount_micros), *_share_fields(self.shares), *_flat(self.facts))
+
+    def apply(self, heads: Heads) -> Step[Posted]:
+        head = present(heads, self.account_id)
+        rules.check_amount(self.amount_micros)
+        rules.check_may_spend(head)
+        rules.check_covers(head, self.amount_micros, self.at_ms)
+        changes = rules.consume(head.lots, self.amount_micros, valid_at_ms=self.at_ms)
+        legs = rules.legs_of(changes, self.shares)
+        return post(self, head, changes=changes, legs=legs, facts=self.facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Capture(Posting):
+    """Take at most what a hold set aside, split among payees, and resolve the hold."""
+
+    kind: ClassVar[EntryKind] = EntryKind.CAPTURE
+    account_id: AccountId
+    hold_id: HoldId
+    amount_micros: int
+    shares: tuple[Share, ...]
+    facts: Facts
+    at_ms: int
+
+    def idempotency_key(self) -> str:
+        return capture_key(self.hold_id)
+
+    def request_fields(self) -> Sequence[str]:
+        return (str(self.amount_micros), *_share_fields(self.shares), *_flat(self.facts))
+
+    def apply(self, heads: Heads) -> Step[Posted]:
+        # No check of the status: credits held before a freeze were promised to the provider who has since delivered.
+        head, hold = rules.take_hold(present(heads, self.account_id), self.hold_id, self.at_ms)
+        rules.check_amount(self.amount_micros)
+        rules.check_within_hold(hold, self.amount_micros)
+        changes = rules.consume(head.lots, self.amount_micros, valid_at_ms=hold.placed_at_ms)
+        legs = rules.legs_of(changes, self.shares)
+        return post(
+            self,
+            head,
+            changes=changes,
+            legs=legs,
+            facts=self.facts,
+            hold_id=self.hold_id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer(Posting):
+    """Move credits between two immediate accounts, lot by lot, in one commit; both entries bear the same id."""
+
+    kind: ClassVar[EntryKind] = EntryKind.TRANSFER
+    account_id: AccountId
+    payee_id: AccountId
+    amount_micros: int
+    key: str
+    facts: Facts
+    at_ms: int
+
+    def idempotency_key(self) -> str:
+        return self.key
+
+    @property
+    def account_ids(self) -> tuple[AccountId, ...]:
+        return (self.account_id, self.payee_id)
+
+    def request_fields(self) -> Sequence[str]:
+        return (self.payee_id, str(self.amount_micros), *_flat(self.facts))
+
+    def apply(self, heads: Heads) -> Step[Posted]:
+        payer, payee = present(heads, self.account_id), present(heads, self.payee_id)
+        rules.check_amount(self.amount_micros)
+        rules.check_may_spend(payer)
+        rules.check_may_receive(payee)
+        rules.check_covers(payer, self.amount_micros, self.at_ms)
+        taken = rules.consume(payer.lots, self.amount_micros, valid_at_ms=self.at_ms)
+        given = [replace(change, delta_micros=-change.delta_micros) for change in taken]
+        moved = rules.by_origin(taken).items()
+        paid = post(
+            self,
+            payer,
+            changes=taken,
+            legs=tuple(Leg(self.payee_id, origin, amount) for origin, amount in moved),
+            facts=self.facts,
+        )
+        received = post(
+            self,
+            payee,
+            changes=rules.changes_to_add(payee.lots, given),
+            legs=tuple(Leg(self.account_id, origin, -amount) for origin, amount in moved),
+            facts=self.facts,
+        )
+        return Step(paid.heads + received.heads, paid.entries + received.entries, paid.result)
+
+
+def _share_fields(shares: tuple[Share, ...]) -> list[str]:
+    return [str(len(shares)), *(text for s in shares for text in (s.account_id, str(s.weight)))]
+
+
+def _flat(facts: Facts) -> list[str]:
+    return [text for fact in facts for text in fact]

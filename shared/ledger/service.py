@@ -1,0 +1,127 @@
+"""The ledger's verbs. Every posting takes an idempotency key, and a repeat with the same key answers the same."""
+
+from collections.abc import Mapping, Sequence
+
+from shared.base.clock import Clock
+from shared.base.economy import HOLD_LIFETIME_MS, HOLDS_OPEN_MAX, HOLDS_PER_WINDOW_MAX, WINDOW_MS
+from shared.base.ids import AccountId, EntryId, HoldId
+from shared.ledger import rules
+from shared.ledger.engine import Engine
+from shared.ledger.errors import AccountAbsent, EntryAbsent, HoldAbsent, LedgerUnavailable
+from shared.ledger.holds import Held, PlaceHold, ReleaseHold
+from shared.ledger.models import HOUSE_PROMOTIONS, HOUSE_REVENUE, Entry, Head, Hold, HoldLimits, Origin, Share
+from shared.ledger.operation import Posted, facts_of
+from shared.ledger.postings import Capture, Debit, Grant, OpenAccount, Transfer
+from shared.ledger.store import LedgerStore, StoreUnavailable
+
+HOUSE_ONLY = (Share(HOUSE_REVENUE, 1),)
+"""The split of a charge in which nobody but the platform had a part."""
+Facts = Mapping[str, str | int]
+
+
+class Ledger:
+    """Accounts, postings and holds. Amounts are micros; times are milliseconds."""
+
+    def __init__(self, engine: Engine, store: LedgerStore, clock: Clock) -> None:
+        self._engine = engine
+        self._store = store
+        self._clock = clock
+        self._limits = HoldLimits(open_max=HOLDS_OPEN_MAX, window_ms=WINDOW_MS, per_window_max=HOLDS_PER_WINDOW_MAX)
+
+    async def open(self, account_id: AccountId) -> Posted:
+        """Open an account; a repeat answers with the entry that opened it."""
+        return await self._engine.run(OpenAccount(account_id, self._clock()))
+
+    async def grant_promo(
+        self, account_id: AccountId, amount_micros: int, *, lifetime_ms: int, key: str, facts: Facts
+    ) -> Posted:
+        """Give promotional credits: spendable until they expire, never withdrawable."""
+        at_ms = self._clock()
+        grant = Grant(
+            account_id=account_id,
+            amount_micros=amount_micros,
+            origin=Origin.PROMO,
+            expires_at_ms=at_ms + lifetime_ms,
+            source=HOUSE_PROMOTIONS,
+            key=key,
+            facts=facts_of(facts),
+            at_ms=at_ms,
+        )
+        return await self._engine.run(grant)
+
+    async def debit(
+        self,
+        account_id: AccountId,
+        amount_micros: int,
+        *,
+        key: str,
+        facts: Facts,
+        shares: Sequence[Share] = HOUSE_ONLY,
+    ) -> Posted:
+        """Charge for finished work. Raise CreditTooLow, KeyReused, AccountAbsent or AccountNotOpen."""
+        debit = Debit(account_id, amount_micros, tuple(shares), key, facts_of(facts), self._clock())
+        return await self._engine.run(debit)
+
+    async def transfer(
+        self, payer_id: AccountId, payee_id: AccountId, amount_micros: int, *, key: str, facts: Facts
+    ) -> Posted:
+        """Move credits, their origin and expiry kept. Raise what `debit` raises. The key is the payer's own."""
+        # The payee's chain records the same id, so the payer is part of it: two payers may choose the same key.
+        own_key = f"transfer:{payer_id}:{key}"
+        transfer = Transfer(payer_id, payee_id, amount_micros, own_key, facts_of(facts), self._clock())
+        return await self._engine.run(transfer)
+
+    async def hold(self, account_id: AccountId, amount_micros: int, *, hold_id: HoldId) -> Held:
+        """Set credits aside. Raise CreditTooLow, TooManyHolds, RateExceeded, AccountAbsent or AccountNotOpen."""
+        at_ms = self._clock()
+        hold = Hold(hold_id, amount_micros, placed_at_ms=at_ms, expires_at_ms=at_ms + HOLD_LIFETIME_MS)
+        return await self._engine.run(PlaceHold(account_id, hold, self._limits))
+
+    async def capture(
+        self,
+        account_id: AccountId,
+        hold_id: HoldId,
+        amount_micros: int,
+        *,
+        facts: Facts,
+        shares: Sequence[Share] = HOUSE_ONLY,
+    ) -> Posted:
+        """Take part or all of a hold and resolve it. Raise HoldAbsent or HoldExceeded."""
+        capture = Capture(account_id, hold_id, amount_micros, tuple(shares), facts_of(facts), self._clock())
+        return await self._engine.run(capture)
+
+    async def release(self, account_id: AccountId, hold_id: HoldId) -> None:
+        """Let a hold go uncharged. A hold that is no longer there is as good as released."""
+        try:
+            await self._engine.run(ReleaseHold(account_id, hold_id, self._clock()))
+        except HoldAbsent:
+            return
+
+    async def head(self, account_id: AccountId) -> Head:
+        """The account as it stands in the store now. Raise AccountAbsent."""
+        try:
+            seen = await self._store.read([account_id], ())
+        except StoreUnavailable:
+            raise LedgerUnavailable from None
+        head = seen.heads[account_id].head
+        if head is None:
+            raise AccountAbsent
+        return head
+
+    async def entry(self, account_id: AccountId, entry_id: EntryId) -> Entry:
+        """One entry of the account. Raise EntryAbsent."""
+        try:
+            seen = await self._store.read((), [(account_id, entry_id)])
+        except StoreUnavailable:
+            raise LedgerUnavailable from None
+        if (account_id, entry_id) not in seen.entries:
+            raise EntryAbsent
+        return seen.entries[account_id, entry_id]
+
+    def spendable_micros(self, head: Head) -> int:
+        """What the account could spend right now."""
+        return rules.spendable_micros(head, self._clock())
+
+    def held_micros(self, head: Head) -> int:
+        """What live holds set aside right now."""
+        return rules.held_micros(head, self._clock())

@@ -1,0 +1,142 @@
+"""Where the ledger keeps its documents: the protocol every store keeps, and Firestore's.
+
+Paths: `accounts/{account}` is a head, `accounts/{account}/entries/{entry}` an entry, `audit_marks/{account}` how far
+the audit has walked. Field names are written out here and nowhere else; clients read them under `firestore.rules`.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NewType, Protocol
+
+from google.api_core import exceptions as google_errors
+from google.cloud import firestore
+
+from shared.base.ids import AccountId, EntryId
+from shared.ledger.documents import entry_document, entry_from, head_document, head_from
+from shared.ledger.models import Entry, Head
+
+COMMIT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 5.0
+PAGE_ENTRIES_MAX = 300
+"""Entries of one read while walking a chain: about a third of a megabyte."""
+
+Version = NewType("Version", object)
+"""Opaque: names one state of one head. A commit that expects an older one fails."""
+EntryRef = tuple[AccountId, EntryId]
+
+
+class CommitFailed(Exception):
+    """The commit was rejected, or its outcome is unknown. Either way only a reread tells what stands."""
+
+
+class StoreUnavailable(Exception):
+    """A read did not answer in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownHead:
+    """A head as it was read or written, with the version a later commit must still find. `None`: no such account."""
+
+    head: Head | None
+    version: Version | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What one batched read saw. Absent entries are left out."""
+
+    heads: Mapping[AccountId, KnownHead]
+    entries: Mapping[EntryRef, Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class HeadWrite:
+    """A head to write over the version it was computed from; `None` means that it must not exist yet."""
+
+    head: Head
+    expected: Version | None
+
+
+class LedgerStore(Protocol):
+    """What the engine asks of a store."""
+
+    async def read(self, account_ids: Sequence[AccountId], entry_refs: Sequence[EntryRef]) -> Snapshot:
+        """Entries first, then heads: an entry reported absent was absent when the heads were read.
+
+        Raise StoreUnavailable when there is no answer in time. The caller decides whether to try again.
+        """
+
+    async def commit(self, heads: Sequence[HeadWrite], entries: Sequence[Entry]) -> Mapping[AccountId, Version]:
+        """Write all or nothing: each head over its expected version, each entry only if its id is new.
+
+        Returned means durable. Raise CommitFailed when anything else happened, a lost answer included; the store
+        never retries, because only the engine can tell a lost answer from a lost race.
+        """
+
+
+class FirestoreLedgerStore:
+    """The ledger in Firestore. One `commit` is one Commit call: no transaction is begun and no lock is held."""
+
+    def __init__(self, client: firestore.AsyncClient) -> None:
+        self._client = client
+
+    async def read(self, account_ids: Sequence[AccountId], entry_refs: Sequence[EntryRef]) -> Snapshot:
+        # BatchGetDocuments promises that what it returned earlier has not changed when it reads the rest, so one
+        # call is enough; an absent entry and the head that would show it can not contradict each other.
+        refs = [self._entry(ref) for ref in entry_refs] + [self._account(account_id) for account_id in account_ids]
+        heads: dict[AccountId, KnownHead] = {account_id: KnownHead(None, None) for account_id in account_ids}
+        entries: dict[EntryRef, Entry] = {}
+        try:
+            async for snapshot in self._client.get_all(refs, retry=None, timeout=READ_TIMEOUT_S):
+                if not snapshot.exists:
+                    continue
+                if len(snapshot.reference.path.split("/")) == 2:
+                    account_id = AccountId(snapshot.id)
+                    head = head_from(account_id, snapshot.to_dict() or {})
+                    heads[account_id] = KnownHead(head, Version(snapshot.update_time))
+                else:
+                    entry = entry_from(EntryId(snapshot.id), snapshot.to_dict() or {})
+                    entries[AccountId(snapshot.reference.parent.parent.id), entry.entry_id] = entry
+        except google_errors.GoogleAPICallError as error:
+            raise StoreUnavailable from error
+        return Snapshot(heads, entries)
+
+    async def commit(self, heads: Sequence[HeadWrite], entries: Sequence[Entry]) -> Mapping[AccountId, Version]:
+        batch = self._client.batch()
+        for write in heads:
+            document = {**head_document(write.head), "posted_at": firestore.SERVER_TIMESTAMP}
+            ref = self._account(write.head.account_id)
+            if write.expected is None:
+                batch.create(ref, document)
+            else:
+                batch.update(ref, document, option=self._client.write_option(last_update_time=write.expected))
+        for entry in entries:
+            document = {**entry_document(entry), "committed_at": firestore.SERVER_TIMESTAMP}
+            batch.create(self._entry((entry.account_id, entry.entry_id)), document)
+        try:
+            results = await batch.commit(retry=None, timeout=COMMIT_TIMEOUT_S)
+        except google_errors.GoogleAPICallError as error:
+            raise CommitFailed from error
+        written = zip(heads, results[: len(heads)], strict=True)
+        return {write.head.account_id: Version(result.update_time) for write, result in written}
+
+    async def entry_documents(
+        self, account_id: AccountId, after_seq: int = 0
+    ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """An account's raw entries in order of `seq`, as (id, document), for those who check rather than trust."""
+        query = self._account(account_id).collection("entries").order_by("seq").limit(PAGE_ENTRIES_MAX)
+        while True:
+            page = [s async for s in query.start_after({"seq": after_seq}).stream(timeout=READ_TIMEOUT_S)]
+            for snapshot in page:
+                yield snapshot.id, snapshot.to_dict() or {}
+            if len(page) < PAGE_ENTRIES_MAX:
+                return
+            after_seq = page[-1].get("seq")
+
+    def _account(self, account_id: AccountId) -> firestore.AsyncDocumentReference:
+        return self._client.collection("accounts").document(account_id)
+
+    def _entry(self, ref: EntryRef) -> firestore.AsyncDocumentReference:
+        account_id, entry_id = ref
+        document: firestore.AsyncDocumentReference = self._account(account_id).collection("entries").document(entry_id)
+        return document

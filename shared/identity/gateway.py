@@ -8,7 +8,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, Self, TypeVar
 
 import google.auth
 import requests
@@ -34,7 +34,7 @@ IDENTITY_TOOLKIT_SCOPE = "https://www.googleapis.com/auth/identitytoolkit"
 CONNECT_TIMEOUT_S = 2.0
 READ_TIMEOUT_S = 3.0
 RETRIES_MAX = 1
-"""Both calls only read, so a repeat is safe; more than one would keep the caller waiting longer than a refusal is worth."""
+"""Both calls only read, so a repeat is safe. With a second one the caller would wait longer than a refusal is worth."""
 DEADLINE_S = 10.0
 """Both attempts at their slowest. It also bounds what the timeouts do not: fetching credentials, many addresses."""
 POOL_CONNECTIONS_MAX = 32
@@ -116,7 +116,7 @@ class EmulatorSignatures:
 def open_google_session() -> requests.Session:
     """A session with the process's own Google credentials (application default). May read the metadata server."""
     credentials, _ = google.auth.default(scopes=[IDENTITY_TOOLKIT_SCOPE])
-    session: requests.Session = AuthorizedSession(credentials)
+    session: requests.Session = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]
     return session
 
 
@@ -129,7 +129,7 @@ def open_emulator_session() -> requests.Session:
     return session
 
 
-class Accounts:
+class FirebaseAccounts:
     """The users of one Firebase project, by `accounts:lookup`.
 
     https://cloud.google.com/identity-platform/docs/reference/rest/v1/projects.accounts/lookup
@@ -149,7 +149,7 @@ class Accounts:
         self._opening = threading.Lock()
 
     @classmethod
-    def from_emulator(cls, project_id: str, host: str) -> "Accounts":
+    def from_emulator(cls, project_id: str, host: str) -> Self:
         """The same, kept by the Auth emulator at `host` (name and port)."""
         return cls(
             project_id, base_url=f"http://{host}/identitytoolkit.googleapis.com", open_session=open_emulator_session
@@ -223,7 +223,7 @@ def _verifiers_of(body: object) -> dict[str, _Verifier]:
         except ValueError:
             raise _Unusable("unreadable certificate") from None
         if isinstance(key, RSAPublicKey):
-            verifiers[kid] = RSAVerifier(key)
+            verifiers[kid] = RSAVerifier(key)  # type: ignore[no-untyped-call]
     return verifiers
 
 

@@ -71,9 +71,9 @@ class Identity:
             if emulator_host
             else gateway.Certificates(settings.identity_certs_url, clock),
             service_signatures=gateway.Certificates(settings.oidc_certs_url, clock),
-            accounts=gateway.Accounts.from_emulator(settings.project_id, emulator_host)
+            accounts=gateway.FirebaseAccounts.from_emulator(settings.project_id, emulator_host)
             if emulator_host
-            else gateway.Accounts(settings.project_id),
+            else gateway.FirebaseAccounts(settings.project_id),
             clock=clock,
         )
 

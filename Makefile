@@ -30,7 +30,7 @@ help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 setup: ## Make .venv and node_modules; instant when nothing changed
-	@$(MAKE) --no-print-directory -j2 $(PYTHON_STAMP) $(NODE_STAMP)
+	@$(MAKE) --silent --no-print-directory -j2 $(PYTHON_STAMP) $(NODE_STAMP)
 
 demo: setup ## Show the product end to end on the local stack
 	@$(PYTHON) -m local.demo
@@ -84,10 +84,12 @@ $(PYTHON_STAMP): requirements-dev.txt
 		"python3.12, python3.13 and python3 on PATH). On Debian: apt-get install python3 python3-venv" >&2; exit 1; }
 	@echo "Python packages: installing into .venv with $(SYSTEM_PYTHON) (one to three minutes the first time)"
 	@$(SYSTEM_PYTHON) -m venv .venv
-	@set -o pipefail; total=$$(grep -c '==' requirements-dev.txt); \
+	@set -o pipefail; mkdir -p $(STAMPS); total=$$(grep -c '==' requirements-dev.txt); \
 		$(PYTHON) -m pip install --disable-pip-version-check --progress-bar off --require-hashes -r requirements-dev.txt \
-		| awk -v total=$$total '/^Collecting/ && ++seen % 20 == 0 {print "Python packages: " seen " of " total; fflush()}'
-	@mkdir -p $(STAMPS) && touch $@
+		2>$(STAMPS)/pip.log \
+		| awk -v total=$$total '/^Collecting/ && ++seen % 20 == 0 {print "Python packages: " seen " of " total; fflush()}' \
+		|| { cat $(STAMPS)/pip.log >&2; exit 1; }
+	@touch $@
 	@echo "Python packages: ready"
 
 $(NODE_STAMP): package.json package-lock.json .npmrc

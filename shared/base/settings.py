@@ -5,7 +5,7 @@ Read by our own few lines and not pydantic-settings, which would add a tenth of 
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
@@ -41,6 +41,8 @@ class Settings(BaseModel):
     """Who may do what: `scope=email[,email] scope=email ...`."""
     standin_url: str | None = None
     """Base URL of the local model stand-in; it answers for every model that has no better route."""
+    standin_disconnect: Literal["drain", "estimate", "free"] = "estimate"
+    """What the stand-in's stream costs when its client leaves; tests try all three."""
     huggingface_api_key: SecretStr | None = None
     huggingface_base_url: str = "https://router.huggingface.co/v1"
     openrouter_api_key: SecretStr | None = None

@@ -22,7 +22,8 @@ CLOCK_SKEW_MS = 5_000
 """How far the issuer's clock may run ahead of ours: for `iat` and `auth_time` only, so no token outlives its `exp`."""
 
 USER_ISSUER_PREFIX = "https://securetoken.google.com/"
-SERVICE_ISSUERS = frozenset({"accounts.google.com", "https://accounts.google.com"})
+SERVICE_ISSUERS = ("accounts.google.com", "https://accounts.google.com")
+"""A tuple, because a stranger's `iss` may be of a type that cannot be looked up in a set."""
 
 _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)")
 _SCOPE = re.compile(r"[a-z][a-z0-9_.:-]*")

@@ -67,7 +67,10 @@ def seal(entry: Entry) -> Entry:
 
 
 class Walk:
-    """Walks one account's entries in order and folds them; the first that does not fit raises ChainBroken."""
+    """Walks one account's entries in order and folds them; the first that does not fit raises ChainBroken.
+
+    A step that raises leaves the walk at the last good entry.
+    """
 
     def __init__(self, account_id: AccountId) -> None:
         self.account_id = account_id
@@ -93,11 +96,12 @@ class Walk:
         given = sum(leg.amount_micros for leg in entry.legs)
         self._require(entry.delta_micros + given == 0, entry, "creates or destroys credits: its legs do not cancel it")
         try:
-            self.lots = apply_changes(self.lots, entry.lots)
+            lots = apply_changes(self.lots, entry.lots)
         except ArithmeticError:
-            self._require(False, entry, "spends a lot the account did not have")
-        self._require(entry.balance_micros == self.balance_micros, entry, "states a wrong balance")
-        self.seq, self.hash = entry.seq, entry.hash
+            raise self._broken(entry, "spends a lot the account did not have") from None
+        balance_micros = sum(lot.remaining_micros for lot in lots)
+        self._require(entry.balance_micros == balance_micros, entry, "states a wrong balance")
+        self.seq, self.hash, self.lots = entry.seq, entry.hash, lots
         if entry.kind in SPENDING_KINDS:
             self.spent_micros -= entry.delta_micros
 
@@ -114,4 +118,7 @@ class Walk:
 
     def _require(self, holds: bool, entry: Entry, reason: str) -> None:
         if not holds:
-            raise ChainBroken(reason, account_id=self.account_id, seq=entry.seq, entry_id=entry.entry_id)
+            raise self._broken(entry, reason)
+
+    def _broken(self, entry: Entry, reason: str) -> ChainBroken:
+        return ChainBroken(reason, account_id=self.account_id, seq=entry.seq, entry_id=entry.entry_id)

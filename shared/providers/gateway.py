@@ -17,6 +17,7 @@ SILENCE_TIMEOUT_S = 120.0
 CALL_TIMEOUT_S = 280.0
 """The longest call: twenty seconds inside the function's own limit, so that the charge is still made."""
 ANSWER_BYTES_MAX = 32 * 1024 * 1024
+REFUSAL_BYTES_MAX = 64 * 1024
 EVENT_BYTES_MAX = 4 * 1024 * 1024
 CONNECTIONS_MAX = 500
 _REQUEST_AT_FAULT = frozenset({400, 404, 413, 415, 422})
@@ -37,8 +38,7 @@ class Upstreams:
         """One whole answer. Raise UpstreamRefused, UpstreamBusy or UpstreamUnavailable. Never retries."""
         async with await self._post(provider, payload) as response:
             try:
-                text = await response.content.read(ANSWER_BYTES_MAX)
-                answer = json.loads(text)
+                answer = json.loads(await _read(response, ANSWER_BYTES_MAX))
             except (aiohttp.ClientError, TimeoutError, ValueError):
                 raise UpstreamUnavailable(provider.name, "broke off or garbled its answer") from None
         if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list):
@@ -102,7 +102,7 @@ class UpstreamStream:
         pending = b""
         try:
             async for piece in self._response.content.iter_any():
-                pending += piece.replace(b"\r\n", b"\n")
+                pending = (pending + piece).replace(b"\r\n", b"\n")
                 *complete, pending = pending.split(b"\n\n")
                 for block in complete:
                     if event := self._event(block):
@@ -134,6 +134,16 @@ class UpstreamStream:
         return StreamEvent(raw, data)
 
 
+async def _read(response: aiohttp.ClientResponse, bytes_max: int) -> bytes:
+    """The whole body. Raise ValueError when it is longer than `bytes_max`."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > bytes_max:
+            raise ValueError("the answer is too long")
+    return bytes(body)
+
+
 async def _refusal(provider: Provider, response: aiohttp.ClientResponse) -> CredenceError:
     """What a status other than 200 means to the caller. Only words about the caller's own request are passed on."""
     if response.status == 429:
@@ -147,7 +157,7 @@ async def _refusal(provider: Provider, response: aiohttp.ClientResponse) -> Cred
 
 async def _message(response: aiohttp.ClientResponse) -> str:
     try:
-        said = json.loads(await response.content.read(64 * 1024))
+        said = json.loads(await _read(response, REFUSAL_BYTES_MAX))
         message = said["error"]["message"] if isinstance(said["error"], dict) else said["error"]
         return str(message)[:_MESSAGE_CHARS_MAX]
     except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError):

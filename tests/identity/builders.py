@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import requests
 
+from shared.base.clock import Clock
 from shared.identity.gateway import Certificates, FirebaseAccounts
 from shared.identity.rules import parse_callers
 from shared.identity.service import Identity
@@ -25,7 +26,7 @@ class ManualClock:
         return self.now_ms // 1000
 
 
-def build_identity(google: Google, clock: ManualClock) -> Identity:
+def build_identity(google: Google, clock: Clock) -> Identity:
     """All of it real, but for Google."""
     return Identity(
         project_id=PROJECT,

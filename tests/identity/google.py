@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -64,6 +65,8 @@ def serve_google() -> Iterator[Google]:
             status = google.statuses.pop(0) if google.statuses else 200 if answer is not None else 404
             raw = google.bodies.pop(0) if google.bodies else json.dumps(answer).encode()
             self.send_response(status)
+            if status == HTTPStatus.FOUND:
+                self.send_header("Location", self.path)
             for name, value in {**headers, "Content-Length": str(len(raw))}.items():
                 self.send_header(name, value)
             self.end_headers()

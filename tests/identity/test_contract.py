@@ -3,8 +3,8 @@
 Firebase's SDK is told the same clock skew as ours. We refuse and it accepts:
 
 - huge: it has no limit; ours keeps a stranger from making us parse and hash what no client sends;
-- characters outside base64url, a line break at the end: it decodes with a lenient base64 that drops them, so one token
-  has many spellings; RFC 7515 allows one;
+- characters outside base64url: it decodes with a lenient base64 that drops them, so one token has many spellings; RFC
+  7515 allows one;
 - expired within the clock skew: it grants the skew to `exp` too; we grant it to the past only, so no token outlives
   its `exp`;
 - exp is a fraction, iat is a boolean: Google issues whole seconds; it compares whatever compares;
@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import firebase_admin
+import firebase_admin  # type: ignore[import-untyped]
 import pytest
 from firebase_admin import auth, credentials
 from google.auth.credentials import AnonymousCredentials
@@ -38,11 +38,11 @@ from tests.identity.google import Google, serve_google
 from tests.identity.tokens import PROJECT, UID
 
 
-class NoCredential(credentials.Base):
+class NoCredential(credentials.Base):  # type: ignore[misc]
     """Verifying a token needs no credentials."""
 
     def get_credential(self) -> AnonymousCredentials:
-        return AnonymousCredentials()
+        return AnonymousCredentials()  # type: ignore[no-untyped-call]
 
 
 class LocalCertificates(HTTPAdapter):
@@ -102,8 +102,10 @@ async def _we_accept(published: Google, token: str) -> bool:
 def _firebase_accepts(firebase: auth.Client, token: str) -> bool:
     try:
         firebase.verify_id_token(token, clock_skew_seconds=CLOCK_SKEW_MS // 1000)
-    except Exception as error:
-        # Certificates that cannot be had would make every token look refused.
-        assert not isinstance(error, auth.CertificateFetchError)
+    except auth.CertificateFetchError:
+        # A refusal for this reason would say nothing about the token.
+        raise
+    except (ValueError, auth.InvalidIdTokenError, RecursionError, TypeError, AttributeError):
+        # Hostile tokens make it fail in ways it does not document; none of them lets the token in.
         return False
     return True

@@ -45,7 +45,7 @@ class Emulator:
     def delete_user(self, uid: str) -> None:
         self._post(f"/projects/{self._project_id}/accounts:delete", localId=uid)
 
-    def _post(self, path: str, **body: object) -> dict[str, Any]:
+    def _post(self, path: str, **body: Any) -> dict[str, Any]:
         response = requests.post(
             self._url + path, json=body, headers={"Authorization": "Bearer owner"}, timeout=10, proxies={"http": ""}
         )

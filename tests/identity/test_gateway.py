@@ -1,10 +1,10 @@
 """Certificates and accounts against a real HTTP server: freshness, rotation, retries, and every way to fail."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-import google.auth
 import pytest
 import requests
+from google.auth.exceptions import DefaultCredentialsError
 
 from shared.base.ids import UserId
 from shared.identity.errors import IdentityUnavailable, TokenInvalid
@@ -128,7 +128,7 @@ async def test_one_failure_is_retried(certificates: Certificates, accounts: Fire
 def _answers(*statuses: int, bodies: list[bytes] | None = None) -> Callable[[Google], None]:
     def prepare(google: Google) -> None:
         google.statuses = list(statuses)
-        google.bodies = bodies or []
+        google.bodies = list(bodies or [])
 
     return prepare
 
@@ -153,7 +153,11 @@ async def test_an_answer_that_is_none_is_unavailable_and_not_remembered(
     google: Google,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for ask in (lambda: certificates.verify(GOOD), lambda: accounts.find(UserId(UID))):
+    asks: list[Callable[[], Awaitable[object]]] = [
+        lambda: certificates.verify(GOOD),
+        lambda: accounts.find(UserId(UID)),
+    ]
+    for ask in asks:
         prepare(google)
         with pytest.raises(IdentityUnavailable):
             await ask()
@@ -197,12 +201,8 @@ async def test_without_google_credentials_accounts_are_unavailable_until_there_a
 
     with pytest.raises(IdentityUnavailable) as refusal:
         await accounts.find(UserId(UID))
-    assert isinstance(refusal.value.__cause__, google_auth_error())
+    assert isinstance(refusal.value.__cause__, DefaultCredentialsError)
     assert google.count(LOOKUP_SUFFIX) == 0
-
-
-def google_auth_error() -> type[Exception]:
-    return google.auth.exceptions.DefaultCredentialsError
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shared.base.ids import UserId
 from shared.base.settings import SettingsWrong
-from shared.identity.errors import TokenInvalid, TokenRevoked, UserDisabled
+from shared.identity.errors import TokenExpired, TokenInvalid, TokenRevoked, UserDisabled
 from shared.identity.models import Account, UserClaims
 from shared.identity.rules import check_account, check_user, parse_callers, parse_token
 from tests.identity.cases import PUBLISHED
@@ -65,10 +65,8 @@ def test_any_value_of_a_claim_is_accepted_or_refused(value: object) -> None:
         claims = {**user_claims(1_000_000), name: value}
         try:
             check_user(claims, project_id=PROJECT, now_ms=1_000_000_000)
-        except TokenInvalid as refusal:
-            assert str(refusal)
-        except Exception as other:
-            assert type(other).__name__ == "TokenExpired"
+        except (TokenInvalid, TokenExpired):
+            continue
 
 
 def test_a_refusal_never_shows_the_token_even_in_its_traceback() -> None:

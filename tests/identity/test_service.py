@@ -13,8 +13,8 @@ from shared.identity.gateway import EmulatorSignatures
 from shared.identity.models import Account, Service
 from shared.identity.rules import CLOCK_SKEW_MS
 from shared.identity.service import USER_CACHE_ENTRIES_MAX, USER_CACHE_MS, Identity
-from tests.identity.cases import PUBLISHED, STRANGER, USER_CASES, Case
 from tests.identity.builders import ManualClock
+from tests.identity.cases import PUBLISHED, STRANGER, USER_CASES, Case
 from tests.identity.google import LOOKUP_SUFFIX, Google
 from tests.identity.tokens import (
     AUDIENCE,
@@ -186,17 +186,17 @@ async def test_a_slow_lookup_does_not_lengthen_the_minute(
     identity: Identity, google: Google, clock: ManualClock
 ) -> None:
     token = sign(user_claims(clock.now_s), PUBLISHED)
-    await identity.service(sign(service_claims(clock.now_s), PUBLISHED))
+    await identity.user(sign(user_claims(clock.now_s, jti="earlier"), PUBLISHED))
     google.gate.clear()
     verification = asyncio.create_task(identity.user(token))
-    await _until(lambda: google.count(LOOKUP_SUFFIX) == 1)
+    await _until(lambda: google.count(LOOKUP_SUFFIX) == 2)
     clock.now_ms += 5_000
     google.gate.set()
     await verification
 
     clock.now_ms += USER_CACHE_MS - 5_000
     await identity.user(token)
-    assert google.count(LOOKUP_SUFFIX) == 2
+    assert google.count(LOOKUP_SUFFIX) == 3
 
 
 @pytest.mark.parametrize(

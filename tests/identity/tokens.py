@@ -80,9 +80,9 @@ def service_claims(now_s: int, **changes: Any) -> dict[str, Any]:
     return _changed(claims, changes)
 
 
-def sign(claims: object, key: Key, **header: Any) -> str:
+def sign(claims: object, key: Key, *, charset: str = "utf-8", **header: Any) -> str:
     """Sign with RS256, as Google does; `header` changes the header and nothing else."""
-    signed = _signing_input(_changed({"alg": "RS256", "kid": key.kid, "typ": "JWT"}, header), claims)
+    signed = _signing_input(_changed({"alg": "RS256", "kid": key.kid, "typ": "JWT"}, header), claims, charset)
     return f"{signed}.{encode(key.private.sign(signed.encode(), PKCS1v15(), SHA256()))}"
 
 
@@ -108,8 +108,8 @@ def encode(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def _signing_input(header: object, claims: object) -> str:
-    return f"{encode(json.dumps(header).encode())}.{encode(json.dumps(claims).encode())}"
+def _signing_input(header: object, claims: object, charset: str = "utf-8") -> str:
+    return f"{encode(json.dumps(header).encode(charset))}.{encode(json.dumps(claims).encode(charset))}"
 
 
 def _changed(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,44 @@
+"""Open the caller's wallet and grant the welcome bonus earned so far.
+
+Called by apps after sign-in and again when an e-mail address was verified; a repeat grants nothing twice.
+"""
+
+from typing import Literal
+
+from shared.app import App
+from shared.web.auth import Caller
+from shared.web.body import Body, Empty
+from shared.web.function import http_function
+
+
+class WelcomeStage(Body):
+    """One stage of the welcome bonus."""
+
+    stage: str
+    amount_micros: int
+    status: Literal["granted", "waiting", "claimed"]
+
+
+class AccountStartResponse(Body):
+    """The wallet as it stands."""
+
+    account_id: str
+    created: bool
+    balance_micros: int
+    welcome: list[WelcomeStage]
+
+
+@http_function(auth="user", answer=AccountStartResponse)
+async def account_start(body: Empty, caller: Caller, app: App) -> AccountStartResponse:
+    """The first stage waits until the caller's e-mail address is verified; start again afterwards."""
+    user = caller.known_user()
+    started = await app.accounts.start(user.uid, user.email if user.email_verified else None)
+    return AccountStartResponse(
+        account_id=started.account_id,
+        created=started.created,
+        balance_micros=started.balance_micros,
+        welcome=[
+            WelcomeStage(stage=stage.name, amount_micros=stage.amount_micros, status=stage.status.value)
+            for stage in started.welcome
+        ],
+    )

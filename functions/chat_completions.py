@@ -1,0 +1,25 @@
+"""Answer a chat in OpenAI's wire format, streamed or whole. Called by apps and any OpenAI client; each call is charged.
+
+A repeat is another call with its own charge; OpenAI's clients send no idempotency key.
+"""
+
+from starlette.responses import JSONResponse, Response
+
+from shared.app import App
+from shared.chat.models import ChatRequest
+from shared.web.auth import Caller
+from shared.web.function import http_function
+from shared.web.sse import EventStreamResponse
+
+BODY_BYTES_MAX = 20 * 1024 * 1024
+"""Room for images sent as data; Cloud Run takes 32 MiB."""
+
+
+@http_function(auth="user", body=ChatRequest, body_bytes_max=BODY_BYTES_MAX, streams=True)
+async def chat_completions(body: ChatRequest, caller: Caller, app: App) -> Response:
+    """Raise CallUnaffordable (402), ModelUnknown (404), what the ledger's hold raises, or what the provider did."""
+    if body.stream:
+        stream = await app.chats.stream(caller.account_id, caller.request_id, body)
+        return EventStreamResponse(stream, stream.headers)
+    answer = await app.chats.answer(caller.account_id, caller.request_id, body)
+    return JSONResponse(answer.body, headers=dict(answer.headers))

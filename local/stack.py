@@ -1,0 +1,83 @@
+"""The local stack: Firestore, Auth and the model stand-in, started together, stopped together."""
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from local.emulators import start_auth, start_firestore
+from local.process import Service
+from local.standin import start_standin
+
+
+class Stack:
+    """A context manager. Several can stand side by side, each on its own free ports, with its own data.
+
+    Enter it from the main thread: its children live no longer than the thread that started them (local/process.py).
+    """
+
+    def __init__(self, report: Callable[[str], None] = lambda line: None) -> None:
+        """`report` is told, one line at a time, what starts and what is ready."""
+        self._report = report
+        self._exit = contextlib.ExitStack()
+        self._services: list[Service] = []
+
+    def __enter__(self) -> Self:
+        """Raise EmulatorMissing, NodeMissing or ProcessFailed; nothing is left running then."""
+        started_at = time.monotonic()
+        with contextlib.ExitStack() as until_ready:
+            folder = Path(until_ready.enter_context(tempfile.TemporaryDirectory(prefix="credence-")))
+            until_ready.callback(self._stop_services)
+            self._report("Starting the Firestore emulator, the Auth emulator and the model stand-in")
+            # The emulators first: Firestore is the one that may be missing, Auth the one that takes longest.
+            for start in (start_firestore, start_auth, start_standin):
+                self._services.append(start(folder))
+            for service in self._services:
+                service.wait_until_ready()
+                self._report(f"{service.name}: {service.address} ({time.monotonic() - started_at:.1f} s)")
+            self._exit = until_ready.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    @property
+    def firestore_address(self) -> str:
+        """host:port."""
+        return self._services[0].address
+
+    @property
+    def auth_address(self) -> str:
+        """host:port."""
+        return self._services[1].address
+
+    @property
+    def standin_url(self) -> str:
+        """Base URL for an OpenAI client."""
+        return f"http://{self._services[2].address}/v1"
+
+    @property
+    def process_ids(self) -> list[int]:
+        """The processes this stack started."""
+        return [service.child.popen.pid for service in self._services if service.child is not None]
+
+    def environment(self, project_id: str) -> dict[str, str]:
+        """The variables a function needs to live in this stack as `project_id`; emulators keep projects apart."""
+        return {
+            "ENVIRONMENT": "local",
+            "PROJECT_ID": project_id,
+            "GOOGLE_CLOUD_PROJECT": project_id,
+            "FIRESTORE_EMULATOR_HOST": self.firestore_address,
+            "FIREBASE_AUTH_EMULATOR_HOST": self.auth_address,
+            "STANDIN_URL": self.standin_url,
+        }
+
+    def _stop_services(self) -> None:
+        """Ask all of them first, so that they leave at the same time."""
+        for service in self._services:
+            service.ask_to_stop()
+        for service in self._services:
+            service.stop()
+        self._services.clear()

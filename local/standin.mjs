@@ -1,0 +1,74 @@
+// The model stand-in: the OpenAI wire on 127.0.0.1:<port given as argument>, answered by aimock without any model.
+// Started by local/standin.py. A magic word in the last user message selects how the call goes; tests rely on them.
+import { createServer } from "@copilotkit/aimock";
+
+const QUOTE_CHARS_MAX = 120;
+const CHARS_PER_TOKEN = 4; // aimock's own estimate, used when a fixture states no usage.
+const LONG_CHUNKS = 200;
+const LONG_CHUNK_CHARS = 20;
+const JOURNAL_ENTRIES_MAX = 100; // Nobody reads it, and load tests would fill the memory with it.
+const KEEP_ALIVE_MS = 120_000; // Longer than clients keep idle connections, so none is closed under a request.
+
+function lastUserText(request) {
+  const message = request.messages.findLast(({ role }) => role === "user");
+  const parts = Array.isArray(message?.content) ? message.content : [{ text: message?.content }];
+  return parts.map(({ text }) => text ?? "").join("");
+}
+
+// A capped answer ends with finish_reason "length", as a real model's does.
+function capped(request, content) {
+  const tokensMax = request.max_completion_tokens ?? request.max_tokens;
+  const charsMax = Number.isInteger(tokensMax) ? tokensMax * CHARS_PER_TOKEN : Infinity;
+  return content.length > charsMax ? { content: content.slice(0, charsMax), finishReason: "length" } : { content };
+}
+
+function friendlyAnswer(request) {
+  // aimock cuts chunks at UTF-16 units, so a character of two units could arrive in halves, which no real model sends.
+  const prompt = lastUserText(request).replace(/[\u{10000}-\u{10FFFF}]/gu, "□");
+  const quote = prompt.length > QUOTE_CHARS_MAX ? `${prompt.slice(0, QUOTE_CHARS_MAX)}…` : prompt;
+  return capped(request, `Hello from Credence's local stand-in: no model was called. You wrote: “${quote}”.`);
+}
+
+function longAnswer(request) {
+  const text = "The stand-in keeps talking so that a test can watch, meter and interrupt it. ";
+  return capped(request, text.repeat(LONG_CHUNKS).slice(0, LONG_CHUNKS * LONG_CHUNK_CHARS));
+}
+
+function toolCall(request) {
+  return { toolCalls: [{ name: request.tools?.[0]?.function?.name ?? "get_weather", arguments: '{"city":"Paris"}' }] };
+}
+
+const answerWithUsage = (tokens) => (request) => ({
+  ...friendlyAnswer(request),
+  usage: { prompt_tokens: tokens, completion_tokens: tokens },
+});
+const refusal = (status, type, code, message) => ({ status, error: { type, code, message } });
+const onWord = (word, response, options = {}) => ({
+  match: { endpoint: "chat", userMessage: `[[${word}]]`, ...options.match },
+  response,
+  ...options.delivery,
+});
+
+// The first match wins; the last one takes everything.
+const fixtures = [
+  onWord("usage-huge", answerWithUsage(10_000_000)),
+  onWord("usage-zero", answerWithUsage(0)),
+  onWord("usage-negative", answerWithUsage(-1_000)),
+  onWord("tool", toolCall, { match: { hasToolResult: false } }),
+  onWord("empty", { content: "" }),
+  onWord("long", longAnswer, { delivery: { chunkSize: LONG_CHUNK_CHARS, latency: 5 } }),
+  onWord("cut", friendlyAnswer, { delivery: { truncateAfterChunks: 4, latency: 5 } }),
+  onWord("slow", friendlyAnswer, { delivery: { chaos: { latencyMs: 2_000 } } }),
+  onWord("error-401", refusal(401, "invalid_request_error", "invalid_api_key", "Incorrect API key provided.")),
+  onWord("error-429", refusal(429, "requests", "rate_limit_exceeded", "Rate limit reached.")),
+  onWord("error-500", refusal(500, "server_error", null, "The server had an error processing your request.")),
+  { match: { endpoint: "chat", predicate: () => true }, response: friendlyAnswer },
+];
+
+const { server } = await createServer(fixtures, {
+  host: "127.0.0.1",
+  port: Number(process.argv[2]),
+  logLevel: "warn",
+  journalMaxEntries: JOURNAL_ENTRIES_MAX,
+});
+server.keepAliveTimeout = KEEP_ALIVE_MS;

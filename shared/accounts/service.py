@@ -1,0 +1,59 @@
+"""Starting an account: open the wallet, grant what of the welcome bonus has been earned so far."""
+
+from typing import Protocol
+
+from shared.accounts.models import Stage, StageStatus, StartedAccount
+from shared.accounts.rules import person_signal
+from shared.base.economy import WELCOME_LIFETIME_MS, WELCOME_STAGES, WelcomeStage
+from shared.base.ids import AccountId, UserId
+from shared.ledger.service import Ledger
+
+
+class Claims(Protocol):
+    """Remembers for ever which user a person's bonus went to."""
+
+    async def claim(self, person: str, user_id: UserId) -> bool:
+        """True if this user holds the claim, now or since an earlier call. Durable once answered."""
+
+
+class Accounts:
+    """Accounts of people."""
+
+    def __init__(self, ledger: Ledger, claims: Claims) -> None:
+        self._ledger = ledger
+        self._claims = claims
+
+    async def start(self, user_id: UserId, verified_email: str | None) -> StartedAccount:
+        """Open the user's wallet and grant the first stage. A repeat changes nothing that was already done.
+
+        Only the first stage is granted yet; the later ones wait for the device check and the first paid use.
+        """
+        account_id = AccountId(f"user:{user_id}")
+        opened = await self._ledger.open(account_id)
+        first, *later = WELCOME_STAGES
+        # If we die after the claim, the same user's next start finds it and grants.
+        status = await self._grant(account_id, user_id, first, verified_email)
+        waiting = [Stage(stage.name, stage.amount_micros, StageStatus.WAITING) for stage in later]
+        head = await self._ledger.head(account_id)
+        return StartedAccount(
+            account_id=account_id,
+            created=not opened.repeated,
+            balance_micros=head.balance_micros,
+            welcome=(Stage(first.name, first.amount_micros, status), *waiting),
+        )
+
+    async def _grant(
+        self, account_id: AccountId, user_id: UserId, stage: WelcomeStage, verified_email: str | None
+    ) -> StageStatus:
+        if verified_email is None:
+            return StageStatus.WAITING
+        if not await self._claims.claim(person_signal(verified_email), user_id):
+            return StageStatus.CLAIMED
+        await self._ledger.grant_promo(
+            account_id,
+            stage.amount_micros,
+            lifetime_ms=WELCOME_LIFETIME_MS,
+            key=f"welcome:{stage.name}",
+            facts={"reason": "welcome bonus", "stage": stage.name},
+        )
+        return StageStatus.GRANTED

@@ -1,0 +1,117 @@
+"""The only place that builds things. Each is built on first use, so a function pays only for what it touches."""
+
+import asyncio
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from shared.base.clock import Clock, system_clock
+from shared.base.settings import Settings
+
+if TYPE_CHECKING:
+    from google.cloud.firestore import AsyncClient
+
+    from shared.accounts.service import Accounts
+    from shared.catalog.service import Catalog
+    from shared.chat.service import Chats
+    from shared.identity.service import Identity
+    from shared.ledger.audit import Audit
+    from shared.ledger.service import Ledger
+    from shared.ledger.store import FirestoreLedgerStore
+    from shared.metering.service import Meter
+    from shared.providers.gateway import Upstreams
+    from shared.providers.models import Provider
+
+
+class App:
+    """One process's collaborators, on one event loop. Imports stand in the properties: see the module's first line."""
+
+    def __init__(self, settings: Settings, clock: Clock = system_clock) -> None:
+        self.settings = settings
+        self.clock = clock
+
+    @cached_property
+    def firestore(self) -> "AsyncClient":
+        from google.cloud.firestore import AsyncClient
+
+        # The client library itself reads FIRESTORE_EMULATOR_HOST; settings refuse that variable in production.
+        return AsyncClient(project=self.settings.project_id)
+
+    @cached_property
+    def ledger_store(self) -> "FirestoreLedgerStore":
+        from shared.ledger.store import FirestoreLedgerStore
+
+        return FirestoreLedgerStore(self.firestore)
+
+    @cached_property
+    def ledger(self) -> "Ledger":
+        from shared.ledger.engine import Engine
+        from shared.ledger.service import Ledger
+
+        return Ledger(Engine(self.ledger_store), self.ledger_store, self.clock)
+
+    @cached_property
+    def audit(self) -> "Audit":
+        from shared.ledger.archive import FirestoreLedgerArchive
+        from shared.ledger.audit import Audit
+
+        return Audit(FirestoreLedgerArchive(self.firestore))
+
+    @cached_property
+    def identity(self) -> "Identity":
+        from shared.identity.service import Identity
+
+        return Identity.from_settings(self.settings, self.clock)
+
+    @cached_property
+    def providers(self) -> "list[Provider]":
+        from shared.providers.service import configured_providers
+
+        return configured_providers(self.settings)
+
+    @cached_property
+    def catalog(self) -> "Catalog":
+        from shared.catalog.service import Catalog
+
+        return Catalog.from_file({provider.name for provider in self.providers})
+
+    @cached_property
+    def upstreams(self) -> "Upstreams":
+        from shared.providers.gateway import Upstreams
+
+        return Upstreams(self.providers)
+
+    @cached_property
+    def meter(self) -> "Meter":
+        from shared.metering.service import Meter
+
+        return Meter(self.ledger)
+
+    @cached_property
+    def chats(self) -> "Chats":
+        from shared.chat.service import Chats
+
+        return Chats(self.catalog, self.upstreams, self.meter)
+
+    @cached_property
+    def accounts(self) -> "Accounts":
+        from shared.accounts.service import Accounts
+        from shared.accounts.store import FirestoreClaims
+
+        return Accounts(self.ledger, FirestoreClaims(self.firestore))
+
+
+_built: tuple[asyncio.AbstractEventLoop, App] | None = None
+
+
+def current_app() -> App:
+    """The app of the running event loop, built from the environment on its first use.
+
+    Not at import: gunicorn imports before it forks, and clients are bound to the loop they first ran on.
+    Raise SettingsWrong when the environment cannot be used.
+    """
+    global _built
+    loop = asyncio.get_running_loop()
+    if _built is None or _built[0] is not loop:
+        _built = (loop, App(Settings.from_environment(os.environ)))
+    return _built[1]

@@ -1,0 +1,221 @@
+"""A chat from request to charge: quote, hold, provider, capture. OpenAI's wire format in and out."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from shared.base.errors import CredenceError, Kind
+from shared.base.ids import AccountId, RequestId
+from shared.base.log import write_line
+from shared.base.micros import CREDIT_MICROS
+from shared.catalog.models import Model, Route
+from shared.catalog.service import Catalog
+from shared.chat import rules
+from shared.chat.models import ChatAnswer, ChatRequest, Tally
+from shared.metering.models import Charge, Outcome
+from shared.metering.service import Meter, MeteredCall
+from shared.providers.errors import UpstreamUnavailable
+from shared.providers.gateway import Upstreams, UpstreamStream
+from shared.providers.models import DisconnectPolicy
+
+ROUTES_TRIED_MAX = 3
+"""Providers tried for one call, all inside its one hold."""
+
+
+class Chats:
+    """Answers chats and charges for them."""
+
+    def __init__(self, catalog: Catalog, upstreams: Upstreams, meter: Meter) -> None:
+        self._catalog = catalog
+        self._upstreams = upstreams
+        self._meter = meter
+
+    async def answer(self, account_id: AccountId, request_id: RequestId, request: ChatRequest) -> ChatAnswer:
+        """The whole answer, charged. Nothing is charged when this raises."""
+        model, call = await self._begin(account_id, request_id, request)
+        try:
+            route, body = await self._first_that_answers(model, request, call)
+            usage = rules.usage_of(rules.tally_of(body), request)
+            facts = _facts(model, route, request_id, Outcome.FINISHED)
+            charge = await (call.capture(usage, facts) if usage else call.release())
+        except BaseException:
+            # If we die before the release, the hold expires by itself.
+            await call.release()
+            raise
+        body["usage"] = _usage_with_cost(body.get("usage"), charge)
+        return ChatAnswer(body, {**_route_headers(model, route), **_charge_headers(charge)})
+
+    async def stream(self, account_id: AccountId, request_id: RequestId, request: ChatRequest) -> "ChatStream":
+        """An answer under way. Raises like `answer` until the provider has begun; afterwards the stream tells."""
+        model, call = await self._begin(account_id, request_id, request)
+        try:
+            route, upstream = await self._first_that_streams(model, request, call)
+        except BaseException:
+            await call.release()
+            raise
+        return ChatStream(request, call, upstream, model=model, route=route, request_id=request_id)
+
+    async def _begin(
+        self, account_id: AccountId, request_id: RequestId, request: ChatRequest
+    ) -> tuple[Model, MeteredCall]:
+        model, price = self._catalog.chat_model(request.model)
+        rules.check_payload(request, model)
+        return model, await self._meter.begin(account_id, request_id, rules.quote_of(request, model, price))
+
+    async def _first_that_answers(
+        self, model: Model, request: ChatRequest, call: MeteredCall
+    ) -> tuple[Route, dict[str, Any]]:
+        refusal: CredenceError | None = None
+        for route in self._catalog.routes(model)[:ROUTES_TRIED_MAX]:
+            payload = rules.upstream_payload(request, route.model, call.quote)
+            try:
+                return route, await self._upstreams.chat(self._upstreams[route.provider], payload)
+            except CredenceError as error:
+                refusal = _or_raise(error)
+        raise refusal or UpstreamUnavailable("none", "is configured")
+
+    async def _first_that_streams(
+        self, model: Model, request: ChatRequest, call: MeteredCall
+    ) -> tuple[Route, UpstreamStream]:
+        refusal: CredenceError | None = None
+        for route in self._catalog.routes(model)[:ROUTES_TRIED_MAX]:
+            payload = rules.upstream_payload(request, route.model, call.quote)
+            try:
+                return route, await self._upstreams.chat_stream(self._upstreams[route.provider], payload)
+            except CredenceError as error:
+                refusal = _or_raise(error)
+        raise refusal or UpstreamUnavailable("none", "is configured")
+
+
+class ChatStream:
+    """An answer being relayed. Whoever iterates `events` must call `close` in the end, whatever happened."""
+
+    def __init__(
+        self,
+        request: ChatRequest,
+        call: MeteredCall,
+        upstream: UpstreamStream,
+        *,
+        model: Model,
+        route: Route,
+        request_id: RequestId,
+    ) -> None:
+        self._request = request
+        self._call = call
+        self._upstream = upstream
+        self._model = model
+        self._route = route
+        self._request_id = request_id
+        self._incoming = upstream.events()
+        self._tally = Tally()
+        self._resolved = False
+        self.headers = {**_route_headers(model, route), "x-credence-receipt": call.receipt_id}
+
+    async def events(self) -> AsyncIterator[bytes]:
+        """The provider's events as they come; the charge is made before the last one is sent."""
+        last: dict[str, Any] = {}
+        try:
+            async for event in self._incoming:
+                if event.data is None:
+                    break
+                rules.count_chunk(self._tally, event.data)
+                if "error" in event.data:
+                    raise UpstreamUnavailable(self._route.provider, "failed in the middle of its answer")
+                if event.data.get("choices"):
+                    last = event.data
+                    yield event.raw
+            if not self._tally.finished:
+                raise UpstreamUnavailable(self._route.provider, "ended its answer without finishing it")
+            charge = await self._resolve(Outcome.FINISHED)
+        except CredenceError as error:
+            yield await self._failure(last, error)
+        else:
+            options = self._request.stream_options
+            if options and options.include_usage:
+                yield _event({**last, "choices": [], "usage": _usage_with_cost(self._tally.reported, charge)})
+        yield b"data: [DONE]\n\n"
+
+    async def close(self) -> None:
+        """Settle a stream whose client left, as the provider's policy says, and let the provider go."""
+        try:
+            if not self._resolved:
+                if self._upstream.provider.disconnect is DisconnectPolicy.DRAIN:
+                    await self._drain()
+                await self._resolve(Outcome.ABANDONED)
+        finally:
+            self._upstream.close()
+
+    async def _drain(self) -> None:
+        """Read on to the provider's own count. A provider that breaks off leaves us with ours."""
+        try:
+            async for event in self._incoming:
+                if event.data is None:
+                    return
+                rules.count_chunk(self._tally, event.data)
+        except UpstreamUnavailable:
+            return
+
+    async def _resolve(self, outcome: Outcome) -> Charge:
+        """Capture or release, once. A second caller finds the first one's key in the ledger."""
+        self._resolved = True
+        usage = rules.usage_of(self._tally, self._request)
+        free = outcome is Outcome.ABANDONED and self._upstream.provider.disconnect is DisconnectPolicy.FREE
+        if usage is None or free:
+            return await self._call.release()
+        facts = _facts(self._model, self._route, self._request_id, outcome)
+        if outcome is Outcome.ABANDONED:
+            facts["disconnect_policy"] = self._upstream.provider.disconnect.value
+        return await self._call.capture(usage, facts)
+
+    async def _failure(self, last: Mapping[str, Any], error: CredenceError) -> bytes:
+        """Settle for what was delivered before the failure, and say what failed in OpenAI's form."""
+        message = error.message
+        if not self._resolved:
+            charge = await self._resolve(Outcome.CUT)
+            if charge.amount_micros:
+                message = message.replace("Nothing was charged.", "Only what was delivered was charged.")
+        else:
+            write_line("ERROR", "charge_failed", request_id=self._request_id, code=error.code)
+        fault = {"message": message, "type": "api_error", "param": None, "code": error.code}
+        ending = [{"index": 0, "delta": {}, "finish_reason": "error"}]
+        return _event({**last, "object": "chat.completion.chunk", "choices": ending, "error": fault})
+
+
+def _or_raise(error: CredenceError) -> CredenceError:
+    """Another provider may do better when this one is down or busy; what is wrong with the request stays wrong."""
+    if error.kind not in (Kind.UNAVAILABLE, Kind.BUSY):
+        raise error
+    return error
+
+
+def _facts(model: Model, route: Route, request_id: RequestId, outcome: Outcome) -> dict[str, str | int]:
+    return {
+        "model": model.id,
+        "outcome": outcome.value,
+        "provider": route.provider,
+        "request_id": request_id,
+        "upstream_model": route.model,
+    }
+
+
+def _route_headers(model: Model, route: Route) -> dict[str, str]:
+    return {"x-credence-model": model.id, "x-credence-provider": route.provider}
+
+
+def _charge_headers(charge: Charge) -> dict[str, str]:
+    headers = {"x-credence-cost-micros": str(charge.amount_micros)}
+    if charge.entry_id is not None:
+        headers["x-credence-receipt"] = charge.entry_id
+        headers["x-credence-balance-micros"] = str(charge.balance_micros)
+    return headers
+
+
+def _usage_with_cost(usage: object, charge: Charge) -> dict[str, Any]:
+    """The provider's usage with our cost beside it: credits as a number for tools, micros for those who count."""
+    details = {"charged_micros": charge.amount_micros, "receipt_id": charge.entry_id}
+    reported = usage if isinstance(usage, dict) else {}
+    return {**reported, "cost": charge.amount_micros / CREDIT_MICROS, "cost_details": details}
+
+
+def _event(data: Mapping[str, Any]) -> bytes:
+    return b"data: " + json.dumps(data, separators=(",", ":")).encode() + b"\n\n"

@@ -1,0 +1,159 @@
+"""What the audit remembers between runs: how far each account was walked, how far each lane was read, what is broken.
+
+Paths: `audit_marks/{account}`, `audit_marks/lane:{lane}`, `alarms/{account}`. No class of account is called `lane`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from google.api_core import exceptions as google_errors
+from google.cloud import firestore
+from google.cloud.firestore_v1.base_query import FieldFilter
+
+from shared.base.ids import AccountId
+from shared.ledger.archive import Stamp
+from shared.ledger.models import GENESIS_HASH, Lot, Origin
+from shared.ledger.store import READ_TIMEOUT_S, StoreUnavailable
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The state of a walk at one entry, from which it can go on."""
+
+    seq: int = 0
+    hash: str = GENESIS_HASH
+    lots: tuple[Lot, ...] = ()
+    spent_micros: int = 0
+
+
+START = Mark()
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """An account that does not verify, why, and the last point up to which it did."""
+
+    account_id: AccountId
+    reason: str
+    seq: int | None
+    entry_id: str | None
+    good: Mark
+
+
+class AuditMarks(Protocol):
+    """Where the audit keeps its notes. All raise StoreUnavailable; a repeated write changes nothing."""
+
+    async def mark(self, account_id: AccountId) -> Mark:
+        """How far the account was walked; START when it never was, or when the note cannot be read."""
+
+    async def put_mark(self, account_id: AccountId, mark: Mark) -> None:
+        """Remember how far the account was walked."""
+
+    async def cursor(self, lane: int) -> Stamp | None:
+        """Up to where the lane was read."""
+
+    async def put_cursor(self, lane: int, stamp: Stamp) -> None:
+        """Remember up to where the lane was read."""
+
+    async def open_alarms(self, limit: int) -> list[Alarm]:
+        """Accounts that did not verify when last looked at."""
+
+    async def put_alarm(self, alarm: Alarm) -> None:
+        """Create or renew the alarm of an account."""
+
+    async def clear_alarm(self, account_id: AccountId) -> None:
+        """The account verifies again. The document stays, for those who ask what happened."""
+
+
+class FirestoreAuditMarks:
+    """The notes in Firestore."""
+
+    def __init__(self, client: firestore.AsyncClient) -> None:
+        self._client = client
+
+    async def mark(self, account_id: AccountId) -> Mark:
+        fields = await self._read(f"audit_marks/{account_id}")
+        return _understood(lambda: mark_from(fields), START)
+
+    async def put_mark(self, account_id: AccountId, mark: Mark) -> None:
+        await self._write(f"audit_marks/{account_id}", {**mark_document(mark), "at": firestore.SERVER_TIMESTAMP})
+
+    async def cursor(self, lane: int) -> Stamp | None:
+        fields = await self._read(f"audit_marks/lane:{lane:02}")
+        return Stamp(fields["posted_at"], AccountId(fields["account"])) if fields else None
+
+    async def put_cursor(self, lane: int, stamp: Stamp) -> None:
+        fields = {"posted_at": stamp.posted_at, "account": stamp.account_id}
+        await self._write(f"audit_marks/lane:{lane:02}", fields)
+
+    async def open_alarms(self, limit: int) -> list[Alarm]:
+        query = self._client.collection("alarms").where(filter=FieldFilter("open", "==", True)).limit(limit)
+        try:
+            found = [snapshot async for snapshot in query.stream(retry=None, timeout=READ_TIMEOUT_S)]
+        except google_errors.GoogleAPICallError as error:
+            raise StoreUnavailable from error
+        return [alarm_from(AccountId(snapshot.id), snapshot.to_dict() or {}) for snapshot in found]
+
+    async def put_alarm(self, alarm: Alarm) -> None:
+        fields = {**alarm_document(alarm), "at": firestore.SERVER_TIMESTAMP}
+        await self._write(f"alarms/{alarm.account_id}", fields)
+
+    async def clear_alarm(self, account_id: AccountId) -> None:
+        fields = {"open": False, "cleared_at": firestore.SERVER_TIMESTAMP}
+        await self._write(f"alarms/{account_id}", fields, merge=True)
+
+    async def _read(self, path: str) -> dict[str, Any]:
+        try:
+            snapshot = await self._client.document(path).get(retry=None, timeout=READ_TIMEOUT_S)
+        except google_errors.GoogleAPICallError as error:
+            raise StoreUnavailable from error
+        return snapshot.to_dict() or {}
+
+    async def _write(self, path: str, fields: Mapping[str, Any], *, merge: bool = False) -> None:
+        try:
+            await self._client.document(path).set(fields, merge=merge, retry=None, timeout=READ_TIMEOUT_S)
+        except google_errors.GoogleAPICallError as error:
+            raise StoreUnavailable from error
+
+
+def mark_document(mark: Mark) -> dict[str, Any]:
+    """A mark as it is stored."""
+    lots = [
+        {"origin": lot.origin.value, "expires_at_ms": lot.expires_at_ms, "remaining_micros": lot.remaining_micros}
+        for lot in mark.lots
+    ]
+    return {"seq": mark.seq, "hash": mark.hash, "lots": lots, "spent_micros": mark.spent_micros}
+
+
+def mark_from(fields: Mapping[str, Any]) -> Mark:
+    """A stored mark. Raise KeyError, TypeError or ValueError when it is not one."""
+    lots = tuple(Lot(Origin(lot["origin"]), lot["expires_at_ms"], lot["remaining_micros"]) for lot in fields["lots"])
+    return Mark(int(fields["seq"]), str(fields["hash"]), lots, int(fields["spent_micros"]))
+
+
+def alarm_document(alarm: Alarm) -> dict[str, Any]:
+    """An open alarm as it is stored."""
+    return {
+        "open": True,
+        "reason": alarm.reason,
+        "seq": alarm.seq,
+        "entry_id": alarm.entry_id,
+        "good": mark_document(alarm.good),
+    }
+
+
+def alarm_from(account_id: AccountId, fields: Mapping[str, Any]) -> Alarm:
+    """A stored alarm; one that lost its last good point is checked from the first entry."""
+    good = _understood(lambda: mark_from(fields["good"]), START)
+    return Alarm(account_id, str(fields.get("reason")), fields.get("seq"), fields.get("entry_id"), good)
+
+
+def _understood(read: Callable[[], Value], otherwise: Value) -> Value:
+    try:
+        return read()
+    except (KeyError, TypeError, ValueError):
+        # A note that cannot be read proves nothing, so nothing is skipped on its word.
+        return otherwise

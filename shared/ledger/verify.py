@@ -1,0 +1,250 @@
+"""Checks an account, or the whole ledger, from the first entry on, against raw documents and nothing else.
+
+Correct on a live ledger: entries appended while it reads never make it raise.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+from shared.base.ids import AccountId, EntryId
+from shared.ledger.archive import LedgerArchive
+from shared.ledger.chain import Walk, hash_entry
+from shared.ledger.documents import Document, entry_from, head_from, lane_of
+from shared.ledger.errors import AccountAbsent, ChainBroken
+from shared.ledger.models import DEFERRED_CLASSES, Entry, EntryKind, Head, Leg, account_class
+from shared.ledger.store import EntryRef
+
+BATCH_ENTRIES_MAX = 100
+"""Entries checked together; the counterparts of their transfers are fetched in one read."""
+ACCOUNTS_AT_ONCE = 16
+"""Accounts walked side by side; each waits for the store most of the time."""
+BREAKS_MAX = 1_000
+"""Broken accounts listed in one report; by then nobody needs the next."""
+
+OnEntry = Callable[[Entry], None]
+OnProgress = Callable[[int, int], None]
+"""Told the accounts and the entries checked so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountReport:
+    """An account whose chain holds."""
+
+    account_id: AccountId
+    entries: int
+    balance_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerReport:
+    """What a check of all accounts found. Intact when nothing is broken and `drift_micros` is zero."""
+
+    accounts: int
+    entries: int
+    balance_micros: int
+    unsettled_micros: int
+    drift_micros: int
+    broken: tuple[ChainBroken, ...]
+
+    @property
+    def intact(self) -> bool:
+        """Whether every chain holds and no credit came from nowhere."""
+        return not self.broken and self.drift_micros == 0
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What is added up while accounts are walked, to be judged at the end."""
+
+    balance_micros: int = 0
+    unsettled_micros: int = 0
+    crossing: dict[EntryId, int] = field(default_factory=dict)
+    """Transfers of which one side was seen: the other account was read before the transfer, which is no fault."""
+
+    def add(self, entry: Entry) -> None:
+        given = sum(leg.amount_micros for leg in entry.legs)
+        if entry.kind is not EntryKind.TRANSFER:
+            self.unsettled_micros += given
+        elif (known := self.crossing.pop(entry.entry_id, None)) is None:
+            self.crossing[entry.entry_id] = given
+        elif known + given:
+            # Kept, so that it shows in the drift.
+            self.crossing[entry.entry_id] = known + given
+
+    def drift_micros(self) -> int:
+        return self.balance_micros + self.unsettled_micros + sum(self.crossing.values())
+
+
+async def verify_account(
+    archive: LedgerArchive, account_id: AccountId, *, on_entry: OnEntry | None = None
+) -> AccountReport:
+    """Walk all entries up to the head. Raise ChainBroken naming the first bad entry, or AccountAbsent."""
+    # The head and the count come first and from one moment: entries are only ever added, so whatever is appended
+    # from here on has a number above the head's and is not looked at.
+    document, count = await archive.head_and_count(account_id)
+    if document is None:
+        if count:
+            raise ChainBroken(f"its head is gone, {count} entries remain", account_id=account_id)
+        raise AccountAbsent
+    head = head_of(account_id, document)
+    walk = Walk(account_id)
+    await walk_entries(archive, walk, head.seq, on_entry=on_entry)
+    finish(walk, head)
+    check_count(head, count)
+    return AccountReport(account_id, walk.seq, walk.balance_micros)
+
+
+async def verify_ledger(archive: LedgerArchive, on_progress: OnProgress | None = None) -> LedgerReport:
+    """Check every account, every pair of transfers, and that all balances and unsettled legs sum to zero."""
+    sums = _Sums()
+    broken: list[ChainBroken] = []
+    accounts = entries = 0
+    async for group in _in_groups(archive.account_ids(), ACCOUNTS_AT_ONCE):
+        checks = (_verify_listed(archive, account_id, sums.add) for account_id in group)
+        for outcome in await asyncio.gather(*checks):
+            accounts += 1
+            if isinstance(outcome, ChainBroken):
+                broken.append(outcome)
+            elif outcome is not None:
+                entries += outcome.entries
+                sums.balance_micros += outcome.balance_micros
+        if on_progress:
+            on_progress(accounts, entries)
+        if len(broken) >= BREAKS_MAX:
+            break
+    return LedgerReport(
+        accounts,
+        entries,
+        sums.balance_micros,
+        sums.unsettled_micros,
+        # With an account left out the sum says nothing.
+        0 if broken else sums.drift_micros(),
+        tuple(broken),
+    )
+
+
+async def walk_entries(
+    archive: LedgerArchive,
+    walk: Walk,
+    until_seq: int,
+    *,
+    on_entry: OnEntry | None = None,
+    entries_max: int | None = None,
+) -> None:
+    """Step through the entries after `walk.seq` up to `until_seq`, at most `entries_max` of them.
+
+    A transfer counts only when the other account holds its counterpart. When ChainBroken is raised, the walk stands
+    at the last good entry.
+    """
+    stop_seq = until_seq if entries_max is None else min(until_seq, walk.seq + entries_max)
+    if walk.seq >= stop_seq:
+        return
+    async for batch in _in_groups(archive.entry_documents(walk.account_id, walk.seq), BATCH_ENTRIES_MAX):
+        counterparts = await archive.entries_named(_counterpart_refs(walk.account_id, batch))
+        for entry_id, document in batch:
+            entry = entry_of(walk.account_id, entry_id, document)
+            check_legs(entry, counterparts)
+            walk.step(entry)
+            if on_entry:
+                on_entry(entry)
+            if walk.seq == stop_seq:
+                return
+    reason = f"is missing: the head is at entry {until_seq}"
+    raise ChainBroken(reason, account_id=walk.account_id, seq=walk.seq + 1)
+
+
+def finish(walk: Walk, head: Head) -> None:
+    """Check the head against a walk that has reached it. Raise ChainBroken."""
+    walk.finish(head)
+
+
+def check_count(head: Head, count: int) -> None:
+    """Raise ChainBroken unless the account has as many entry documents as entries.
+
+    A document whose `seq` is no number, or lies beyond the head, is in no walk; yet it would answer for its key.
+    """
+    if count != head.seq:
+        reason = f"it has {count} entry documents and {head.seq} entries"
+        raise ChainBroken(reason, account_id=head.account_id)
+
+
+def head_of(account_id: AccountId, document: Document) -> Head:
+    """The head in a raw document. Raise ChainBroken when it is none, or when no audit of its lane would find it."""
+    head = head_from(account_id, document)
+    if document.get("lane") != lane_of(account_id):
+        raise ChainBroken("its head states another lane than its own", account_id=account_id)
+    return head
+
+
+def entry_of(account_id: AccountId, entry_id: EntryId, document: Document) -> Entry:
+    """The entry in a raw document of that account. Raise ChainBroken when it is none."""
+    entry = entry_from(entry_id, {**document, "account": document.get("account", account_id)})
+    if document.get("lane") != lane_of(account_id):
+        raise ChainBroken("states another lane", account_id=account_id, seq=entry.seq, entry_id=entry_id)
+    return entry
+
+
+def check_legs(entry: Entry, counterparts: Mapping[EntryRef, Document]) -> None:
+    """Check that the other side of `entry` exists or will be settled. Raise ChainBroken."""
+    classes = {account_class(leg.account_id) for leg in entry.legs}
+    if entry.kind is not EntryKind.TRANSFER:
+        if not classes <= DEFERRED_CLASSES:
+            raise _broken(entry, "moves credits to or from an account that has no entry of it")
+        return
+    ref = _counterpart_ref(entry)
+    if ref is None:
+        raise _broken(entry, "is a transfer that does not name one other account")
+    if ref not in counterparts:
+        raise _broken(entry, f"has no counterpart on {ref[0]}")
+    try:
+        other = entry_from(entry.entry_id, counterparts[ref])
+    except ChainBroken as error:
+        raise _broken(entry, f"has a counterpart on {ref[0]} of which {error.reason}") from None
+    mirrored = sorted(Leg(entry.account_id, leg.origin, -leg.amount_micros) for leg in entry.legs)
+    for holds, reason in (
+        (other.kind is entry.kind and other.account_id == ref[0], "is not its counterpart"),
+        (other.request_hash == entry.request_hash, "belongs to another request"),
+        (sorted(other.legs) == mirrored, "moves other amounts"),
+        (other.hash == hash_entry(other), "was changed after it was written"),
+    ):
+        if not holds:
+            raise _broken(entry, f"the entry of the same id on {ref[0]} {reason}")
+
+
+def _counterpart_ref(entry: Entry) -> EntryRef | None:
+    others = {leg.account_id for leg in entry.legs}
+    return (others.pop(), entry.entry_id) if len(others) == 1 else None
+
+
+def _counterpart_refs(account_id: AccountId, batch: Sequence[tuple[EntryId, Document]]) -> list[EntryRef]:
+    """Where the counterparts of a batch must be. A document that is no entry has none; the walk will name it."""
+    refs = []
+    for entry_id, document in batch:
+        with suppress(ChainBroken):
+            entry = entry_from(entry_id, document)
+            if entry.kind is EntryKind.TRANSFER and (ref := _counterpart_ref(entry)):
+                refs.append(ref)
+    return refs
+
+
+def _broken(entry: Entry, reason: str) -> ChainBroken:
+    return ChainBroken(reason, account_id=entry.account_id, seq=entry.seq, entry_id=entry.entry_id)
+
+
+async def _verify_listed(archive: LedgerArchive, account_id: AccountId, on_entry: OnEntry) -> AccountReport | ChainBroken:
+    try:
+        return await verify_account(archive, account_id, on_entry=on_entry)
+    except ChainBroken as error:
+        return error
+
+
+async def _in_groups(items: AsyncIterator[Item], size: int) -> AsyncIterator[list[Item]]:
+    group: list[Item] = []
+    async for item in items:
+        group.append(item)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group

@@ -1,0 +1,62 @@
+"""What a call may cost, what it used, and what it was charged."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shared.base.ids import EntryId
+
+
+class UsageSource(StrEnum):
+    """Who counted. Named on the receipt."""
+
+    REPORTED = "reported"
+    """The provider counted."""
+    ESTIMATED = "estimated"
+    """The provider gave no usable count; we counted what was delivered."""
+
+
+class Outcome(StrEnum):
+    """How a call ended. Named on the receipt."""
+
+    FINISHED = "finished"
+    CUT = "cut"
+    """The provider broke off."""
+    ABANDONED = "abandoned"
+    """The client left before the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPrice:
+    """The price frozen into a call, in micros per million tokens."""
+
+    prompt_micros_per_mtok: int
+    completion_micros_per_mtok: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that a call used."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    source: UsageSource
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The most a call can cost. That much is held before the provider is called."""
+
+    price: TokenPrice
+    prompt_tokens_max: int
+    completion_tokens_max: int
+    choices: int
+    amount_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a call was charged, and where the proof is. A free call has no entry."""
+
+    amount_micros: int
+    entry_id: EntryId | None
+    balance_micros: int | None

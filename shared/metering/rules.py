@@ -1,0 +1,31 @@
+"""Pure arithmetic of prices, quotes and charges."""
+
+from shared.metering.models import Quote, TokenPrice, Usage
+
+TOKENS_PER_MTOK = 1_000_000
+TOKENS_MAX = 10**9
+"""No call uses more; a provider that reports more has its report capped before it is multiplied."""
+
+
+def cost_micros(price: TokenPrice, prompt_tokens: int, completion_tokens: int) -> int:
+    """The price of so many tokens, rounded up to a whole micro once, at the end."""
+    total = prompt_tokens * price.prompt_micros_per_mtok + completion_tokens * price.completion_micros_per_mtok
+    return -(-total // TOKENS_PER_MTOK)
+
+
+def quote(price: TokenPrice, *, prompt_tokens_max: int, completion_tokens_max: int, choices: int) -> Quote:
+    """The worst case of a call: every prompt token there can be, every choice as long as it is allowed to get."""
+    amount_micros = cost_micros(price, prompt_tokens_max, completion_tokens_max * choices)
+    return Quote(price, prompt_tokens_max, completion_tokens_max, choices, amount_micros)
+
+
+def affordable_completion_tokens(call: Quote, spendable_micros: int) -> int:
+    """The most output per choice that `spendable_micros` covers with this prompt; 0 when not even the prompt fits."""
+    left = spendable_micros * TOKENS_PER_MTOK - call.prompt_tokens_max * call.price.prompt_micros_per_mtok
+    return max(0, left // (call.price.completion_micros_per_mtok * call.choices))
+
+
+def charge_micros(call: Quote, usage: Usage) -> int:
+    """What the usage costs, and never more than was quoted, whatever the provider says it was."""
+    prompt_tokens, completion_tokens = min(usage.prompt_tokens, TOKENS_MAX), min(usage.completion_tokens, TOKENS_MAX)
+    return min(call.amount_micros, cost_micros(call.price, prompt_tokens, completion_tokens))

@@ -1,0 +1,79 @@
+"""The one flow behind every paid call: hold the worst case, let the caller work, capture what it came to.
+
+A call that is never resolved, because the process died, costs nothing: its hold expires by itself.
+"""
+
+from collections.abc import Mapping
+
+from shared.base.ids import AccountId, HoldId, RequestId, entry_id_of
+from shared.base.log import write_line
+from shared.ledger.errors import CreditTooLow
+from shared.ledger.holds import capture_key
+from shared.ledger.service import Ledger
+from shared.metering import rules
+from shared.metering.errors import CallUnaffordable
+from shared.metering.models import Charge, Quote, Usage
+
+
+class Meter:
+    """Opens metered calls."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def begin(self, account_id: AccountId, request_id: RequestId, quote: Quote) -> "MeteredCall":
+        """Hold the quote. Raise CallUnaffordable, or what `Ledger.hold` raises."""
+        hold_id = HoldId(request_id)
+        try:
+            await self._ledger.hold(account_id, quote.amount_micros, hold_id=hold_id)
+        except CreditTooLow as refusal:
+            raise CallUnaffordable(
+                needed_micros=quote.amount_micros,
+                spendable_micros=refusal.spendable_micros,
+                affordable_max_tokens=rules.affordable_completion_tokens(quote, refusal.spendable_micros),
+            ) from None
+        return MeteredCall(self._ledger, account_id, hold_id, quote)
+
+
+class MeteredCall:
+    """A call whose worst case is held. Resolve it once: `capture` or `release`."""
+
+    def __init__(self, ledger: Ledger, account_id: AccountId, hold_id: HoldId, quote: Quote) -> None:
+        self._ledger = ledger
+        self._account_id = account_id
+        self._hold_id = hold_id
+        self.quote = quote
+        self.receipt_id = entry_id_of(capture_key(hold_id))
+        """Known before the charge is made, so that a stream's headers can name it."""
+
+    async def capture(self, usage: Usage, facts: Mapping[str, str | int]) -> Charge:
+        """Charge the usage, capped by the hold, and give the rest back. Usage that costs nothing posts nothing."""
+        amount_micros = rules.charge_micros(self.quote, usage)
+        if amount_micros == 0:
+            return await self.release()
+        price = self.quote.price
+        receipt_facts = {
+            **facts,
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "usage_source": usage.source.value,
+            "prompt_micros_per_mtok": price.prompt_micros_per_mtok,
+            "completion_micros_per_mtok": price.completion_micros_per_mtok,
+            "held_micros": self.quote.amount_micros,
+        }
+        posted = await self._ledger.capture(self._account_id, self._hold_id, amount_micros, facts=receipt_facts)
+        write_line(
+            "INFO",
+            "call_charged",
+            account=self._account_id,
+            entry=posted.entry.entry_id,
+            amount_micros=amount_micros,
+            held_micros=self.quote.amount_micros,
+        )
+        return Charge(amount_micros, posted.entry.entry_id, posted.entry.balance_micros)
+
+    async def release(self) -> Charge:
+        """Give the whole hold back."""
+        await self._ledger.release(self._account_id, self._hold_id)
+        write_line("INFO", "call_released", account=self._account_id, hold=self._hold_id)
+        return Charge(0, None, None)

@@ -1,0 +1,24 @@
+"""Which providers this process can call: those whose key, or local address, is configured."""
+
+from pydantic import SecretStr
+
+from shared.base.settings import Settings
+from shared.providers.models import DisconnectPolicy, Provider
+
+
+def configured_providers(settings: Settings) -> list[Provider]:
+    """Providers with a key. One without is absent, not broken."""
+    keyed: list[tuple[str, SecretStr | None, str, DisconnectPolicy]] = [
+        ("huggingface", settings.huggingface_api_key, settings.huggingface_base_url, DisconnectPolicy.ESTIMATE),
+        # OpenRouter documents that it stops billing when the connection of a stream closes, for most of its backends.
+        ("openrouter", settings.openrouter_api_key, settings.openrouter_base_url, DisconnectPolicy.ESTIMATE),
+    ]
+    providers = [
+        Provider(name, base_url.rstrip("/"), key.get_secret_value(), policy)
+        for name, key, base_url, policy in keyed
+        if key is not None
+    ]
+    if settings.standin_url:
+        policy = DisconnectPolicy(settings.standin_disconnect)
+        providers.append(Provider("standin", settings.standin_url.rstrip("/"), "standin", policy))
+    return providers

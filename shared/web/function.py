@@ -1,0 +1,136 @@
+"""What every HTTP function is wrapped in: request id, caller, limits, validation, errors, one log line.
+
+A function file declares its contract and one handler; `http_function` turns it into the plain coroutine that
+functions-framework and the local gateway both serve.
+"""
+
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, cast
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from shared.app import App, current_app
+from shared.base.errors import CredenceError
+from shared.base.ids import RequestId, new_request_id
+from shared.base.log import Severity, request_fields, write_line
+from shared.web.auth import Auth, Caller, authenticate
+from shared.web.body import BODY_BYTES_MAX, Empty, read_body
+from shared.web.errors import MethodWrong, crash_response, error_response
+from shared.web.path import read_path
+
+Method = Literal["GET", "POST"]
+Handler = Callable[[Any, Caller, App], Awaitable[BaseModel | Response]]
+"""The first argument is the contract's own `body`, which no type can say of a decorator's argument."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """All that a function promises; the OpenAPI document and the manifest's checks are made from it."""
+
+    name: str
+    method: Method
+    auth: Auth
+    scope: str | None
+    body: type[BaseModel]
+    body_bytes_max: int
+    path_param: str | None
+    answer: type[BaseModel] | None
+    summary: str
+    streams: bool
+
+
+class HttpFunction(Protocol):
+    """A served function: call it with a request. `contract` says what it promises."""
+
+    contract: Contract
+    __name__: str
+
+    async def __call__(self, request: Request) -> Response: ...
+
+
+def http_function(
+    *,
+    auth: Auth,
+    scope: str | None = None,
+    method: Method = "POST",
+    body: type[BaseModel] = Empty,
+    body_bytes_max: int = BODY_BYTES_MAX,
+    path_param: str | None = None,
+    answer: type[BaseModel] | None = None,
+    streams: bool = False,
+) -> Callable[[Handler], HttpFunction]:
+    """Wrap a handler. `scope` is what a service must be allowed; `path_param` names the field that the last segment
+    of the path fills; `answer` is the shape of a 200, where the handler does not build the response itself.
+    """
+
+    def wrap(handler: Handler) -> HttpFunction:
+        summary = (handler.__globals__["__doc__"] or "").strip().split("\n")[0]
+        contract = Contract(
+            handler.__name__, method, auth, scope, body, body_bytes_max, path_param, answer, summary, streams
+        )
+
+        async def serve(request: Request) -> Response:
+            return await _serve(contract, handler, request)
+
+        serve.__name__ = serve.__qualname__ = handler.__name__
+        function = cast(HttpFunction, serve)
+        function.contract = contract
+        return function
+
+    return wrap
+
+
+async def _serve(contract: Contract, handler: Handler, request: Request) -> Response:
+    """Serve one request and write its line."""
+    started_s = time.monotonic()
+    request_id = new_request_id()
+    request_fields.set({"request_id": request_id, "function": contract.name, **_trace(request)})
+    severity: Severity = "INFO"
+    code: str | None = None
+    try:
+        response = await _answer(contract, handler, request, request_id)
+    except CredenceError as error:
+        response, code = error_response(error, request_id), error.code
+    except Exception as error:  # noqa: BLE001 - the edge: a defect answers 500 with an id and is told in full to the log
+        response, code, severity = crash_response(request_id), type(error).__name__, "ERROR"
+        write_line("ERROR", "crash", error=type(error).__name__, stack=_stack_of(error))
+    duration_ms = round((time.monotonic() - started_s) * 1000, 1)
+    write_line(severity, "request", status=response.status_code, code=code, duration_ms=duration_ms)
+    return response
+
+
+async def _answer(contract: Contract, handler: Handler, request: Request, request_id: RequestId) -> Response:
+    if request.method != contract.method:
+        raise MethodWrong(contract.method)
+    app = current_app()
+    caller = await authenticate(request, app, request_id, contract.auth, contract.scope)
+    if contract.method == "GET":
+        given = read_path(request, contract.body, contract.path_param)
+    else:
+        given = await read_body(request, contract.body, bytes_max=contract.body_bytes_max)
+    answer = await handler(given, caller, app)
+    if isinstance(answer, Response):
+        answer.headers["x-request-id"] = request_id
+        return answer
+    return JSONResponse(
+        answer.model_dump(mode="json"), headers={"x-request-id": request_id, "cache-control": "no-store"}
+    )
+
+
+def _trace(request: Request) -> dict[str, str | int | float | bool | None]:
+    """The trace that Cloud Logging joins lines by, when the load balancer sent one."""
+    trace, _, _ = request.headers.get("x-cloud-trace-context", "").partition("/")
+    return {"logging.googleapis.com/trace": trace} if trace.isalnum() and len(trace) == 32 else {}
+
+
+def _stack_of(error: Exception) -> str:
+    """Where it happened, without the message: a message may quote what a user sent."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return " < ".join(
+        f"{frame.name} ({frame.filename.rsplit('/', 1)[-1]}:{frame.lineno})" for frame in reversed(frames)
+    )

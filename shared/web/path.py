@@ -1,0 +1,27 @@
+"""Reading a GET: its query, and the last segment of its path where the route has a parameter."""
+
+from typing import TypeVar
+
+from pydantic import BaseModel
+from starlette.requests import Request
+
+from shared.base.errors import BadRequest
+from shared.web.body import parse
+
+Given = TypeVar("Given", bound=BaseModel)
+
+
+def read_path(request: Request, model: type[Given], path_param: str | None) -> Given:
+    """The query and the path parameter as a `model`; every value is text. Raise BadRequest.
+
+    Read from the path itself and not from a router, because a deployed function is its own server and has no routes.
+    """
+    pairs = request.query_params.multi_items()
+    values: dict[str, str] = dict(pairs)
+    if len(values) < len(pairs):
+        raise BadRequest("A query parameter was given twice.")
+    if path_param is not None:
+        if path_param in values:
+            raise BadRequest(f"{path_param} belongs in the path.", param=path_param)
+        values[path_param] = request.url.path.rstrip("/").rpartition("/")[2]
+    return parse(model, values)

@@ -1,0 +1,29 @@
+"""The local stack for tests: started once per session, with a fresh project for every test."""
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from local.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """Firestore, Auth and the model stand-in, shared by all tests; `project_id` keeps their data apart."""
+    with Stack() as started:
+        yield started
+
+
+@pytest.fixture
+def project_id() -> str:
+    """A project nobody used before: the emulators isolate by project."""
+    return f"demo-{secrets.token_hex(8)}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what uses the stack, before `-m` selects."""
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.stack)

@@ -1,0 +1,275 @@
+"""What a client may do with Firestore: every actor against every kind of document, on the real rules and emulator.
+
+The calls are gRPC, as the mobile SDKs make them. The emulator's REST gateway cannot be used: it takes the colon of an
+account id for the start of a verb, so `accounts/user:alice:runQuery` reaches no method.
+"""
+
+import base64
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import requests
+from google.api_core.exceptions import PermissionDenied
+from google.cloud.firestore_v1.services.firestore import FirestoreClient
+from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcTransport
+
+pytestmark = pytest.mark.stack
+
+RULES = Path(__file__).parents[2] / "firestore.rules"
+CALL_TIMEOUT_S = 10.0
+Metadata = tuple[tuple[str, str], ...]
+ADMIN: Metadata = (("authorization", "Bearer owner"),)
+"""The emulator takes this for the admin SDK, which no rule binds."""
+
+TABLE = """
+what                                     | nobody | alice    | bob      | bob with claims | tricky
+-----------------------------------------+--------+----------+----------+-----------------+-------
+accounts/user:alice                      | -      | get      | -        | -               | -
+accounts/user:bob                        | -      | -        | get      | get             | -
+accounts/alice                           | -      | -        | -        | -               | -
+accounts/user:alice/entries/first        | -      | get      | -        | -               | -
+accounts/user:bob/entries/first          | -      | -        | get      | get             | -
+accounts/user:alice/entries/first/more/m | -      | -        | -        | -               | -
+accounts/user:alice/notes/first          | -      | -        | -        | -               | -
+accounts/card:alice                      | -      | -        | -        | -               | -
+accounts/card:alice/entries/first        | -      | -        | -        | -               | -
+accounts/pool:alice                      | -      | -        | -        | -               | -
+accounts/pool:alice/entries/first        | -      | -        | -        | -               | -
+accounts/escrow:alice                    | -      | -        | -        | -               | -
+accounts/earn:alice                      | -      | -        | -        | -               | -
+accounts/house:revenue                   | -      | -        | -        | -               | -
+accounts/house:revenue/entries/first     | -      | -        | -        | -               | -
+audit_marks/user:alice                   | -      | -        | -        | -               | -
+alarms/alice                             | -      | -        | -        | -               | -
+profiles/alice                           | -      | get      | -        | -               | -
+profiles/bob                             | -      | -        | get      | get             | -
+profiles/alice/more/m                    | -      | -        | -        | -               | -
+welcome_claims/alice                     | -      | -        | -        | -               | -
+unknown/alice                            | -      | -        | -        | -               | -
+alice's entries                          | -      | list     | -        | -               | -
+alice's entries, newest first            | -      | list     | -        | -               | -
+alice's entries, one too many            | -      | -        | -        | -               | -
+alice's entries, without limit           | -      | -        | -        | -               | -
+alice's entries, skipping some           | -      | -        | -        | -               | -
+alice's entries, counted                 | -      | list     | -        | -               | -
+alice's entries, counted without limit   | -      | -        | -        | -               | -
+bob's entries                            | -      | -        | list     | list            | -
+entries of a card                        | -      | -        | -        | -               | -
+entries of everybody                     | -      | -        | -        | -               | -
+entries of everybody, counted            | -      | -        | -        | -               | -
+entries anywhere under alice's wallet    | -      | -        | -        | -               | -
+everything under alice's wallet          | -      | -        | -        | -               | -
+accounts                                 | -      | -        | -        | -               | -
+accounts, only alice's wallet            | -      | -        | -        | -               | -
+profiles                                 | -      | -        | -        | -               | -
+audit_marks                              | -      | -        | -        | -               | -
+alarms                                   | -      | -        | -        | -               | -
+welcome_claims                           | -      | -        | -        | -               | -
+unknown                                  | -      | -        | -        | -               | -
+"""
+"""What each actor may do. A document is tried with get, create, update and delete, a query with list; whatever a cell
+does not name must be denied."""
+
+CLAIMS = {"admin": True, "role": "admin", "roles": ["admin", "operator"], "operator": True, "account": "user:alice"}
+TRICKY_UIDS = ["", "Alice", "alice:", "user:alice", "card:alice", "alice/entries/first", "*"]
+ACTORS = {
+    "nobody": (None, {}),
+    "alice": ("alice", {}),
+    "bob": ("bob", {}),
+    "bob with claims": ("bob", CLAIMS),
+    **{f"tricky {uid!r}": (uid, {}) for uid in TRICKY_UIDS},
+}
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query as a client sends it; the documents of the table hold an answer to each."""
+
+    collection: str
+    parent: str = ""
+    body: dict[str, Any] = field(default_factory=lambda: {"limit": 1})
+    descend: bool = False
+    count: bool = False
+
+
+def _entries(body: dict[str, Any], *, count: bool = False, owner: str = "user:alice") -> Query:
+    return Query("entries", f"/accounts/{owner}", body, count=count)
+
+
+QUERIES = {
+    "alice's entries": _entries({"limit": 100}),
+    "alice's entries, newest first": _entries(
+        {"limit": 100, "order_by": [{"field": {"field_path": "seq"}, "direction": "DESCENDING"}]}
+    ),
+    "alice's entries, one too many": _entries({"limit": 101}),
+    "alice's entries, without limit": _entries({}),
+    "alice's entries, skipping some": _entries({"limit": 100, "offset": 1}),
+    "alice's entries, counted": _entries({"limit": 100}, count=True),
+    "alice's entries, counted without limit": _entries({}, count=True),
+    "bob's entries": _entries({"limit": 100}, owner="user:bob"),
+    "entries of a card": _entries({"limit": 100}, owner="card:alice"),
+    "entries of everybody": Query("entries", descend=True),
+    "entries of everybody, counted": Query("entries", descend=True, count=True),
+    "entries anywhere under alice's wallet": Query("entries", "/accounts/user:alice", descend=True),
+    "everything under alice's wallet": Query("", "/accounts/user:alice", descend=True),
+    "accounts": Query("accounts"),
+    "accounts, only alice's wallet": Query(
+        "accounts",
+        body={
+            "limit": 1,
+            "where": {"field_filter": {"field": {"field_path": "seq"}, "op": "EQUAL", "value": {"integer_value": 1}}},
+        },
+    ),
+    "profiles": Query("profiles"),
+    "audit_marks": Query("audit_marks"),
+    "alarms": Query("alarms"),
+    "welcome_claims": Query("welcome_claims"),
+    "unknown": Query("unknown"),
+}
+
+
+class Database:
+    """The emulator as one project's clients and its admin reach it."""
+
+    def __init__(self, host: str, project_id: str) -> None:
+        self.project_id = project_id
+        self._database = f"projects/{project_id}/databases/(default)"
+        self._root = f"{self._database}/documents"
+        self._channel = grpc.insecure_channel(host)
+        self._api = FirestoreClient(transport=FirestoreGrpcTransport(channel=self._channel))
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def metadata(self, uid: str | None, claims: dict[str, Any]) -> Metadata:
+        """What a signed-in client sends. The emulator takes unsigned tokens; no `uid` is a client not signed in."""
+        if uid is None:
+            return ()
+        issued_s = int(time.time())
+        payload = {
+            "iss": f"https://securetoken.google.com/{self.project_id}",
+            "aud": self.project_id,
+            "sub": uid,
+            "user_id": uid,
+            "iat": issued_s,
+            "auth_time": issued_s,
+            "exp": issued_s + 3600,
+            "firebase": {"sign_in_provider": "custom", "identities": {}},
+            **claims,
+        }
+        return (("authorization", f"Bearer {_segment({'alg': 'none', 'typ': 'JWT'})}.{_segment(payload)}."),)
+
+    def seed(self, paths: Iterable[str]) -> None:
+        """Put a document at every path, as the admin SDK does."""
+        self._commit([self._document(path) for path in paths], ADMIN)
+
+    def try_document(self, operation: str, path: str, metadata: Metadata) -> None:
+        """Raise PermissionDenied unless the rules allow it."""
+        if operation == "get":
+            request = {"database": self._database, "documents": [f"{self._root}/{path}"]}
+            [answer] = self._api.batch_get_documents(request, metadata=metadata, retry=None, timeout=CALL_TIMEOUT_S)
+            assert answer.found.name.endswith(path)
+        elif operation == "delete":
+            self._commit([{"delete": f"{self._root}/{path}"}], metadata)
+        else:
+            write = {**self._document(path), "current_document": {"exists": operation == "update"}}
+            self._commit([write], metadata)
+
+    def try_query(self, query: Query, metadata: Metadata) -> None:
+        """Raise PermissionDenied unless the rules allow it."""
+        selector = {"collection_id": query.collection, "all_descendants": query.descend}
+        structured = {"from_": [selector], **query.body}
+        parent = self._root + query.parent
+        if query.count:
+            aggregation = {"structured_query": structured, "aggregations": [{"count": {}, "alias": "n"}]}
+            counting = {"parent": parent, "structured_aggregation_query": aggregation}
+            [counted] = self._api.run_aggregation_query(counting, metadata=metadata, retry=None, timeout=CALL_TIMEOUT_S)
+            assert counted.result.aggregate_fields["n"].integer_value
+        else:
+            running = {"parent": parent, "structured_query": structured}
+            answers = self._api.run_query(running, metadata=metadata, retry=None, timeout=CALL_TIMEOUT_S)
+            assert any(answer.document.name for answer in answers)
+
+    def _commit(self, writes: list[dict[str, Any]], metadata: Metadata) -> None:
+        request = {"database": self._database, "writes": writes}
+        self._api.commit(request, metadata=metadata, retry=None, timeout=CALL_TIMEOUT_S)
+
+    def _document(self, path: str) -> dict[str, Any]:
+        return {"update": {"name": f"{self._root}/{path}", "fields": {"seq": {"integer_value": 1}}}}
+
+
+def _segment(part: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+
+
+@pytest.fixture
+def database(stack: Any, project_id: str) -> Iterator[Database]:
+    """A project under the repository's rules, whatever rules the emulator was started with."""
+    host = stack.environment(project_id)["FIRESTORE_EMULATOR_HOST"]
+    files = [{"name": RULES.name, "content": RULES.read_text()}]
+    address = f"http://{host}/emulator/v1/projects/{project_id}:securityRules"
+    requests.put(address, json={"rules": {"files": files}}, timeout=CALL_TIMEOUT_S).raise_for_status()
+    database = Database(host, project_id)
+    yield database
+    database.close()
+
+
+def _column(actor: str) -> dict[str, str]:
+    header, _, *rows = [[cell.strip() for cell in line.split("|")] for line in TABLE.strip().splitlines()]
+    index = header.index("tricky" if actor.startswith("tricky") else actor)
+    return {row[0]: row[index] for row in rows}
+
+
+def _allowed(database: Database, paths: list[str], metadata: Metadata) -> dict[str, str]:
+    """What the actor may do with each document and each query, in the words of the table."""
+    allowed: dict[str, list[str]] = {what: [] for what in (*paths, *QUERIES)}
+
+    def try_all(operation: str) -> None:
+        for path in paths:
+            if _succeeds(lambda path=path: database.try_document(operation, path, metadata)):
+                allowed[path].append(operation)
+
+    # Creating needs their absence and the rest their presence; a denied attempt leaves both as they are.
+    try_all("create")
+    database.seed(paths)
+    try_all("get")
+    for name, query in QUERIES.items():
+        if _succeeds(lambda query=query: database.try_query(query, metadata)):
+            allowed[name].append("list")
+    try_all("update")
+    try_all("delete")
+    return {what: " ".join(operations) or "-" for what, operations in allowed.items()}
+
+
+def _succeeds(attempt: Callable[[], None]) -> bool:
+    # Only a denial by the rules counts as one; any other failure is a fault of the test.
+    try:
+        attempt()
+    except PermissionDenied:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("actor", ACTORS)
+def test_an_actor_may_do_what_the_table_says_and_nothing_else(database: Database, actor: str) -> None:
+    expected = _column(actor)
+    paths = [what for what in expected if what not in QUERIES]
+
+    allowed = _allowed(database, paths, database.metadata(*ACTORS[actor]))
+
+    assert allowed == expected
+
+
+@pytest.mark.parametrize("uid", [uid for uid in TRICKY_UIDS if uid and "/" not in uid])
+def test_a_user_with_a_tricky_id_reads_the_own_wallet_like_anybody(database: Database, uid: str) -> None:
+    paths = [f"accounts/user:{uid}", f"accounts/user:{uid}/entries/first"]
+    database.seed(paths)
+
+    for path in paths:
+        database.try_document("get", path, database.metadata(uid, {}))

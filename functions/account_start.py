@@ -28,7 +28,7 @@ class AccountStartResponse(Body):
     welcome: list[WelcomeStage]
 
 
-@http_function(auth="user", answer=AccountStartResponse)
+@http_function(auth="user_now", answer=AccountStartResponse)
 async def account_start(body: Empty, caller: Caller, app: App) -> AccountStartResponse:
     """The first stage waits until the caller's e-mail address is verified; start again afterwards."""
     user = caller.known_user()

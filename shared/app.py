@@ -54,8 +54,9 @@ class App:
     def audit(self) -> "Audit":
         from shared.ledger.archive import FirestoreLedgerArchive
         from shared.ledger.audit import Audit
+        from shared.ledger.marks import FirestoreAuditMarks
 
-        return Audit(FirestoreLedgerArchive(self.firestore))
+        return Audit(FirestoreLedgerArchive(self.firestore), FirestoreAuditMarks(self.firestore), self.clock)
 
     @cached_property
     def identity(self) -> "Identity":

@@ -16,11 +16,13 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 
 from shared.base.ids import AccountId, EntryId
 from shared.ledger.documents import Document
-from shared.ledger.store import PAGE_ENTRIES_MAX, READ_TIMEOUT_S, EntryRef, StoreUnavailable
+from shared.ledger.store import READ_TIMEOUT_S, EntryRef, StoreUnavailable
 
 READ_TRIES_MAX = 3
 """A walk of an hour should not end at one dropped connection, nor hide that the store is gone."""
 READ_PAUSE_S = 0.3
+PAGE_ENTRIES_MAX = 300
+"""Entries of one read while walking a chain: about a third of a megabyte."""
 PAGE_ACCOUNTS_MAX = 300
 """Account names of one listing call."""
 
@@ -69,7 +71,7 @@ class LedgerArchive(Protocol):
         """Accounts of the lane whose head was written after the stamp."""
 
 
-class FirestoreArchive:
+class FirestoreLedgerArchive:
     """The archive in Firestore: the paths of `FirestoreLedgerStore`."""
 
     def __init__(self, client: firestore.AsyncClient) -> None:
@@ -106,7 +108,9 @@ class FirestoreArchive:
             page_query = query.start_after(page[-1])
 
     async def entries_named(self, refs: Sequence[EntryRef]) -> Mapping[EntryRef, Document]:
-        references = [self._account(account_id).collection("entries").document(entry_id) for account_id, entry_id in refs]
+        references = [
+            self._account(account_id).collection("entries").document(entry_id) for account_id, entry_id in refs
+        ]
 
         async def read() -> dict[EntryRef, Document]:
             found: dict[EntryRef, Document] = {}
@@ -130,8 +134,8 @@ class FirestoreArchive:
             raise StoreUnavailable from error
 
     async def account_count(self) -> int:
-        query = self._client.collection("accounts").count()
-        rows = await _tried(lambda: query.get(retry=None, timeout=READ_TIMEOUT_S))
+        accounts: Any = self._client.collection("accounts")
+        rows = await _tried(lambda: accounts.count().get(retry=None, timeout=READ_TIMEOUT_S))
         return int(rows[0][0].value)
 
     async def changed_after(self, lane: int, after: Stamp | None, limit: int) -> Changes:

@@ -13,6 +13,7 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 
 from shared.base.ids import AccountId
 from shared.ledger.archive import Stamp
+from shared.ledger.chain import Walk
 from shared.ledger.models import GENESIS_HASH, Lot, Origin
 from shared.ledger.store import READ_TIMEOUT_S, StoreUnavailable
 
@@ -83,7 +84,7 @@ class FirestoreAuditMarks:
 
     async def cursor(self, lane: int) -> Stamp | None:
         fields = await self._read(f"audit_marks/lane:{lane:02}")
-        return Stamp(fields["posted_at"], AccountId(fields["account"])) if fields else None
+        return _understood(lambda: Stamp(fields["posted_at"], AccountId(fields["account"])), None)
 
     async def put_cursor(self, lane: int, stamp: Stamp) -> None:
         fields = {"posted_at": stamp.posted_at, "account": stamp.account_id}
@@ -112,11 +113,23 @@ class FirestoreAuditMarks:
             raise StoreUnavailable from error
         return snapshot.to_dict() or {}
 
-    async def _write(self, path: str, fields: Mapping[str, Any], *, merge: bool = False) -> None:
+    async def _write(self, path: str, fields: dict[str, Any], *, merge: bool = False) -> None:
         try:
             await self._client.document(path).set(fields, merge=merge, retry=None, timeout=READ_TIMEOUT_S)
         except google_errors.GoogleAPICallError as error:
             raise StoreUnavailable from error
+
+
+def resume(account_id: AccountId, mark: Mark) -> Walk:
+    """A walk that stands where the mark says."""
+    walk = Walk(account_id)
+    walk.seq, walk.hash, walk.lots, walk.spent_micros = mark.seq, mark.hash, mark.lots, mark.spent_micros
+    return walk
+
+
+def mark_of(walk: Walk) -> Mark:
+    """Where a walk stands."""
+    return Mark(walk.seq, walk.hash, walk.lots, walk.spent_micros)
 
 
 def mark_document(mark: Mark) -> dict[str, Any]:

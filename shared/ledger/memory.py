@@ -4,11 +4,15 @@ It keeps documents, not values, so that conversion is exercised and a test can t
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from shared.base.ids import AccountId
-from shared.ledger.documents import entry_document, entry_from, head_document, head_from
+from shared.base.clock import Clock, system_clock
+from shared.base.ids import AccountId, EntryId
+from shared.ledger.archive import Changes, Stamp
+from shared.ledger.documents import Document, entry_document, entry_from, head_document, head_from
+from shared.ledger.marks import START, Alarm, Mark
 from shared.ledger.models import Entry
 from shared.ledger.store import CommitFailed, EntryRef, HeadWrite, KnownHead, Snapshot, Version
 
@@ -16,11 +20,12 @@ from shared.ledger.store import CommitFailed, EntryRef, HeadWrite, KnownHead, Sn
 class MemoryLedgerStore:
     """All accounts of a ledger, in dictionaries. One event loop only."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = system_clock) -> None:
+        self.clock = clock
         self.heads: dict[AccountId, dict[str, Any]] = {}
         self.entries: dict[EntryRef, dict[str, Any]] = {}
         self._versions: dict[AccountId, Version] = {}
-        self._clock = 0
+        self._commits = 0
 
     async def read(self, account_ids: Sequence[AccountId], entry_refs: Sequence[EntryRef]) -> Snapshot:
         heads = {account_id: self._known(account_id) for account_id in account_ids}
@@ -32,16 +37,95 @@ class MemoryLedgerStore:
         stale = any(self._versions.get(w.head.account_id) != w.expected for w in heads)
         if stale or len(set(refs)) < len(refs) or any(ref in self.entries for ref in refs):
             raise CommitFailed
-        self._clock += 1
+        self._commits += 1
         for write in heads:
-            self.heads[write.head.account_id] = copy.deepcopy(head_document(write.head))
-            self._versions[write.head.account_id] = Version(self._clock)
+            document = {**head_document(write.head), "posted_at": self.server_time()}
+            self.heads[write.head.account_id] = copy.deepcopy(document)
+            self._versions[write.head.account_id] = Version(self._commits)
         for ref, entry in zip(refs, entries, strict=True):
-            self.entries[ref] = copy.deepcopy(entry_document(entry))
-        return {write.head.account_id: Version(self._clock) for write in heads}
+            self.entries[ref] = copy.deepcopy({**entry_document(entry), "committed_at": self.server_time()})
+        return {write.head.account_id: Version(self._commits) for write in heads}
+
+    def server_time(self) -> datetime:
+        """What the server's clock says, in milliseconds like Firestore's own timestamps."""
+        return datetime.fromtimestamp(self.clock() / 1000, UTC)
 
     def _known(self, account_id: AccountId) -> KnownHead:
         if account_id not in self.heads:
             return KnownHead(None, None)
         head = head_from(account_id, self.heads[account_id])
         return KnownHead(head, Version(self._versions[account_id]))
+
+
+class MemoryLedgerArchive:
+    """The archive of a ledger in memory."""
+
+    def __init__(self, store: MemoryLedgerStore) -> None:
+        self._store = store
+
+    async def head_document(self, account_id: AccountId) -> Document | None:
+        return copy.deepcopy(self._store.heads.get(account_id))
+
+    async def head_and_count(self, account_id: AccountId) -> tuple[Document | None, int]:
+        count = sum(owner == account_id for owner, _ in self._store.entries)
+        return await self.head_document(account_id), count
+
+    async def entry_documents(
+        self, account_id: AccountId, after_seq: int = 0
+    ) -> AsyncIterator[tuple[EntryId, Document]]:
+        ordered = sorted(
+            (document["seq"], entry_id, document)
+            for (owner, entry_id), document in self._store.entries.items()
+            if owner == account_id and isinstance(document.get("seq"), int | float) and document["seq"] > after_seq
+        )
+        for _, entry_id, document in ordered:
+            yield entry_id, copy.deepcopy(document)
+
+    async def entries_named(self, refs: Sequence[EntryRef]) -> Mapping[EntryRef, Document]:
+        return {ref: copy.deepcopy(self._store.entries[ref]) for ref in refs if ref in self._store.entries}
+
+    async def account_ids(self) -> AsyncIterator[AccountId]:
+        for account_id in sorted({*self._store.heads, *(owner for owner, _ in self._store.entries)}):
+            yield account_id
+
+    async def account_count(self) -> int:
+        return len(self._store.heads)
+
+    async def changed_after(self, lane: int, after: Stamp | None, limit: int) -> Changes:
+        ordered = sorted(
+            (document["posted_at"], account_id)
+            for account_id, document in self._store.heads.items()
+            if document.get("lane") == lane and document.get("posted_at")
+        )
+        later = [Stamp(*place) for place in ordered if after is None or place > (after.posted_at, after.account_id)]
+        return Changes(tuple(later[:limit]), self._store.server_time() if later else None)
+
+
+class MemoryAuditMarks:
+    """The audit's notes in memory."""
+
+    def __init__(self) -> None:
+        self.marks: dict[AccountId, Mark] = {}
+        self.cursors: dict[int, Stamp] = {}
+        self.alarms: dict[AccountId, Alarm] = {}
+
+    async def mark(self, account_id: AccountId) -> Mark:
+        return self.marks.get(account_id, START)
+
+    async def put_mark(self, account_id: AccountId, mark: Mark) -> None:
+        self.marks[account_id] = mark
+
+    async def cursor(self, lane: int) -> Stamp | None:
+        return self.cursors.get(lane)
+
+    async def put_cursor(self, lane: int, stamp: Stamp) -> None:
+        self.cursors[lane] = stamp
+
+    async def open_alarms(self, limit: int) -> list[Alarm]:
+        return list(self.alarms.values())[:limit]
+
+    async def put_alarm(self, alarm: Alarm) -> None:
+        self.alarms[alarm.account_id] = alarm
+
+    async def clear_alarm(self, account_id: AccountId) -> None:
+        self.alarms.pop(account_id, None)

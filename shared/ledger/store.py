@@ -1,12 +1,12 @@
 """Where the ledger keeps its documents: the protocol every store keeps, and Firestore's.
 
-Paths: `accounts/{account}` is a head, `accounts/{account}/entries/{entry}` an entry, `audit_marks/{account}` how far
-the audit has walked. Field names are written out here and nowhere else; clients read them under `firestore.rules`.
+Paths: `accounts/{account}` is a head, `accounts/{account}/entries/{entry}` an entry; clients read them under
+`firestore.rules`. The fields of both are written out in `documents.py` and, for server time, here.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NewType, Protocol
+from typing import NewType, Protocol
 
 from google.api_core import exceptions as google_errors
 from google.cloud import firestore
@@ -17,8 +17,6 @@ from shared.ledger.models import Entry, Head
 
 COMMIT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 5.0
-PAGE_ENTRIES_MAX = 300
-"""Entries of one read while walking a chain: about a third of a megabyte."""
 
 Version = NewType("Version", object)
 """Opaque: names one state of one head. A commit that expects an older one fails."""
@@ -119,19 +117,6 @@ class FirestoreLedgerStore:
             raise CommitFailed from error
         written = zip(heads, results[: len(heads)], strict=True)
         return {write.head.account_id: Version(result.update_time) for write, result in written}
-
-    async def entry_documents(
-        self, account_id: AccountId, after_seq: int = 0
-    ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """An account's raw entries in order of `seq`, as (id, document), for those who check rather than trust."""
-        query = self._account(account_id).collection("entries").order_by("seq").limit(PAGE_ENTRIES_MAX)
-        while True:
-            page = [s async for s in query.start_after({"seq": after_seq}).stream(timeout=READ_TIMEOUT_S)]
-            for snapshot in page:
-                yield snapshot.id, snapshot.to_dict() or {}
-            if len(page) < PAGE_ENTRIES_MAX:
-                return
-            after_seq = page[-1].get("seq")
 
     def _account(self, account_id: AccountId) -> firestore.AsyncDocumentReference:
         return self._client.collection("accounts").document(account_id)

@@ -4,8 +4,11 @@ Correct on a live ledger: entries appended while it reads never make it raise.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
 
 from shared.base.ids import AccountId, EntryId
 from shared.ledger.archive import LedgerArchive
@@ -22,6 +25,7 @@ ACCOUNTS_AT_ONCE = 16
 BREAKS_MAX = 1_000
 """Broken accounts listed in one report; by then nobody needs the next."""
 
+Item = TypeVar("Item")
 OnEntry = Callable[[Entry], None]
 OnProgress = Callable[[int, int], None]
 """Told the accounts and the entries checked so far."""
@@ -45,6 +49,7 @@ class LedgerReport:
     balance_micros: int
     unsettled_micros: int
     drift_micros: int
+    """By how much balances and unsettled legs fail to cancel; not judged, and zero, while an account is broken."""
     broken: tuple[ChainBroken, ...]
 
     @property
@@ -90,7 +95,7 @@ async def verify_account(
     head = head_of(account_id, document)
     walk = Walk(account_id)
     await walk_entries(archive, walk, head.seq, on_entry=on_entry)
-    finish(walk, head)
+    walk.finish(head)
     check_count(head, count)
     return AccountReport(account_id, walk.seq, walk.balance_micros)
 
@@ -100,13 +105,15 @@ async def verify_ledger(archive: LedgerArchive, on_progress: OnProgress | None =
     sums = _Sums()
     broken: list[ChainBroken] = []
     accounts = entries = 0
-    async for group in _in_groups(archive.account_ids(), ACCOUNTS_AT_ONCE):
+    async for group in in_groups(archive.account_ids(), ACCOUNTS_AT_ONCE):
         checks = (_verify_listed(archive, account_id, sums.add) for account_id in group)
         for outcome in await asyncio.gather(*checks):
+            if outcome is None:
+                continue
             accounts += 1
             if isinstance(outcome, ChainBroken):
                 broken.append(outcome)
-            elif outcome is not None:
+            else:
                 entries += outcome.entries
                 sums.balance_micros += outcome.balance_micros
         if on_progress:
@@ -118,7 +125,6 @@ async def verify_ledger(archive: LedgerArchive, on_progress: OnProgress | None =
         entries,
         sums.balance_micros,
         sums.unsettled_micros,
-        # With an account left out the sum says nothing.
         0 if broken else sums.drift_micros(),
         tuple(broken),
     )
@@ -140,11 +146,19 @@ async def walk_entries(
     stop_seq = until_seq if entries_max is None else min(until_seq, walk.seq + entries_max)
     if walk.seq >= stop_seq:
         return
-    async for batch in _in_groups(archive.entry_documents(walk.account_id, walk.seq), BATCH_ENTRIES_MAX):
-        counterparts = await archive.entries_named(_counterpart_refs(walk.account_id, batch))
+    # A resumed walk sees the entry that it stands on once more, so that it goes on from the chain and not from a note.
+    anchor_seq, anchored = walk.seq, not walk.seq
+    async for batch in in_groups(archive.entry_documents(walk.account_id, max(0, anchor_seq - 1)), BATCH_ENTRIES_MAX):
+        counterparts = await archive.entries_named(_counterpart_refs(batch))
         for entry_id, document in batch:
             entry = entry_of(walk.account_id, entry_id, document)
-            check_legs(entry, counterparts)
+            if not anchored:
+                check_anchor(walk, entry)
+                anchored = True
+                continue
+            if entry.hash == hash_entry(entry):
+                # Of an entry that was changed, the walk says just that.
+                check_legs(entry, counterparts)
             walk.step(entry)
             if on_entry:
                 on_entry(entry)
@@ -154,9 +168,10 @@ async def walk_entries(
     raise ChainBroken(reason, account_id=walk.account_id, seq=walk.seq + 1)
 
 
-def finish(walk: Walk, head: Head) -> None:
-    """Check the head against a walk that has reached it. Raise ChainBroken."""
-    walk.finish(head)
+def check_anchor(walk: Walk, entry: Entry) -> None:
+    """Raise ChainBroken unless `entry` is the one that the walk stands on."""
+    if (entry.seq, entry.hash, hash_entry(entry)) != (walk.seq, walk.hash, walk.hash):
+        raise _broken(entry, f"is not entry {walk.seq} as it was when last checked")
 
 
 def check_count(head: Head, count: int) -> None:
@@ -172,16 +187,25 @@ def check_count(head: Head, count: int) -> None:
 def head_of(account_id: AccountId, document: Document) -> Head:
     """The head in a raw document. Raise ChainBroken when it is none, or when no audit of its lane would find it."""
     head = head_from(account_id, document)
-    if document.get("lane") != lane_of(account_id):
-        raise ChainBroken("its head states another lane than its own", account_id=account_id)
+    if document.get("lane") != lane_of(account_id) or not isinstance(document.get("posted_at"), datetime):
+        raise ChainBroken("its head states a wrong lane or no time of posting", account_id=account_id)
     return head
 
 
 def entry_of(account_id: AccountId, entry_id: EntryId, document: Document) -> Entry:
-    """The entry in a raw document of that account. Raise ChainBroken when it is none."""
-    entry = entry_from(entry_id, {**document, "account": document.get("account", account_id)})
-    if document.get("lane") != lane_of(account_id):
-        raise ChainBroken("states another lane", account_id=account_id, seq=entry.seq, entry_id=entry_id)
+    """The entry in a raw document of that account. Raise ChainBroken when it is none, or settlement would miss it."""
+    try:
+        entry = entry_from(entry_id, document)
+    except ChainBroken as error:
+        seq = document.get("seq")
+        where = seq if type(seq) is int else None
+        raise ChainBroken(error.reason, account_id=account_id, seq=where, entry_id=entry_id) from None
+    for holds, reason in (
+        (entry.account_id == account_id, "belongs to another account"),
+        (document.get("lane") == lane_of(account_id), "states another lane than its account's"),
+    ):
+        if not holds:
+            raise ChainBroken(reason, account_id=account_id, seq=entry.seq, entry_id=entry_id)
     return entry
 
 
@@ -201,11 +225,11 @@ def check_legs(entry: Entry, counterparts: Mapping[EntryRef, Document]) -> None:
         other = entry_from(entry.entry_id, counterparts[ref])
     except ChainBroken as error:
         raise _broken(entry, f"has a counterpart on {ref[0]} of which {error.reason}") from None
-    mirrored = sorted(Leg(entry.account_id, leg.origin, -leg.amount_micros) for leg in entry.legs)
+    mirrored = {Leg(entry.account_id, leg.origin, -leg.amount_micros) for leg in entry.legs}
     for holds, reason in (
         (other.kind is entry.kind and other.account_id == ref[0], "is not its counterpart"),
         (other.request_hash == entry.request_hash, "belongs to another request"),
-        (sorted(other.legs) == mirrored, "moves other amounts"),
+        (set(other.legs) == mirrored and len(other.legs) == len(mirrored), "moves other amounts"),
         (other.hash == hash_entry(other), "was changed after it was written"),
     ):
         if not holds:
@@ -217,7 +241,7 @@ def _counterpart_ref(entry: Entry) -> EntryRef | None:
     return (others.pop(), entry.entry_id) if len(others) == 1 else None
 
 
-def _counterpart_refs(account_id: AccountId, batch: Sequence[tuple[EntryId, Document]]) -> list[EntryRef]:
+def _counterpart_refs(batch: Sequence[tuple[EntryId, Document]]) -> list[EntryRef]:
     """Where the counterparts of a batch must be. A document that is no entry has none; the walk will name it."""
     refs = []
     for entry_id, document in batch:
@@ -232,14 +256,17 @@ def _broken(entry: Entry, reason: str) -> ChainBroken:
     return ChainBroken(reason, account_id=entry.account_id, seq=entry.seq, entry_id=entry.entry_id)
 
 
-async def _verify_listed(archive: LedgerArchive, account_id: AccountId, on_entry: OnEntry) -> AccountReport | ChainBroken:
+async def _verify_listed(
+    archive: LedgerArchive, account_id: AccountId, on_entry: OnEntry
+) -> AccountReport | ChainBroken:
     try:
         return await verify_account(archive, account_id, on_entry=on_entry)
     except ChainBroken as error:
         return error
 
 
-async def _in_groups(items: AsyncIterator[Item], size: int) -> AsyncIterator[list[Item]]:
+async def in_groups(items: AsyncIterator[Item], size: int) -> AsyncIterator[list[Item]]:
+    """The items in lists of `size`, the last one shorter."""
     group: list[Item] = []
     async for item in items:
         group.append(item)

@@ -12,7 +12,8 @@ from shared.base.ids import AccountId, RequestId
 if TYPE_CHECKING:
     from shared.identity.models import User
 
-Auth = Literal["user", "service", "none"]
+Auth = Literal["user", "user_now", "service", "none"]
+"""`user_now` asks Firebase about the user on every call; `user` may remember for a minute what it said."""
 
 
 class TokenMissing(CredenceError):
@@ -60,8 +61,8 @@ async def authenticate(request: Request, app: App, request_id: RequestId, auth: 
     if auth == "none":
         return Caller(request_id, "anyone")
     token = _bearer_token(request)
-    if auth == "user":
-        user = await app.identity.user(token)
+    if auth in ("user", "user_now"):
+        user = await (app.identity.user(token) if auth == "user" else app.identity.user_now(token))
         return Caller(request_id, f"user:{user.uid}", user)
     service = await app.identity.service(token)
     if scope not in service.scopes:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from shared.base.errors import CredenceError
 from shared.identity.errors import TokenExpired, TokenInvalid
@@ -58,7 +59,7 @@ def _valid(now_s: int) -> str:
     return sign(user_claims(now_s), PUBLISHED)
 
 
-def _with_header(name: str, **header: object) -> Case:
+def _with_header(name: str, **header: Any) -> Case:
     return Case(name, lambda now_s: sign(user_claims(now_s), PUBLISHED, **header))
 
 
@@ -70,7 +71,7 @@ _HEADER = json.dumps({"alg": "RS256", "kid": PUBLISHED.kid}).encode()
 _NESTED = b"[" * 2_000
 
 
-def _certificate_in_token(key: Key) -> dict[str, object]:
+def _certificate_in_token(key: Key) -> dict[str, Any]:
     return {"jwk": {"kty": "RSA"}, "x5c": [key.certificate], "kid": PUBLISHED.kid}
 
 

@@ -34,6 +34,7 @@ accounts/user:alice                      | -      | get      | -        | -     
 accounts/user:bob                        | -      | -        | get      | get             | -
 accounts/alice                           | -      | -        | -        | -               | -
 accounts/user:alice/entries/first        | -      | get      | -        | -               | -
+accounts/user:alice/entries/second       | -      | get      | -        | -               | -
 accounts/user:bob/entries/first          | -      | -        | get      | get             | -
 accounts/user:alice/entries/first/more/m | -      | -        | -        | -               | -
 accounts/user:alice/notes/first          | -      | -        | -        | -               | -
@@ -66,7 +67,7 @@ entries of everybody, counted            | -      | -        | -        | -     
 entries anywhere under alice's wallet    | -      | -        | -        | -               | -
 everything under alice's wallet          | -      | -        | -        | -               | -
 accounts                                 | -      | -        | -        | -               | -
-accounts, only alice's wallet            | -      | -        | -        | -               | -
+accounts, alice's wallet by name         | -      | -        | -        | -               | -
 profiles                                 | -      | -        | -        | -               | -
 audit_marks                              | -      | -        | -        | -               | -
 alarms                                   | -      | -        | -        | -               | -
@@ -96,6 +97,8 @@ class Query:
     body: dict[str, Any] = field(default_factory=lambda: {"limit": 1})
     descend: bool = False
     count: bool = False
+    named: str = ""
+    """Only the document of this name, so that the rules could know it."""
 
 
 def _entries(body: dict[str, Any], *, count: bool = False, owner: str = "user:alice") -> Query:
@@ -119,13 +122,7 @@ QUERIES = {
     "entries anywhere under alice's wallet": Query("entries", "/accounts/user:alice", descend=True),
     "everything under alice's wallet": Query("", "/accounts/user:alice", descend=True),
     "accounts": Query("accounts"),
-    "accounts, only alice's wallet": Query(
-        "accounts",
-        body={
-            "limit": 1,
-            "where": {"field_filter": {"field": {"field_path": "seq"}, "op": "EQUAL", "value": {"integer_value": 1}}},
-        },
-    ),
+    "accounts, alice's wallet by name": Query("accounts", named="accounts/user:alice"),
     "profiles": Query("profiles"),
     "audit_marks": Query("audit_marks"),
     "alarms": Query("alarms"),
@@ -185,6 +182,10 @@ class Database:
         """Raise PermissionDenied unless the rules allow it."""
         selector = {"collection_id": query.collection, "all_descendants": query.descend}
         structured = {"from_": [selector], **query.body}
+        if query.named:
+            name = {"reference_value": f"{self._root}/{query.named}"}
+            only = {"field": {"field_path": "__name__"}, "op": "EQUAL", "value": name}
+            structured["where"] = {"field_filter": only}
         parent = self._root + query.parent
         if query.count:
             aggregation = {"structured_query": structured, "aggregations": [{"count": {}, "alias": "n"}]}

@@ -1,0 +1,150 @@
+"""`verify account` and `verify ledger`: read what is stored and say whether it proves itself.
+
+Exit code 0: intact. 1: broken, and where. 2: wrong usage, or the ledger cannot be read. The database is the one that
+FIRESTORE_EMULATOR_HOST names, or Firestore itself under the caller's own Google credentials.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable
+
+from google.auth import exceptions as auth_errors
+from google.cloud import firestore
+
+from shared.base.ids import AccountId
+from shared.base.micros import format_credits
+from shared.ledger.archive import FirestoreLedgerArchive, LedgerArchive
+from shared.ledger.errors import AccountAbsent, ChainBroken
+from shared.ledger.store import StoreUnavailable
+from shared.ledger.verify import LedgerReport, OnProgress, verify_account, verify_ledger
+
+INTACT, BROKEN, UNREADABLE = 0, 1, 2
+PROGRESS_PERIOD_S = 0.2
+BAR_CHARS = 30
+
+Answer = tuple[int, dict[str, object], list[str]]
+"""Exit code, the answer for programs, and the same in lines for people."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line of `verify`."""
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--project",
+        default=os.environ.get("PROJECT_ID") or os.environ.get("GOOGLE_CLOUD_PROJECT"),
+        help="Google Cloud project (default: PROJECT_ID or GOOGLE_CLOUD_PROJECT)",
+    )
+    shared.add_argument("--json", action="store_true", help="print one JSON object")
+    subjects = parser.add_subparsers(required=True, metavar="WHAT")
+    account = subjects.add_parser("account", parents=[shared], help="one account, from its first entry to its head")
+    account.add_argument("account_id", metavar="ACCOUNT_ID", type=_account_id, help="for example user:abc")
+    account.set_defaults(run=lambda options: _run(options, lambda archive: _account(archive, options.account_id)))
+    ledger = subjects.add_parser("ledger", parents=[shared], help="every account, every transfer, and the sum of all")
+    ledger.set_defaults(run=lambda options: _run(options, _ledger))
+
+
+def _account_id(text: str) -> AccountId:
+    if ":" not in text or "/" in text:
+        raise argparse.ArgumentTypeError("an account is named CLASS:NAME, for example user:abc")
+    return AccountId(text)
+
+
+def _run(options: argparse.Namespace, check: Callable[[LedgerArchive], Awaitable[Answer]]) -> int:
+    if not options.project:
+        return _unreadable("name the project: --project, PROJECT_ID or GOOGLE_CLOUD_PROJECT")
+    try:
+        code, answer, lines = asyncio.run(_check(options.project, check))
+    except AccountAbsent:
+        return _unreadable("there is no such account")
+    except StoreUnavailable as error:
+        return _unreadable(f"the ledger does not answer: {error.__cause__ or error}")
+    except auth_errors.GoogleAuthError as error:
+        return _unreadable(f"no usable Google credentials: {error}")
+    sys.stdout.write(json.dumps(answer) + "\n" if options.json else "".join(f"{line}\n" for line in lines))
+    return code
+
+
+async def _check(project_id: str, check: Callable[[LedgerArchive], Awaitable[Answer]]) -> Answer:
+    return await check(FirestoreLedgerArchive(firestore.AsyncClient(project=project_id)))
+
+
+async def _account(archive: LedgerArchive, account_id: AccountId) -> Answer:
+    try:
+        report = await verify_account(archive, account_id)
+    except ChainBroken as error:
+        return BROKEN, {"intact": False, "broken": [_fault(error)]}, [_fault_line(error)]
+    answer = {
+        "intact": True,
+        "account": report.account_id,
+        "entries": report.entries,
+        "balance_micros": report.balance_micros,
+    }
+    line = f"intact: {report.account_id}, {report.entries} entries, {format_credits(report.balance_micros)} credits"
+    return INTACT, answer, [line]
+
+
+async def _ledger(archive: LedgerArchive) -> Answer:
+    report = await verify_ledger(archive, _progress(await archive.account_count()))
+    if sys.stderr.isatty():
+        sys.stderr.write("\n")
+    answer: dict[str, object] = {
+        "intact": report.intact,
+        "accounts": report.accounts,
+        "entries": report.entries,
+        "balance_micros": report.balance_micros,
+        "unsettled_micros": report.unsettled_micros,
+        "drift_micros": report.drift_micros,
+        "broken": [_fault(error) for error in report.broken],
+    }
+    return (INTACT if report.intact else BROKEN), answer, _ledger_lines(report)
+
+
+def _ledger_lines(report: LedgerReport) -> list[str]:
+    counted = f"{report.accounts} accounts, {report.entries} entries"
+    if report.broken:
+        return [*map(_fault_line, report.broken), f"broken: {len(report.broken)} of {counted}"]
+    sums = f"{format_credits(report.balance_micros)} credits held, {format_credits(report.unsettled_micros)} unsettled"
+    if report.drift_micros:
+        return [f"broken: {counted}, {sums}: {format_credits(report.drift_micros)} credits came from nowhere"]
+    return [f"intact: {counted}, {sums}, the sum is zero"]
+
+
+def _fault(error: ChainBroken) -> dict[str, object]:
+    return {"account": error.account_id, "seq": error.seq, "entry_id": error.entry_id, "reason": error.reason}
+
+
+def _fault_line(error: ChainBroken) -> str:
+    seq = "" if error.seq is None else f" entry {error.seq}"
+    entry_id = "" if error.entry_id is None else f" {error.entry_id}"
+    return f"broken: {error.account_id}{seq}{entry_id}: {error.reason}"
+
+
+def _progress(accounts_total: int) -> OnProgress:
+    """A bar on standard error: redrawn in place on a terminal, else a line now and then."""
+    started_s = shown_s = time.monotonic()
+    on_terminal = sys.stderr.isatty()
+    period_s = PROGRESS_PERIOD_S if on_terminal else 100 * PROGRESS_PERIOD_S
+
+    def show(accounts: int, entries: int) -> None:
+        nonlocal shown_s
+        now_s = time.monotonic()
+        if now_s - shown_s < period_s and accounts < accounts_total:
+            return
+        shown_s = now_s
+        total = max(accounts_total, accounts, 1)
+        bar = ("#" * (BAR_CHARS * accounts // total)).ljust(BAR_CHARS)
+        rate = entries / max(now_s - started_s, 1e-3)
+        text = f"[{bar}] {accounts}/{total} accounts, {entries} entries, {rate:.0f} entries/s"
+        sys.stderr.write(f"\r{text}" if on_terminal else f"{text}\n")
+        sys.stderr.flush()
+
+    return show
+
+
+def _unreadable(reason: str) -> int:
+    sys.stderr.write(f"{reason}\n")
+    return UNREADABLE

@@ -1,0 +1,178 @@
+"""The main job, end to end, on the local stack: sign up, get credits, chat, prove every credit, catch a forger.
+
+`PROMPT="..." make demo` chats about something else. With a provider's key in `.env`, a real model answers.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+import openai
+import requests
+from dotenv import load_dotenv
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import firestore
+
+from local.deployment import Deployment
+from local.node import REPOSITORY
+from local.people import People, Person
+from local.process import ProcessFailed
+from local.stack import Stack
+from shared.base.micros import format_credits
+from shared.ledger.models import EntryKind
+
+PROMPT = "In one sentence: why should an AI bill be provable?"
+MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
+PROJECT = "demo-credence"
+FORGED_PROJECT = "demo-credence-forged"
+TIMEOUT_S = 60.0
+
+
+class StepFailed(Exception):
+    """A step of the demo did not hold."""
+
+
+def main() -> int:
+    """Run every step. 0 only if each of them held."""
+    load_dotenv(REPOSITORY / ".env")
+    print("Credence: AI by the credit, every credit proved.\n")
+    try:
+        with Stack(_say) as stack, Deployment(stack, PROJECT) as deployment:
+            _say(f"Gateway: {deployment.url}")
+            _run_steps(stack, deployment)
+    except (StepFailed, ProcessFailed) as failure:
+        print(f"\nThe demo failed: {failure}", file=sys.stderr)
+        return 1
+    print("\nEvery step held.")
+    return 0
+
+
+def _run_steps(stack: Stack, deployment: Deployment) -> None:
+    people = People(stack.auth_address)
+    _step(1, "Sign up, verify the e-mail address, start the account")
+    person = people.sign_up(f"demo-{int(time.time())}@example.com")
+    people.verify_email(person)
+    started = _call(deployment, person, "POST", "/v1/account")
+    _expect(started["balance_micros"] > 0, f"a welcome bonus was granted: {started}")
+    for stage in started["welcome"]:
+        print(f"    welcome stage {stage['stage']:<10} {_credits(stage['amount_micros'])}  {stage['status']}")
+
+    _step(2, "Chat through the official OpenAI client, streamed")
+    before = _balance(deployment, person)
+    receipt_id = _chat(deployment, person)
+    after = _balance(deployment, person)
+    print(f"    balance before {_credits(before)}, after {_credits(after)}")
+    _expect(after < before, "the call was charged")
+
+    _step(3, "Read the receipt")
+    receipt = _call(deployment, person, "GET", f"/v1/receipts/{receipt_id}")
+    _expect(receipt["entry"]["delta_micros"] == after - before, "the receipt states exactly what the balance lost")
+    for name in ("model", "provider", "prompt_tokens", "completion_tokens", "usage_source"):
+        print(f"    {name:<18} {receipt['facts'][name]}")
+    print(f"    {'credits':<18} {receipt['credits']}")
+    print(f"    {'hash':<18} {receipt['entry']['hash']}")
+    print(f"    {'previous hash':<18} {receipt['entry']['prev_hash']}")
+
+    _step(4, "Verify the chain from the raw documents")
+    _expect(_verify(deployment, person, PROJECT) == 0, "the account verifies")
+
+    _step(5, "Forge a copy: make the call look a tenth as dear, then verify the copy")
+    entry_id = _forge_copy(stack, person)
+    print(f"    forged entry {entry_id} in a copy of the account")
+    _expect(_verify(deployment, person, FORGED_PROJECT, must_name=entry_id) == 1, "verification names the forged entry")
+    _expect(_verify(deployment, person, PROJECT) == 0, "the original still verifies")
+
+
+def _chat(deployment: Deployment, person: Person) -> str:
+    """Stream one answer to the terminal; the id of its receipt."""
+    prompt = os.environ.get("PROMPT") or PROMPT
+    with openai.OpenAI(base_url=f"{deployment.url}/v1", api_key=person.token, timeout=TIMEOUT_S) as client:
+        raw = client.chat.completions.with_raw_response.create(
+            model=MODEL,
+            messages=[{"role": "user", "content": prompt}],
+            max_tokens=400,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        print(f"    you    {prompt}\n    model  ", end="", flush=True)
+        usage: Any = None
+        for chunk in raw.parse():
+            usage = chunk.usage or usage
+            for choice in chunk.choices:
+                print((choice.delta.content or "").replace("\n", "\n           "), end="", flush=True)
+    provider = raw.headers["x-credence-provider"]
+    who = "the local stand-in" if provider == "standin" else f"the provider {provider}"
+    _expect(usage is not None, "the stream ended with its usage")
+    print(f"\n    answered by {raw.headers['x-credence-model']} at {who}; {usage.completion_tokens} tokens,", end="")
+    print(f" {usage.cost:.6f} credits")
+    return str(raw.headers["x-credence-receipt"])
+
+
+def _verify(deployment: Deployment, person: Person, project: str, *, must_name: str = "") -> int:
+    """Run the verifier a stranger would run, show what it says, and return its exit status."""
+    command = [sys.executable, "-m", "credence", "verify", "account", f"user:{person.uid}", "--project", project]
+    environment = {**os.environ, **deployment.environment}
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    )
+    for line in (done.stdout + done.stderr).strip().splitlines():
+        print(f"    {line}")
+    _expect(must_name in done.stdout + done.stderr, "the verifier names the entry")
+    return done.returncode
+
+
+def _forge_copy(stack: Stack, person: Person) -> str:
+    """Copy the account's raw documents to another project and lower one charge there, balance and all."""
+    os.environ["FIRESTORE_EMULATOR_HOST"] = stack.firestore_address
+    account = f"accounts/user:{person.uid}"
+    original = firestore.Client(project=PROJECT, credentials=AnonymousCredentials())
+    copy = firestore.Client(project=FORGED_PROJECT, credentials=AnonymousCredentials())
+    copy.document(account).set(original.document(account).get().to_dict())
+    forged = ""
+    for snapshot in original.collection(f"{account}/entries").stream():
+        entry = snapshot.to_dict() or {}
+        if entry["kind"] == EntryKind.CAPTURE.value:
+            forged = snapshot.id
+            refund = -entry["delta_micros"] - (-entry["delta_micros"] // 10)
+            entry["delta_micros"] += refund
+            entry["balance_micros"] += refund
+            entry["lots"][0]["delta_micros"] += refund
+            entry["legs"][0]["amount_micros"] -= refund
+        copy.document(f"{account}/entries/{snapshot.id}").set(entry)
+    _expect(bool(forged), "there is a charge to forge")
+    return forged
+
+
+def _balance(deployment: Deployment, person: Person) -> int:
+    return int(_call(deployment, person, "GET", "/v1/credits")["data"]["balance_micros"])
+
+
+def _call(deployment: Deployment, person: Person, method: str, path: str) -> dict[str, Any]:
+    headers = {"authorization": f"Bearer {person.token}"}
+    response = requests.request(method, deployment.url + path, headers=headers, timeout=TIMEOUT_S)
+    _expect(response.status_code == requests.codes.ok, f"{method} {path} answers 200, not {response.text}")
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def _credits(micros: int) -> str:
+    return f"{format_credits(micros)} credits"
+
+
+def _expect(holds: bool, what: str) -> None:
+    if not holds:
+        raise StepFailed(f"expected that {what}")
+
+
+def _step(number: int, title: str) -> None:
+    print(f"\n{number}. {title}")
+
+
+def _say(line: str) -> None:
+    print(f"  {line}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

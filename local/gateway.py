@@ -1,0 +1,84 @@
+"""Serves every function of the manifest at its route, in one process, behind the production wrappers.
+
+In the cloud a load balancer's URL map does this, one service per function. Run by local/deployment.py, which passes
+the port and the file with the certificates that stand for Google's.
+"""
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from local.manifest import FunctionRow, read_manifest
+from local.process import HOST
+from shared.base.errors import CredenceError
+from shared.base.ids import new_request_id
+from shared.base.settings import Settings, SettingsWrong
+from shared.web.errors import MethodWrong, PathUnknown, error_response
+from shared.web.function import HttpFunction
+from shared.web.openapi import openapi_document
+
+READY_PATH = "/_ready"
+CERTIFICATES_PATH = "/_local/certificates"
+OPENAPI_PATH = "/openapi.json"
+
+
+def build_gateway(certificates: str) -> Starlette:
+    """The gateway as an ASGI app. `certificates` is published for the tokens of the local issuer."""
+    rows = read_manifest()
+    document = openapi_document([(row.path, _load(row)) for row in rows if row.trigger.http])
+
+    async def ready(request: Request) -> Response:
+        return PlainTextResponse("ready")
+
+    async def publish_certificates(request: Request) -> Response:
+        return PlainTextResponse(certificates, media_type="application/json")
+
+    async def openapi(request: Request) -> Response:
+        return JSONResponse(document)
+
+    return Starlette(
+        routes=[
+            *(Route(row.path, _load(row), methods=[row.method]) for row in rows),
+            Route(READY_PATH, ready),
+            Route(CERTIFICATES_PATH, publish_certificates),
+            Route(OPENAPI_PATH, openapi),
+        ],
+        exception_handlers={404: _answer_404, 405: _answer_405},
+    )
+
+
+def _load(row: FunctionRow) -> HttpFunction:
+    function: HttpFunction = getattr(import_module(f"functions.{row.name}"), row.name)
+    return function
+
+
+async def _answer_404(request: Request, error: Exception) -> Response:
+    return error_response(PathUnknown(), new_request_id())
+
+
+async def _answer_405(request: Request, error: Exception) -> Response:
+    allowed = getattr(error, "headers", None) or {}
+    refusal: CredenceError = MethodWrong(allowed.get("Allow", "another method"))
+    return error_response(refusal, new_request_id())
+
+
+if __name__ == "__main__":
+    port, certificates_file = sys.argv[1:]
+    try:
+        Settings.from_environment(os.environ)
+    except SettingsWrong as error:
+        sys.exit(f"These settings cannot be used: {error}")
+    uvicorn.run(
+        build_gateway(Path(certificates_file).read_text(encoding="utf-8")),
+        host=HOST,
+        port=int(port),
+        log_level="warning",
+        access_log=False,
+    )

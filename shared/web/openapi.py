@@ -1,0 +1,84 @@
+"""The OpenAPI document, made from the functions' own contracts; nothing in it is written by hand."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from shared.web.body import Empty
+from shared.web.errors import STATUS_OF_KIND
+from shared.web.function import Contract, HttpFunction
+
+REF = "#/components/schemas/{model}"
+ERROR_SCHEMA = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": "string"},
+            },
+        }
+    },
+}
+
+
+def openapi_document(routes: Iterable[tuple[str, HttpFunction]]) -> dict[str, Any]:
+    """OpenAPI 3.1 for the given paths."""
+    contracts = [(path, function.contract) for path, function in routes]
+    models = {model for _, c in contracts for model in (c.body, c.answer) if model is not None}
+    ordered = sorted(models, key=lambda model: model.__name__)
+    _, shared = models_json_schema([(model, "validation") for model in ordered], ref_template=REF)
+    paths: dict[str, Any] = {}
+    for path, contract in contracts:
+        paths.setdefault(path, {})[contract.method.lower()] = _operation(contract)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Credence", "version": "1", "description": "AI by the credit, every credit proved."},
+        "paths": paths,
+        "components": {
+            "schemas": {**shared.get("$defs", {}), "Error": ERROR_SCHEMA},
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(contract: Contract) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": contract.name,
+        "summary": contract.summary,
+        "responses": {"200": _success(contract), **_refusals()},
+    }
+    if contract.auth != "none":
+        operation["security"] = [{"bearer": []}]
+    if contract.method == "POST":
+        content = {"application/json": {"schema": _ref(contract.body)}}
+        operation["requestBody"] = {"content": content, "required": contract.body is not Empty}
+    elif contract.path_param is not None:
+        schema = contract.body.model_json_schema()["properties"][contract.path_param]
+        operation["parameters"] = [{"name": contract.path_param, "in": "path", "required": True, "schema": schema}]
+    return operation
+
+
+def _success(contract: Contract) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "object"} if contract.answer is None else _ref(contract.answer)
+    content: dict[str, Any] = {"application/json": {"schema": schema}}
+    if contract.streams:
+        content["text/event-stream"] = {"schema": {"type": "string"}}
+    return {"description": "Done.", "content": content}
+
+
+def _refusals() -> dict[str, Any]:
+    """Every status a refusal can have; which of them a function raises stands in its docstring."""
+    content = {"application/json": {"schema": {"$ref": REF.format(model="Error")}}}
+    statuses = sorted({*STATUS_OF_KIND.values(), 405, 413})
+    return {str(status): {"description": "Refused; see error.code.", "content": content} for status in statuses}
+
+
+def _ref(model: type) -> dict[str, str]:
+    return {"$ref": REF.format(model=model.__name__)}

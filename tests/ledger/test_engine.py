@@ -1,0 +1,468 @@
+"""The engine keeps its promises whatever the store does, across engines, callers and lost messages."""
+
+import asyncio
+import random
+from collections import deque
+from dataclasses import replace
+
+import pytest
+
+from shared.base.errors import CredenceError
+from shared.base.ids import AccountId
+from shared.ledger import engine as engine_module
+from shared.ledger.engine import LANES_REMEMBERED_MAX, ROUNDS_MAX, WAITING_MAX, Engine
+from shared.ledger.errors import (
+    ChainBroken,
+    CreditTooLow,
+    HoldAbsent,
+    KeyReused,
+    LedgerBusy,
+    LedgerUnavailable,
+)
+from shared.ledger.memory import MemoryLedgerArchive, MemoryLedgerStore
+from shared.ledger.models import Share
+from shared.ledger.operation import Posted
+from shared.ledger.verify import verify_ledger
+from tests.ledger.builders import (
+    ADA,
+    BEN,
+    FaultyStore,
+    capture,
+    debit,
+    engine_on,
+    entries_of,
+    grant,
+    open_account,
+    opened,
+    place,
+    release,
+    soon,
+    transfer,
+)
+
+
+@pytest.fixture
+def memory() -> MemoryLedgerStore:
+    return MemoryLedgerStore()
+
+
+@pytest.fixture
+def store(memory: MemoryLedgerStore) -> FaultyStore:
+    return FaultyStore(memory)
+
+
+async def assert_whole(store: MemoryLedgerStore) -> None:
+    """Every chain holds, and no credit came from nowhere."""
+    report = await verify_ledger(MemoryLedgerArchive(store))
+    assert report.broken == ()
+    assert report.drift_micros == 0
+
+
+async def balance(store: MemoryLedgerStore, account_id: AccountId = ADA) -> int:
+    head = (await store.read([account_id], ())).heads[account_id].head
+    assert head is not None
+    return head.balance_micros
+
+
+@pytest.mark.parametrize("fault", ["lost", "unacknowledged", "late"])
+async def test_a_commit_without_an_answer_is_posted_once(
+    memory: MemoryLedgerStore, store: FaultyStore, fault: str
+) -> None:
+    await opened(memory, paid=100)
+    store.commit_script = deque([fault])
+
+    posted = await engine_on(store).run(debit(30))
+    await store.land()
+
+    assert [entry["delta_micros"] for entry in entries_of(memory)] == [0, 100, -30]
+    assert posted.entry.balance_micros == 70
+    await assert_whole(memory)
+
+
+async def test_a_repeat_answers_with_the_first_entry(memory: MemoryLedgerStore) -> None:
+    await opened(memory, paid=100)
+    first = await engine_on(memory).run(debit(30, at_ms=1))
+
+    repeats = [await engine_on(memory).run(debit(30, at_ms=2)) for _ in range(3)]
+
+    assert repeats == [Posted(first.entry, repeated=True)] * 3
+    assert await balance(memory) == 70
+
+
+@pytest.mark.parametrize("other", [debit(31), debit(30, note="other"), grant(30, "debit")])
+async def test_a_key_used_for_another_request_is_refused(memory: MemoryLedgerStore, other: object) -> None:
+    await opened(memory, paid=100)
+    await engine_on(memory).run(debit(30))
+
+    with pytest.raises(KeyReused):
+        await engine_on(memory).run(other)  # type: ignore[arg-type]
+
+    assert await balance(memory) == 70
+
+
+async def test_the_same_key_at_once_is_one_posting(memory: MemoryLedgerStore, store: FaultyStore) -> None:
+    await opened(memory, paid=100)
+    engines = [engine_on(store, seed) for seed in range(3)]
+
+    outcomes = await asyncio.gather(*(engines[i % 3].run(debit(30)) for i in range(30)))
+
+    assert len({posted.entry.hash for posted in outcomes}) == 1
+    assert sum(not posted.repeated for posted in outcomes) == 1
+    assert await balance(memory) == 70
+
+
+async def test_two_hundred_debits_where_fifty_are_affordable(memory: MemoryLedgerStore) -> None:
+    await opened(memory, paid=500)
+    store = FaultyStore(memory, lost=0.1, unacknowledged=0.1, unread=0.1)
+    engines = [engine_on(store, seed) for seed in range(3)]
+
+    runs = [engines[i % 3].run(debit(10, f"debit:{i}")) for i in range(200)]
+    outcomes = await asyncio.gather(*runs, return_exceptions=True)
+
+    assert sum(isinstance(outcome, Posted) for outcome in outcomes) == 50
+    assert sum(isinstance(outcome, CreditTooLow) for outcome in outcomes) == 150
+    assert await balance(memory) == 0
+    await assert_whole(memory)
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_every_outcome_told_is_the_outcome_stored(memory: MemoryLedgerStore, seed: int) -> None:
+    """Under faults of all kinds: who was told yes has an entry, who was told no has none, unknown may be repeated."""
+    await opened(memory, paid=200, accounts=(ADA, BEN))
+    store = FaultyStore(memory, lost=0.3, unacknowledged=0.3, unread=0.3, chance=random.Random(seed))
+    engines = [engine_on(store, seed * 3 + i) for i in range(3)]
+    chance = random.Random(seed)
+    operations = []
+    for i in range(120):
+        payer, payee = (ADA, BEN) if chance.random() < 0.5 else (BEN, ADA)
+        operation = chance.choice(
+            [
+                debit(chance.randint(1, 15), f"d{i}", by=payer),
+                transfer(chance.randint(1, 60), f"t{i}", by=payer, to=payee),
+                grant(chance.randint(1, 5), f"g{i}", to=payer),
+            ]
+        )
+        operations.append(operation)
+
+    outcomes = await asyncio.gather(
+        *(engines[i % 3].run(operation) for i, operation in enumerate(operations)),  # type: ignore[arg-type]
+        return_exceptions=True,
+    )
+
+    for operation, outcome in zip(operations, outcomes, strict=True):
+        stored = (operation.account_ids[0], operation.entry_id) in memory.entries
+        if isinstance(outcome, Posted):
+            assert stored
+        else:
+            assert isinstance(outcome, CreditTooLow | LedgerUnavailable)
+            assert not (stored and isinstance(outcome, CreditTooLow))
+    await assert_whole(memory)
+
+
+async def test_a_refusal_by_a_stale_head_is_confirmed_first(memory: MemoryLedgerStore) -> None:
+    await opened(memory)
+    stale, other = engine_on(memory), engine_on(memory)
+    with pytest.raises(CreditTooLow):
+        await stale.run(debit(30, "warms the cache"))
+    await other.run(grant(100))
+
+    assert (await stale.run(debit(30))).entry.balance_micros == 70
+
+
+async def test_a_refusal_stands_though_an_unanswered_commit_lands_later(
+    memory: MemoryLedgerStore, store: FaultyStore
+) -> None:
+    """The debit was committed on top of a grant, with no answer. While that commit may land, the debit is not refused."""
+    await opened(memory)
+    engine = engine_on(store)
+    with pytest.raises(CreditTooLow):
+        await engine.run(debit(1, "warms the cache"))
+    store.commit_script = deque(["late"])
+
+    outcomes = await asyncio.gather(engine.run(grant(50)), engine.run(debit(30)), return_exceptions=True)
+    await store.land()
+
+    posted = (ADA, debit(30).entry_id) in memory.entries
+    assert isinstance(outcomes[1], Posted) == posted
+    await assert_whole(memory)
+
+
+async def test_a_debit_folded_onto_a_repeated_grant_is_refused(memory: MemoryLedgerStore) -> None:
+    """The grant turns out to be an old one: the debit counted on credits that will never come."""
+    await opened(memory)
+    await engine_on(memory).run(grant(50))
+    await engine_on(memory).run(debit(50, "spent"))
+    engine = engine_on(memory)
+
+    outcomes = await asyncio.gather(engine.run(grant(50)), engine.run(debit(30)), return_exceptions=True)
+
+    assert isinstance(outcomes[0], Posted)
+    assert outcomes[0].repeated
+    assert isinstance(outcomes[1], CreditTooLow)
+
+
+async def test_what_waits_is_folded_into_one_commit(memory: MemoryLedgerStore, store: FaultyStore) -> None:
+    await opened(memory, paid=1_000)
+    engine = engine_on(store)
+
+    await asyncio.gather(*(engine.run(debit(1, f"d{i}")) for i in range(250)))
+
+    assert store.commits == 3
+    assert store.entries_committed == 250
+    await assert_whole(memory)
+
+
+async def test_a_warm_hold_and_capture_are_one_commit_each_and_no_read(
+    memory: MemoryLedgerStore, store: FaultyStore
+) -> None:
+    await opened(memory, paid=100)
+    engine = engine_on(store)
+    await engine.run(debit(1, "warms the cache"))
+    store.commits = store.reads = store.entries_committed = 0
+
+    await engine.run(place(50))
+    assert (store.commits, store.entries_committed, store.reads) == (1, 0, 0)
+    await engine.run(capture(20))
+    assert (store.commits, store.entries_committed, store.reads) == (2, 1, 0)
+
+
+async def test_a_full_queue_answers_busy_and_posts_the_rest(memory: MemoryLedgerStore, store: FaultyStore) -> None:
+    await opened(memory, paid=10 * WAITING_MAX)
+    engine = engine_on(store)
+
+    runs = [engine.run(debit(1, f"d{i}")) for i in range(WAITING_MAX + 5)]
+    outcomes = await asyncio.gather(*runs, return_exceptions=True)
+
+    assert sum(isinstance(outcome, LedgerBusy) for outcome in outcomes) == 5
+    assert sum(isinstance(outcome, Posted) for outcome in outcomes) == WAITING_MAX
+
+
+async def test_transfers_are_bounded_like_everything_else(memory: MemoryLedgerStore, store: FaultyStore) -> None:
+    await opened(memory, paid=10 * WAITING_MAX, accounts=(ADA, BEN))
+    engine = engine_on(store)
+
+    runs = [engine.run(transfer(1, f"t{i}")) for i in range(WAITING_MAX + 5)]
+    outcomes = await asyncio.gather(*runs, return_exceptions=True)
+
+    assert sum(isinstance(outcome, LedgerBusy) for outcome in outcomes) == 5
+
+
+async def test_transfers_in_both_directions_do_not_wait_in_a_circle(memory: MemoryLedgerStore) -> None:
+    await opened(memory, paid=1_000, accounts=(ADA, BEN))
+    store = FaultyStore(memory, lost=0.1, unacknowledged=0.1)
+    engines = [engine_on(store, seed) for seed in range(2)]
+    there = [engines[i % 2].run(transfer(2, f"there:{i}", by=ADA, to=BEN)) for i in range(50)]
+    back = [engines[i % 2].run(transfer(1, f"back:{i}", by=BEN, to=ADA)) for i in range(50)]
+    alone = [engines[i % 2].run(debit(1, f"d{i}", by=BEN)) for i in range(50)]
+
+    async with asyncio.timeout(20):
+        await asyncio.gather(*there, *back, *alone)
+
+    assert await balance(memory, ADA) == 950
+    assert await balance(memory, BEN) == 1_000
+    await assert_whole(memory)
+
+
+async def test_a_transfer_to_oneself_is_refused_and_blocks_nothing(memory: MemoryLedgerStore) -> None:
+    await opened(memory, paid=100)
+    engine = engine_on(memory)
+
+    async with asyncio.timeout(5):
+        with pytest.raises(CredenceError):
+            await engine.run(transfer(10, to=ADA))
+        await engine.run(debit(10))
+
+    assert await balance(memory) == 90
+
+
+async def test_a_cancelled_caller_loses_nothing(memory: MemoryLedgerStore) -> None:
+    await opened(memory, paid=100)
+    store = FaultyStore(memory, delay_s=0.01)
+    engine = engine_on(store)
+    first = asyncio.ensure_future(engine.run(debit(10, "first")))
+    second = asyncio.ensure_future(engine.run(debit(10, "second")))
+    await asyncio.sleep(0.001)
+    second.cancel()
+
+    await first
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    posted = await engine.run(debit(10, "second"))
+
+    assert posted.entry.balance_micros == 80
+    assert await balance(memory) == 80
+    await assert_whole(memory)
+
+
+async def test_a_store_that_never_answers_is_unavailable_and_recovers(
+    memory: MemoryLedgerStore, store: FaultyStore
+) -> None:
+    await opened(memory, paid=100)
+    engine = engine_on(store)
+    store.lost = store.unread = 1.0
+
+    with pytest.raises(LedgerUnavailable):
+        await engine.run(debit(10))
+    assert store.reads <= 2 * ROUNDS_MAX
+    store.lost = store.unread = 0.0
+
+    assert (await engine.run(debit(10))).entry.balance_micros == 90
+
+
+async def test_a_refusal_is_told_while_commits_fail(memory: MemoryLedgerStore, store: FaultyStore) -> None:
+    """What cannot be paid is refused by what is stored; that no commit succeeds changes nothing about it."""
+    await opened(memory, paid=100)
+    store.lost = 1.0
+
+    with pytest.raises(CreditTooLow):
+        await engine_on(store).run(debit(101))
+
+
+async def test_a_group_that_takes_too_long_is_given_up(
+    memory: MemoryLedgerStore, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await opened(memory, paid=100)
+    monkeypatch.setattr(engine_module, "SETTLE_TIMEOUT_S", 0.01)
+    engine = engine_on(store)
+    store.delay_s = 1.0
+
+    with pytest.raises(LedgerUnavailable):
+        await engine.run(debit(10))
+    store.delay_s = 0.0
+
+    assert (await engine.run(debit(10))).entry.balance_micros == 90
+
+
+async def test_a_broken_document_is_told_as_such_and_blocks_nobody(memory: MemoryLedgerStore) -> None:
+    await opened(memory, paid=100, accounts=(ADA, BEN))
+    memory.heads[ADA]["balance_micros"] = 10**9
+    engine = engine_on(memory)
+
+    with pytest.raises(ChainBroken):
+        await engine.run(debit(10))
+
+    assert (await engine.run(debit(10, by=BEN))).entry.balance_micros == 90
+
+
+async def test_an_operation_that_cannot_be_computed_fails_alone(memory: MemoryLedgerStore) -> None:
+    """One caller's mistake (shares that add up to nothing) is its own, whoever waits beside it."""
+    await opened(memory, paid=1_000)
+    engine = engine_on(memory)
+    wrong = replace(debit(1, "wrong"), shares=(Share(ADA, 0),))
+
+    async with asyncio.timeout(5):
+        runs = [engine.run(debit(1, f"d{i}")) for i in range(150)]
+        outcomes = await asyncio.gather(engine.run(wrong), *runs, return_exceptions=True)
+
+    assert isinstance(outcomes[0], ArithmeticError)
+    assert all(isinstance(outcome, Posted) for outcome in outcomes[1:])
+
+
+async def test_a_key_that_is_not_text_fails_before_it_waits(memory: MemoryLedgerStore) -> None:
+    await opened(memory, paid=1_000)
+    engine = engine_on(memory)
+
+    async with asyncio.timeout(5):
+        runs = [engine.run(debit(1, key)) for key in ("before", "\ud800", "after")]
+        outcomes = await asyncio.gather(*runs, return_exceptions=True)
+
+    assert isinstance(outcomes[1], UnicodeEncodeError)
+    assert isinstance(outcomes[0], Posted)
+    assert isinstance(outcomes[2], Posted)
+
+
+async def test_an_unexpected_failure_of_the_store_strands_nobody(memory: MemoryLedgerStore) -> None:
+    class Surprising(FaultyStore):
+        async def commit(self, heads, entries):  # type: ignore[no-untyped-def]
+            if self.commit_script:
+                raise RuntimeError(self.commit_script.popleft())
+            return await super().commit(heads, entries)
+
+    await opened(memory, paid=1_000)
+    store = Surprising(memory, commit_script=deque(["surprise"]))
+    engine = engine_on(store)
+    unhandled: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
+
+    async with asyncio.timeout(5):
+        runs = [engine.run(debit(1, f"d{i}")) for i in range(150)]
+        outcomes = await asyncio.gather(*runs, return_exceptions=True)
+
+    assert sum(isinstance(outcome, LedgerUnavailable) for outcome in outcomes) == 100
+    assert sum(isinstance(outcome, Posted) for outcome in outcomes) == 50
+
+
+async def test_lanes_remembered_are_bounded(memory: MemoryLedgerStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert LANES_REMEMBERED_MAX >= 1_000
+    monkeypatch.setattr(engine_module, "LANES_REMEMBERED_MAX", 10)
+    engine = engine_on(memory)
+
+    await asyncio.gather(*(engine.run(open_account(AccountId(f"user:{i}"))) for i in range(50)))
+    await engine.run(open_account(AccountId("user:last")))
+
+    assert len(engine._lanes) <= 11
+
+
+async def test_a_hold_placed_again_is_the_same_hold(memory: MemoryLedgerStore, store: FaultyStore) -> None:
+    await opened(memory, paid=100)
+    engine = engine_on(store)
+    store.commit_script = deque(["unacknowledged"])
+    first = await engine.run(place(60, at_ms=1))
+
+    again = await engine.run(place(60, at_ms=2))
+
+    assert again.hold == first.hold
+    head = (await memory.read([ADA], ())).heads[ADA].head
+    assert head is not None
+    assert head.window.count == 1
+    with pytest.raises(KeyReused):
+        await engine.run(place(61))
+
+
+async def test_holds_of_one_name_at_once_are_one_hold(memory: MemoryLedgerStore) -> None:
+    await opened(memory, paid=100)
+    engine = engine_on(memory)
+
+    outcomes = await asyncio.gather(*(engine.run(place(n)) for n in (60, 60, 30)), return_exceptions=True)
+
+    assert isinstance(outcomes[2], KeyReused)
+    assert outcomes[0] == outcomes[1]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_hold_resolves_once(memory: MemoryLedgerStore, seed: int) -> None:
+    """Capture and release race from two engines: either the credits are taken or they are let go."""
+    await opened(memory, paid=100)
+    store = FaultyStore(memory, lost=0.3, unacknowledged=0.3, chance=random.Random(seed))
+    await engine_on(memory).run(place(60))
+
+    captured, released = await asyncio.gather(
+        engine_on(store, seed).run(capture(60)), engine_on(store, seed + 1).run(release()), return_exceptions=True
+    )
+
+    head = (await memory.read([ADA], ())).heads[ADA].head
+    assert head is not None
+    assert head.holds == {}
+    if isinstance(captured, Posted):
+        assert isinstance(released, HoldAbsent)
+        assert head.balance_micros == 40
+    else:
+        assert isinstance(captured, HoldAbsent)
+        assert head.balance_micros == 100
+    await assert_whole(memory)
+
+
+async def test_the_default_engine_pauses_between_tries(memory: MemoryLedgerStore, store: FaultyStore) -> None:
+    pauses: list[float] = []
+
+    async def noted(seconds: float) -> None:
+        pauses.append(seconds)
+        await soon(seconds)
+
+    await opened(memory, paid=100)
+    store.commit_script = deque(["lost"] * 12)
+    await Engine(store, sleep=noted, jitter=random.Random(3)).run(debit(1))
+
+    assert len(pauses) == 12
+    assert all(0 <= pause <= engine_module.PAUSE_S_MAX for pause in pauses)
+    assert max(pauses) > 0.05

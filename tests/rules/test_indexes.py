@@ -1,0 +1,245 @@
+"""Every query our code sends is served by `firestore.indexes.json`, and postings pay for no index that nobody queries.
+
+A store that gains a query gains an exercise here. `entries` by lane and `committed_at`, which settlement will read,
+has no index before settlement exists: each index costs every posting, and one added later is filled by Firestore.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud.firestore import AsyncClient
+from google.cloud.firestore_v1.base_query import FieldFilter
+from google.cloud.firestore_v1.types import StructuredQuery
+
+from shared.base.ids import AccountId
+from shared.ledger.archive import PAGE_ENTRIES_MAX, FirestoreLedgerArchive, Stamp
+from shared.ledger.marks import FirestoreAuditMarks
+from tests.rules.indexes import IndexFile, QueryRefused, load_index_file, require_index
+from tests.rules.recorder import BUILDERS, UNJUDGED, Recording, source_call_sites
+
+ALICE = AccountId("user:alice")
+STAMP = Stamp(datetime(2026, 1, 1, tzinfo=UTC), ALICE)
+
+
+async def _entries_of_two_pages(client: AsyncClient) -> None:
+    # The second page asks for what comes after a document, which adds the name to the order.
+    batch = client.batch()
+    for seq in range(1, PAGE_ENTRIES_MAX + 2):
+        batch.set(client.document(f"accounts/{ALICE}/entries/{seq}"), {"seq": seq})
+    await batch.commit()
+
+    found = [entry_id async for entry_id, _ in FirestoreLedgerArchive(client).entry_documents(ALICE)]
+    assert len(found) == PAGE_ENTRIES_MAX + 1
+
+
+EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
+    "archive entries": _entries_of_two_pages,
+    "archive head and count": lambda client: FirestoreLedgerArchive(client).head_and_count(ALICE),
+    "archive account count": lambda client: FirestoreLedgerArchive(client).account_count(),
+    "archive changes": lambda client: FirestoreLedgerArchive(client).changed_after(0, None, 10),
+    "archive changes after a stamp": lambda client: FirestoreLedgerArchive(client).changed_after(0, STAMP, 10),
+    "open alarms": lambda client: FirestoreAuditMarks(client).open_alarms(10),
+}
+
+
+@pytest.fixture
+def client(stack: Any, project_id: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[AsyncClient]:
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", stack.environment(project_id)["FIRESTORE_EMULATOR_HOST"])
+    client = AsyncClient(project=project_id, credentials=AnonymousCredentials())
+    yield client
+    client.close()
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("exercise", EXERCISES)
+async def test_our_query_is_served(client: AsyncClient, recorded_queries: Recording, exercise: str) -> None:
+    await EXERCISES[exercise](client)
+
+    assert recorded_queries.queries
+    for query in recorded_queries.queries:
+        require_index(query, load_index_file())
+
+
+@pytest.mark.stack
+async def test_every_query_in_our_source_is_exercised(client: AsyncClient, recorded_queries: Recording) -> None:
+    for exercise in EXERCISES.values():
+        await exercise(client)
+
+    missed = source_call_sites(BUILDERS) - recorded_queries.call_sites
+    assert not missed, f"no exercise reaches {', '.join(map(str, sorted(missed)))}"
+
+
+def test_our_source_sends_no_query_that_is_not_judged() -> None:
+    assert not source_call_sites(UNJUDGED)
+
+
+def test_the_source_scan_finds_each_call_of_a_chain(tmp_path: Path) -> None:
+    (tmp_path / "store.py").write_text(
+        "a = (\n    b.where(c)\n    .where(d).limit(1)\n    .order_by('e')\n)\nwhere(f)\n"
+    )
+
+    assert [site.line for site in sorted(source_call_sites(BUILDERS, [tmp_path]))] == [2, 3, 4]
+
+
+async def test_the_recorder_names_the_call_that_the_scan_found(recorded_queries: Recording) -> None:
+    collection = AsyncClient(project="p", credentials=AnonymousCredentials()).collection("accounts")
+    (
+        collection.where(filter=FieldFilter("a", "==", 1))
+        .where(filter=FieldFilter("b", "==", 2))
+        .order_by("c")
+    )  # fmt: skip
+
+    here = {
+        site for site in source_call_sites(BUILDERS, [Path(__file__).parent]) if site.path.endswith("test_indexes.py")
+    }
+    assert len(here & recorded_queries.call_sites) == 3
+
+
+UNINDEXED_FIELDS = ["lane", "committed_at", "at_ms", "hash", "kind", "legs", "facts", "facts.model", "request_hash"]
+
+
+@pytest.mark.parametrize("field", UNINDEXED_FIELDS)
+def test_a_posting_pays_for_no_index_of_an_entry_but_seq(field: str) -> None:
+    assert load_index_file().single("entries", field) == []
+    assert load_index_file().single("entries", "seq") == [("COLLECTION", "ASCENDING"), ("COLLECTION", "DESCENDING")]
+    assert [index for index in load_index_file().composites if index["collectionGroup"] == "entries"] == []
+
+
+@pytest.mark.parametrize("field", ["seq", "lane", "posted_at", "balance_micros", "holds", "holds.h1.amount_micros"])
+def test_a_posting_pays_for_no_single_field_index_of_a_head(field: str) -> None:
+    assert load_index_file().single("accounts", field) == []
+
+
+def test_no_time_is_indexed_alone() -> None:
+    """A monotone indexed field caps its collection at about 500 writes a second."""
+    assert [index["fields"][0]["fieldPath"] for index in load_index_file().composites] == ["lane"]
+    for group in ("accounts", "entries", "audit_marks"):
+        assert [load_index_file().single(group, name) for name in ("at", "posted_at", "committed_at")] == [[], [], []]
+
+
+INDEXES = IndexFile(
+    composites=[
+        {
+            "collectionGroup": "heads",
+            "queryScope": "COLLECTION",
+            "fields": [{"fieldPath": "lane", "order": "ASCENDING"}, {"fieldPath": "at", "order": "ASCENDING"}],
+        },
+        {
+            "collectionGroup": "heads",
+            "queryScope": "COLLECTION",
+            "fields": [{"fieldPath": "kind", "order": "ASCENDING"}, {"fieldPath": "at", "order": "ASCENDING"}],
+        },
+        {
+            "collectionGroup": "heads",
+            "queryScope": "COLLECTION_GROUP",
+            "fields": [{"fieldPath": "kind", "order": "ASCENDING"}, {"fieldPath": "at", "order": "DESCENDING"}],
+        },
+        {
+            "collectionGroup": "heads",
+            "queryScope": "COLLECTION",
+            "fields": [{"fieldPath": "tags", "arrayConfig": "CONTAINS"}, {"fieldPath": "at", "order": "ASCENDING"}],
+        },
+    ],
+    overrides=[
+        {"collectionGroup": "heads", "fieldPath": "*", "indexes": []},
+        {"collectionGroup": "heads", "fieldPath": "seq", "indexes": [{"order": "ASCENDING"}]},
+        {"collectionGroup": "heads", "fieldPath": "facts.model", "indexes": [{"order": "ASCENDING"}]},
+        {
+            "collectionGroup": "heads",
+            "fieldPath": "owner",
+            "indexes": [{"order": "ASCENDING", "queryScope": "COLLECTION_GROUP"}],
+        },
+        {"collectionGroup": "plain", "fieldPath": "facts", "indexes": []},
+    ],
+)
+
+SERVED = [
+    "heads",
+    "heads by __name__",
+    "anywhere heads",
+    "heads by seq",
+    "heads seq>",
+    "heads seq> by seq",
+    "heads by seq __name__",
+    "heads seq==",
+    "plain a== by a-",
+    "heads by lane at",
+    "heads lane> by lane at",
+    "heads facts.model==",
+    "anywhere heads owner==",
+    "heads lane== by at",
+    "heads lane== by at __name__",
+    "heads lane== at> at<=",
+    "heads lane in by at",
+    "heads lane== kind== by at",
+    "anywhere heads kind== by at-",
+    "plain by anything",
+    "plain by anything-",
+    "plain a== b==",
+]
+REFUSED = [
+    "heads by __name__-",
+    "heads by seq-",
+    "heads by seq __name__-",
+    "heads by lane",
+    "heads lane==",
+    "heads at>",
+    "heads by at",
+    "heads lane== by at-",
+    "heads lane== by at __name__-",
+    "heads lane== by seq",
+    "heads lane== seq==",
+    "heads lane> by at",
+    "heads by at lane",
+    "heads lane in by lane",
+    "heads lane== kind== seq== by at",
+    "heads tags== by at",
+    "heads tags contains",
+    "heads facts==",
+    "heads owner==",
+    "heads __name__==",
+    "anywhere heads seq==",
+    "anywhere heads kind== by at",
+    "anywhere plain a==",
+    "plain a== by b",
+    "plain by a b",
+    "plain facts.model==",
+    "plain a== or b==",
+]
+OPERATORS = {"==": "EQUAL", ">": "GREATER_THAN", "<=": "LESS_THAN_OR_EQUAL", "in": "IN", "contains": "ARRAY_CONTAINS"}
+
+
+def _query(words: str) -> StructuredQuery:
+    """`[anywhere] collection conditions [by fields]`; a minus is descending."""
+    found, _, ordered = words.partition(" by ")
+    anywhere, group, conditions = re.fullmatch(r"(anywhere )?(\w+)(.*)", found).groups()  # type: ignore[union-attr]
+    filters = [
+        {"field_filter": {"field": {"field_path": path}, "op": OPERATORS[operator], "value": {"integer_value": 1}}}
+        for path, operator in re.findall(r"([\w.]+) ?(==|>|<=|\bin\b|\bcontains\b)", conditions)
+    ]
+    order = [
+        {
+            "field": {"field_path": path.removesuffix("-")},
+            "direction": "DESCENDING" if path.endswith("-") else "ASCENDING",
+        }
+        for path in ordered.split()
+    ]
+    where = {"composite_filter": {"op": "OR" if " or " in conditions else "AND", "filters": filters}}
+    selector = {"collection_id": group, "all_descendants": bool(anywhere)}
+    return StructuredQuery({"from_": [selector], "where": where if filters else None, "order_by": order})
+
+
+@pytest.mark.parametrize("words", SERVED)
+def test_a_query_with_its_index_is_served(words: str) -> None:
+    require_index(_query(words), INDEXES)
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_a_query_without_its_index_is_refused(words: str) -> None:
+    with pytest.raises(QueryRefused):
+        require_index(_query(words), INDEXES)

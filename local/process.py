@@ -115,11 +115,16 @@ class Service:
     child: Child | None
     ready_path: str
     deadline_s: float
+    remedy: str = ""
+    """What a person can do when it does not start."""
 
     def wait_until_ready(self) -> None:
-        """Return once it answers. Raise ProcessFailed when it cannot."""
+        """Return once it answers. Raise ProcessFailed, with the remedy, when it cannot."""
         if self.child is not None:
-            self.child.wait_until(self.answers, deadline_s=self.deadline_s)
+            try:
+                self.child.wait_until(self.answers, deadline_s=self.deadline_s)
+            except ProcessFailed as failure:
+                raise ProcessFailed(f"{failure}\n{self.remedy}".rstrip()) from None
         elif not self.answers():
             raise ProcessFailed(f"{self.name}: nothing answers on {self.address}, which the environment names")
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from local.deployment import Deployment
 from local.stack import Stack
 
 
@@ -12,6 +13,13 @@ from local.stack import Stack
 def stack() -> Iterator[Stack]:
     """Firestore, Auth and the model stand-in, shared by all tests; `project_id` keeps their data apart."""
     with Stack() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def deployment(stack: Stack) -> Iterator[Deployment]:
+    """Every function served over the stack; all tests share its project, so each brings its own people."""
+    with Deployment(stack, f"demo-{secrets.token_hex(8)}") as started:
         yield started
 
 

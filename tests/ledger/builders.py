@@ -105,7 +105,7 @@ class FaultyStore:
     """A store that loses requests, answers and reads, by script first and then by chance.
 
     Commit faults: "lost" never arrives, "unacknowledged" is done and reported failed, "late" is reported failed and
-    arrives when `land` is called, "ok" works.
+    arrives when `land` is called, "overtaken" arrives just after the late ones, "ok" works.
     """
 
     inner: MemoryLedgerStore
@@ -138,6 +138,8 @@ class FaultyStore:
         if fault == "late":
             self._late.append((heads, entries))
             raise CommitFailed
+        if fault == "overtaken":
+            await self.land()
         versions = await self.inner.commit(heads, entries)
         self.commits += 1
         self.entries_committed += len(entries)

@@ -73,3 +73,12 @@ def test_absent_service_of_the_environment_is_refused() -> None:
 
     with pytest.raises(ProcessFailed, match="nothing answers"):
         service.wait_until_ready()
+
+
+def test_service_that_fails_names_its_remedy(tmp_path: Path) -> None:
+    """The last words of the child come first, what to do about it last."""
+    child = start_child("Doomed", [sys.executable, "-c", "exit('offline')"], folder=tmp_path, environment=os.environ)
+    service = Service("Doomed", f"127.0.0.1:{free_port()}", child, "/", 10, remedy="install it")
+
+    with pytest.raises(ProcessFailed, match=r"(?s)offline.*install it"), service:
+        pass

@@ -19,8 +19,6 @@ from google.api_core.exceptions import PermissionDenied
 from google.cloud.firestore_v1.services.firestore import FirestoreClient
 from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcTransport
 
-pytestmark = pytest.mark.stack
-
 RULES = Path(__file__).parents[2] / "firestore.rules"
 CALL_TIMEOUT_S = 10.0
 Metadata = tuple[tuple[str, str], ...]
@@ -268,7 +266,7 @@ def test_an_actor_may_do_what_the_table_says_and_nothing_else(database: Database
 
 
 @pytest.mark.parametrize("uid", [uid for uid in TRICKY_UIDS if uid and "/" not in uid])
-def test_a_user_with_a_tricky_id_reads_the_own_wallet_like_anybody(database: Database, uid: str) -> None:
+def test_a_user_with_a_tricky_id_reads_their_own_wallet_like_anybody(database: Database, uid: str) -> None:
     paths = [f"accounts/user:{uid}", f"accounts/user:{uid}/entries/first"]
     database.seed(paths)
 

@@ -34,7 +34,8 @@ class Stack:
             # The emulators first: Firestore is the one that may be missing, Auth the one that takes longest.
             for start in (start_firestore, start_auth, start_standin):
                 self._services.append(start(folder))
-            for service in self._services:
+            firestore, auth, standin = self._services
+            for service in (standin, firestore, auth):
                 service.wait_until_ready()
                 self._report(f"{service.name}: {service.address} ({time.monotonic() - started_at:.1f} s)")
             self._exit = until_ready.pop_all()

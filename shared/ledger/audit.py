@@ -30,15 +30,20 @@ CURSOR_MARGIN = timedelta(seconds=10)
 commit becomes visible later, at most COMMIT_TIMEOUT_S or so; a cursor that ran ahead would pass an account whose
 older commit shows up behind it, until that account is posted to again. The cursor alone waits: what lies in the margin
 is audited at once and looked at again, because an account that is posted to all the time is never older than that."""
-ACCOUNTS_MAX = 2_000
-ENTRIES_MAX = 50_000
-"""Of one run: about a minute's work, well within a timer function's time."""
-ACCOUNT_ENTRIES_MAX = 10_000
-"""Of one account in one run, so that a busy one does not starve the rest; the next run goes on from its mark."""
-LANE_PAGE_ACCOUNTS_MAX = 200
-"""Accounts of one query."""
 ALARMS_MAX = 200
 """Open alarms looked at again in one run. With more of them than that, nobody waits for the audit to say so."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLimits:
+    """What bounds one run: about a minute's work, well within a timer function's time."""
+
+    accounts_max: int = 2_000
+    entries_max: int = 50_000
+    account_entries_max: int = 10_000
+    """Of one account, so that a busy one does not starve the rest; the next run goes on from its mark."""
+    page_accounts_max: int = 200
+    """Accounts of one query."""
 
 
 class End(Enum):
@@ -63,18 +68,12 @@ class AuditReport:
 class _Run:
     """What is counted while a run goes on, and the alarms that are open."""
 
-    accounts_left: int = ACCOUNTS_MAX
-    entries_left: int = ENTRIES_MAX
+    accounts_left: int
+    entries_left: int
     accounts: int = 0
     entries: int = 0
     finished: bool = True
     alarms: dict[AccountId, Alarm] = field(default_factory=dict)
-
-    def reserve_entries(self) -> int:
-        """Entries that one account may be walked. Given back what is not used, so that accounts walk side by side."""
-        reserved = min(ACCOUNT_ENTRIES_MAX, self.entries_left)
-        self.entries_left -= reserved
-        return reserved
 
     def report(self) -> AuditReport:
         return AuditReport(self.accounts, self.entries, tuple(self.alarms.values()), self.finished)
@@ -83,17 +82,20 @@ class _Run:
 class Audit:
     """Walks what changed, and remembers how far."""
 
-    def __init__(self, archive: LedgerArchive, marks: AuditMarks, clock: Clock) -> None:
+    def __init__(
+        self, archive: LedgerArchive, marks: AuditMarks, clock: Clock, limits: AuditLimits | None = None
+    ) -> None:
         self._archive = archive
         self._marks = marks
         self._clock = clock
+        self._limits = limits or AuditLimits()
 
     async def run(self) -> AuditReport:
         """Look again at what is broken, then walk what was posted since the last run, within the bounds above.
 
         Raise StoreUnavailable when the store does not answer; what was done until then is remembered.
         """
-        run = _Run()
+        run = _Run(self._limits.accounts_max, self._limits.entries_max)
         await self._recheck_alarms(run)
         # Another lane goes first each minute, so that no lane always meets a run that is used up.
         first = self._clock() // 60_000 % LANES
@@ -103,7 +105,7 @@ class Audit:
 
     async def run_full(self) -> AuditReport:
         """Walk every account from its first entry, whatever its mark says. Unbounded: for a job, not for a timer."""
-        run = _Run()
+        run = _Run(self._limits.accounts_max, self._limits.entries_max)
         await self._recheck_alarms(run)
         async for group in in_groups(self._archive.account_ids(), ACCOUNTS_AT_ONCE):
             await asyncio.gather(*(self._audit_whole(run, account_id) for account_id in group))
@@ -127,7 +129,7 @@ class Audit:
         """Audit the accounts of a lane that changed after its cursor, then move the cursor over those that are done."""
         before = seen = cursor = await self._marks.cursor(lane)
         advancing = True
-        while (limit := min(LANE_PAGE_ACCOUNTS_MAX, run.accounts_left)) > 0:
+        while (limit := min(self._limits.page_accounts_max, run.accounts_left)) > 0:
             changes = await self._archive.changed_after(lane, seen, limit)
             for at in range(0, len(changes.stamps), ACCOUNTS_AT_ONCE):
                 group = changes.stamps[at : at + ACCOUNTS_AT_ONCE]
@@ -172,7 +174,9 @@ class Audit:
     ) -> tuple[End, Mark]:
         """Walk an account from `start` to its head, and say how that ended and how far it came."""
         walk = resume(account_id, start)
-        reserved = run.reserve_entries() if bounded else 0
+        # Reserved before and given back after, so that accounts walked side by side share one bound.
+        reserved = min(self._limits.account_entries_max, run.entries_left) if bounded else 0
+        run.entries_left -= reserved
         run.accounts += 1
         try:
             document, count = await self._head(account_id, counted=counted)

@@ -9,19 +9,27 @@ import random
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from itertools import islice
+from typing import TypeVar
 
 from shared.base.errors import CredenceError
 from shared.base.ids import AccountId
 from shared.ledger.errors import ChainBroken, LedgerBusy, LedgerUnavailable
-from shared.ledger.models import Entry, Head
+from shared.ledger.group import (
+    Doubt,
+    Waiting,
+    fail_all,
+    next_group,
+    plan_group,
+    refuse_finally,
+    waiting_for,
+)
 from shared.ledger.operation import Operation
-from shared.ledger.store import CommitFailed, EntryRef, HeadWrite, KnownHead, LedgerStore, StoreUnavailable
+from shared.ledger.store import CommitFailed, HeadWrite, KnownHead, LedgerStore, StoreUnavailable
 
-GROUP_OPERATIONS_MAX = 100
-"""Operations folded into one commit: with entries of at most a few kilobytes, far below the 10 MiB of a request."""
 WAITING_MAX = 2_000
-"""Operations waiting for one account in one process; beyond it the caller is told to come back."""
+"""Operations waiting for one account in one process, and transfers waiting in all; beyond it the caller is told to
+come back."""
 ROUNDS_MAX = 40
 """Tries of one group against other writers and lost answers; with the pauses below, about six seconds of them."""
 SETTLE_TIMEOUT_S = 30.0
@@ -35,51 +43,43 @@ Result = TypeVar("Result")
 Sleep = Callable[[float], Awaitable[None]]
 
 
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    """An operation and whoever waits for its outcome."""
-
-    operation: Operation[Any]
-    outcome: asyncio.Future[Any]
-
-    def succeed(self, result: object) -> None:
-        if not self.outcome.done():
-            self.outcome.set_result(result)
-
-    def fail(self, error: BaseException) -> None:
-        if not self.outcome.done():
-            self.outcome.set_exception(error)
-
-
 class _Lane:
     """One account in this process: at most one commit in flight, a queue behind it, and the head as last seen."""
 
     def __init__(self, account_id: AccountId) -> None:
         self.account_id = account_id
         self.turn = asyncio.Lock()
-        self.queue: deque[_Waiting] = deque()
+        self.queue: deque[Waiting] = deque()
         self.worker: asyncio.Task[None] | None = None
         self.known: KnownHead | None = None
         self.users = 0
 
 
 @dataclass(slots=True)
-class _Plan:
-    """A group applied, in memory, on top of the heads it was given."""
+class _Effort:
+    """A group that is being brought to its outcomes."""
 
-    heads: dict[AccountId, Head | None]
-    entries: list[Entry]
-    accepted: list[tuple[_Waiting, object]]
-    refused: list[_Waiting]
+    left: list[Waiting]
+    certain: bool = False
+    """Heads and the group's entries were just read together."""
+    doubt: Doubt | None = None
 
 
 class Engine:
     """Runs operations. Belongs to one event loop."""
 
     def __init__(
-        self, store: LedgerStore, *, sleep: Sleep = asyncio.sleep, jitter: random.Random | None = None
+        self,
+        store: LedgerStore,
+        *,
+        sleep: Sleep = asyncio.sleep,
+        jitter: random.Random | None = None,
+        settle_timeout_s: float = SETTLE_TIMEOUT_S,
+        lanes_max: int = LANES_REMEMBERED_MAX,
     ) -> None:
         self._store = store
+        self._settle_timeout_s = settle_timeout_s
+        self._lanes_max = lanes_max
         self._sleep = sleep
         self._jitter = jitter or random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._lanes: OrderedDict[AccountId, _Lane] = OrderedDict()
@@ -91,17 +91,15 @@ class Engine:
         Raise LedgerBusy when too much waits, LedgerUnavailable when the outcome could not be learned. A caller that
         is cancelled while waiting does not stop an operation already under way.
         """
-        waiting = _Waiting(operation, asyncio.get_running_loop().create_future())
-        lanes = [self._lane(account_id) for account_id in sorted(operation.account_ids)]
+        waiting = waiting_for(operation)
+        lanes = [self._lane(account_id) for account_id in sorted(set(operation.account_ids))]
         for lane in lanes:
             lane.users += 1
         try:
             if len(lanes) == 1:
                 self._enqueue(lanes[0], waiting)
             else:
-                task = asyncio.ensure_future(self._run_across(lanes, waiting))
-                self._across.add(task)
-                task.add_done_callback(self._across.discard)
+                self._start_across(lanes, waiting)
             result: Result = await waiting.outcome
             return result
         finally:
@@ -109,7 +107,7 @@ class Engine:
                 lane.users -= 1
             self._forget_idle_lanes()
 
-    def _enqueue(self, lane: _Lane, waiting: _Waiting) -> None:
+    def _enqueue(self, lane: _Lane, waiting: Waiting) -> None:
         if len(lane.queue) >= WAITING_MAX:
             raise LedgerBusy
         lane.queue.append(waiting)
@@ -121,19 +119,35 @@ class Engine:
         try:
             while lane.queue:
                 async with lane.turn:
-                    await self._settle([lane], _next_group(lane.queue))
+                    await self._settle([lane], next_group(lane.queue))
+        except asyncio.CancelledError:
+            fail_all(lane.queue)
+            lane.queue.clear()
+            raise
         finally:
-            lane.worker = None
+            # After an unforeseen failure, which only its own group hears of, the others are still served.
+            lane.worker = asyncio.ensure_future(self._drain(lane)) if lane.queue else None
 
-    async def _run_across(self, lanes: Sequence[_Lane], waiting: _Waiting) -> None:
+    def _start_across(self, lanes: Sequence[_Lane], waiting: Waiting) -> None:
+        if len(self._across) >= WAITING_MAX:
+            raise LedgerBusy
+        task = asyncio.ensure_future(self._run_across(lanes, waiting))
+        self._across.add(task)
+        task.add_done_callback(self._across.discard)
+
+    async def _run_across(self, lanes: Sequence[_Lane], waiting: Waiting) -> None:
         """Run one operation on two accounts. Turns are taken in id order, so two of these never wait in a circle."""
-        async with lanes[0].turn, lanes[1].turn:
-            await self._settle(lanes, [waiting])
+        try:
+            async with lanes[0].turn, lanes[1].turn:
+                await self._settle(lanes, [waiting])
+        except asyncio.CancelledError:
+            fail_all([waiting])
+            raise
 
-    async def _settle(self, lanes: Sequence[_Lane], group: list[_Waiting]) -> None:
+    async def _settle(self, lanes: Sequence[_Lane], group: list[Waiting]) -> None:
         """Bring every operation of the group to an outcome, each handed to its own caller."""
         try:
-            async with asyncio.timeout(SETTLE_TIMEOUT_S):
+            async with asyncio.timeout(self._settle_timeout_s):
                 await self._run_rounds(lanes, group)
         except (Exception, asyncio.CancelledError) as error:
             # Out of time, a broken document, a shutdown: what was in flight may stand, and nobody waits for ever.
@@ -144,59 +158,62 @@ class Engine:
             if not isinstance(error, TimeoutError | ChainBroken):
                 raise
 
-    async def _run_rounds(self, lanes: Sequence[_Lane], group: list[_Waiting]) -> None:
+    async def _run_rounds(self, lanes: Sequence[_Lane], group: list[Waiting]) -> None:
         """Commit, look, commit what is left; bounded."""
-        left = group
-        certain = False
+        effort = _Effort(group)
         for round_number in range(ROUNDS_MAX):
             try:
-                left = await self._try_round(lanes, left, certain=certain)
+                await self._try_round(lanes, effort)
             except (CommitFailed, StoreUnavailable):
                 # The group may or may not stand; only what is stored can tell. Pause, then look.
                 await self._sleep(self._pause_s(round_number))
-            if not left:
+            if effort.left:
+                await self._recall(lanes, effort)
+            if not effort.left:
                 return
-            left = await self._recall(lanes, left)
-            if not left:
-                return
-            certain = all(lane.known is not None for lane in lanes)
-        _fail_all(left)
+        fail_all(effort.left)
 
-    async def _try_round(self, lanes: Sequence[_Lane], group: list[_Waiting], *, certain: bool) -> list[_Waiting]:
-        """Commit what can be and return the rest. `certain`: heads and entries of the group were just read together."""
+    async def _try_round(self, lanes: Sequence[_Lane], effort: _Effort) -> None:
+        """Commit what can be; leave the rest in the effort."""
         known = await self._heads(lanes)
-        if certain:
-            group = _refuse_finally({account_id: k.head for account_id, k in known.items()}, group)
-        plan = _plan({account_id: k.head for account_id, k in known.items()}, group)
+        heads = {account_id: k.head for account_id, k in known.items()}
+        if effort.certain:
+            in_doubt = effort.doubt.operations if effort.doubt else frozenset()
+            effort.left = refuse_finally(heads, effort.left, in_doubt=in_doubt)
+        plan = plan_group(heads, effort.left)
         if plan.accepted:
             changed = [
                 HeadWrite(head, known[account_id].version)
                 for account_id, head in plan.heads.items()
                 if head is not None and head is not known[account_id].head
             ]
+            expected = {write.head.account_id: write.expected for write in changed}
+            effort.doubt = Doubt(expected, frozenset(waiting for waiting, _ in plan.accepted))
             versions = await self._store.commit(changed, plan.entries)
             # If we die here the entries stand, and a repeat of any of them is answered from its entry.
+            effort.doubt = None
             for lane in lanes:
                 if lane.account_id in versions:
                     lane.known = KnownHead(plan.heads[lane.account_id], versions[lane.account_id])
             for waiting, result in plan.accepted:
                 waiting.succeed(result)
-        return plan.refused
+        effort.left = plan.refused
 
-    async def _recall(self, lanes: Sequence[_Lane], group: list[_Waiting]) -> list[_Waiting]:
-        """Reread heads and the group's entries; answer what turns out to be done, and return the rest."""
+    async def _recall(self, lanes: Sequence[_Lane], effort: _Effort) -> None:
+        """Reread heads and the group's entries; answer what turns out to be done, and leave the rest."""
+        effort.certain = False
         for lane in lanes:
             lane.known = None
-        refs = [ref for waiting in group if (ref := _entry_ref(waiting.operation))]
+        refs = [waiting.ref for waiting in effort.left if waiting.ref]
         try:
             seen = await self._store.read([lane.account_id for lane in lanes], refs)
         except StoreUnavailable:
-            return group
+            return
         for lane in lanes:
             lane.known = seen.heads[lane.account_id]
         heads = {account_id: known.head for account_id, known in seen.heads.items()}
         left = []
-        for waiting in group:
+        for waiting in effort.left:
             try:
                 result = waiting.operation.recall(heads, seen.entries)
             except CredenceError as refusal:
@@ -206,7 +223,9 @@ class Engine:
                 left.append(waiting)
             else:
                 waiting.succeed(result)
-        return left
+        effort.left, effort.certain = left, True
+        if effort.doubt and not effort.doubt.may_land(seen.heads, left):
+            effort.doubt = None
 
     async def _heads(self, lanes: Sequence[_Lane]) -> dict[AccountId, KnownHead]:
         """The lanes' heads as remembered; those not remembered are read."""
@@ -225,64 +244,12 @@ class Engine:
 
     def _forget_idle_lanes(self) -> None:
         """Drop the longest unused lanes over the bound. A lane in use keeps its place: two would race needlessly."""
-        for account_id in list(self._lanes)[: max(0, len(self._lanes) - LANES_REMEMBERED_MAX)]:
-            lane = self._lanes[account_id]
-            if not lane.users and lane.worker is None:
-                del self._lanes[account_id]
+        excess = len(self._lanes) - self._lanes_max
+        if excess <= 0:
+            return
+        for lane in list(islice(self._lanes.values(), excess)):
+            if not lane.users and lane.worker is None and not lane.turn.locked():
+                del self._lanes[lane.account_id]
 
     def _pause_s(self, round_number: int) -> float:
         return self._jitter.uniform(0, min(PAUSE_S_MAX, PAUSE_S_MIN * 2**round_number))
-
-
-def _next_group(queue: deque[_Waiting]) -> list[_Waiting]:
-    """Take a group off the queue, no entry twice in it: the repeat waits and then finds the first one's entry."""
-    group: list[_Waiting] = []
-    seen: set[EntryRef] = set()
-    while queue and len(group) < GROUP_OPERATIONS_MAX:
-        ref = _entry_ref(queue[0].operation)
-        if ref in seen:
-            break
-        if ref:
-            seen.add(ref)
-        group.append(queue.popleft())
-    return group
-
-
-def _plan(heads: dict[AccountId, Head | None], group: list[_Waiting]) -> _Plan:
-    """Apply the group in order, each on top of the last; a refused operation leaves no trace."""
-    plan = _Plan(heads=dict(heads), entries=[], accepted=[], refused=[])
-    for waiting in group:
-        try:
-            step = waiting.operation.apply(plan.heads)
-        except CredenceError:
-            plan.refused.append(waiting)
-            continue
-        plan.heads.update({head.account_id: head for head in step.heads})
-        plan.entries.extend(step.entries)
-        plan.accepted.append((waiting, step.result))
-    return plan
-
-
-def _refuse_finally(heads: dict[AccountId, Head | None], group: list[_Waiting]) -> list[_Waiting]:
-    """Answer those refused by the heads as they stand, each by itself; return the others.
-
-    Only a refusal against what is durable is final. One that rests on a commit still to come may yet be lifted.
-    """
-    left = []
-    for waiting in group:
-        try:
-            waiting.operation.apply(heads)
-        except CredenceError as refusal:
-            waiting.fail(refusal)
-            continue
-        left.append(waiting)
-    return left
-
-
-def _entry_ref(operation: Operation[Any]) -> EntryRef | None:
-    return (operation.account_ids[0], operation.entry_id) if operation.entry_id else None
-
-
-def _fail_all(group: list[_Waiting]) -> None:
-    for waiting in group:
-        waiting.fail(LedgerUnavailable())

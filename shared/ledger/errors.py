@@ -107,6 +107,16 @@ class RateExceeded(CredenceError):
         return {"retry_after_ms": self.retry_after_ms}
 
 
+class TransferToSelf(CredenceError):
+    """Payer and payee are one account."""
+
+    code = "transfer_to_self"
+    kind = Kind.INVALID
+
+    def __init__(self) -> None:
+        super().__init__("A transfer needs two different accounts.")
+
+
 class EntryAbsent(CredenceError):
     """The account has no such entry."""
 

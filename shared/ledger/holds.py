@@ -42,6 +42,9 @@ class PlaceHold:
 
     def apply(self, heads: Heads) -> Step[Held]:
         head = present(heads, self.account_id)
+        if self.hold.hold_id in head.holds:
+            # Placing it anew would count it twice, or change its amount; the engine will reread and recall it.
+            raise KeyReused
         rules.check_amount(self.hold.amount_micros)
         rules.check_may_spend(head)
         after = rules.place_hold(head, self.hold, self.limits)

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from shared.base.ids import AccountId, HoldId
 from shared.ledger import rules
-from shared.ledger.errors import KeyReused
+from shared.ledger.errors import KeyReused, TransferToSelf
 from shared.ledger.holds import capture_key
 from shared.ledger.models import EntryKind, Head, Leg, LotChange, Origin, Share
 from shared.ledger.operation import Facts, Heads, Posted, Posting, Step, post, present
@@ -150,6 +150,8 @@ class Transfer(Posting):
         return (self.payee_id, str(self.amount_micros), *_flat(self.facts))
 
     def apply(self, heads: Heads) -> Step[Posted]:
+        if self.account_id == self.payee_id:
+            raise TransferToSelf
         payer, payee = present(heads, self.account_id), present(heads, self.payee_id)
         rules.check_amount(self.amount_micros)
         rules.check_may_spend(payer)

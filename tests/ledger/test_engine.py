@@ -1,7 +1,6 @@
 """The engine keeps its promises whatever the store does, across engines, callers and lost messages."""
 
 import asyncio
-import random
 from collections import deque
 from dataclasses import replace
 
@@ -9,8 +8,7 @@ import pytest
 
 from shared.base.errors import CredenceError
 from shared.base.ids import AccountId
-from shared.ledger import engine as engine_module
-from shared.ledger.engine import LANES_REMEMBERED_MAX, ROUNDS_MAX, WAITING_MAX, Engine
+from shared.ledger.engine import PAUSE_S_MAX, ROUNDS_MAX, WAITING_MAX, Engine
 from shared.ledger.errors import (
     ChainBroken,
     CreditTooLow,
@@ -28,6 +26,7 @@ from tests.ledger.builders import (
     BEN,
     FaultyStore,
     capture,
+    chance_of,
     debit,
     engine_on,
     entries_of,
@@ -129,9 +128,9 @@ async def test_two_hundred_debits_where_fifty_are_affordable(memory: MemoryLedge
 async def test_every_outcome_told_is_the_outcome_stored(memory: MemoryLedgerStore, seed: int) -> None:
     """Under faults of all kinds: who was told yes has an entry, who was told no has none, unknown may be repeated."""
     await opened(memory, paid=200, accounts=(ADA, BEN))
-    store = FaultyStore(memory, lost=0.3, unacknowledged=0.3, unread=0.3, chance=random.Random(seed))
+    store = FaultyStore(memory, lost=0.3, unacknowledged=0.3, unread=0.3, chance=chance_of(seed))
     engines = [engine_on(store, seed * 3 + i) for i in range(3)]
-    chance = random.Random(seed)
+    chance = chance_of(seed)
     operations = []
     for i in range(120):
         payer, payee = (ADA, BEN) if chance.random() < 0.5 else (BEN, ADA)
@@ -173,7 +172,7 @@ async def test_a_refusal_by_a_stale_head_is_confirmed_first(memory: MemoryLedger
 async def test_nothing_is_refused_that_an_unanswered_commit_may_still_post(
     memory: MemoryLedgerStore, store: FaultyStore, script: list[str]
 ) -> None:
-    """The debit was committed on top of a grant, with no answer. While that commit may land, the debit is not refused."""
+    """The debit was committed on top of a grant, unanswered. While that may land, the debit is not refused."""
     await opened(memory)
     engine = engine_on(store)
     with pytest.raises(CreditTooLow):
@@ -319,12 +318,9 @@ async def test_a_refusal_is_told_while_commits_fail(memory: MemoryLedgerStore, s
         await engine_on(store).run(debit(101))
 
 
-async def test_a_group_that_takes_too_long_is_given_up(
-    memory: MemoryLedgerStore, store: FaultyStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_group_that_takes_too_long_is_given_up(memory: MemoryLedgerStore, store: FaultyStore) -> None:
     await opened(memory, paid=100)
-    monkeypatch.setattr(engine_module, "SETTLE_TIMEOUT_S", 0.01)
-    engine = engine_on(store)
+    engine = Engine(store, settle_timeout_s=0.01)
     store.delay_s = 1.0
 
     with pytest.raises(LedgerUnavailable):
@@ -393,10 +389,8 @@ async def test_an_unexpected_failure_of_the_store_strands_nobody(memory: MemoryL
     assert sum(isinstance(outcome, Posted) for outcome in outcomes) == 50
 
 
-async def test_lanes_remembered_are_bounded(memory: MemoryLedgerStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert LANES_REMEMBERED_MAX >= 1_000
-    monkeypatch.setattr(engine_module, "LANES_REMEMBERED_MAX", 10)
-    engine = engine_on(memory)
+async def test_lanes_remembered_are_bounded(memory: MemoryLedgerStore) -> None:
+    engine = Engine(memory, lanes_max=10)
 
     await asyncio.gather(*(engine.run(open_account(AccountId(f"user:{i}"))) for i in range(50)))
     await engine.run(open_account(AccountId("user:last")))
@@ -434,7 +428,7 @@ async def test_holds_of_one_name_at_once_are_one_hold(memory: MemoryLedgerStore)
 async def test_a_hold_resolves_once(memory: MemoryLedgerStore, seed: int) -> None:
     """Capture and release race from two engines: either the credits are taken or they are let go."""
     await opened(memory, paid=100)
-    store = FaultyStore(memory, lost=0.3, unacknowledged=0.3, chance=random.Random(seed))
+    store = FaultyStore(memory, lost=0.3, unacknowledged=0.3, chance=chance_of(seed))
     await engine_on(memory).run(place(60))
 
     captured, released = await asyncio.gather(
@@ -462,8 +456,8 @@ async def test_the_default_engine_pauses_between_tries(memory: MemoryLedgerStore
 
     await opened(memory, paid=100)
     store.commit_script = deque(["lost"] * 12)
-    await Engine(store, sleep=noted, jitter=random.Random(3)).run(debit(1))
+    await Engine(store, sleep=noted, jitter=chance_of(3)).run(debit(1))
 
     assert len(pauses) == 12
-    assert all(0 <= pause <= engine_module.PAUSE_S_MAX for pause in pauses)
+    assert all(0 <= pause <= PAUSE_S_MAX for pause in pauses)
     assert max(pauses) > 0.05

@@ -135,9 +135,10 @@ def test_second_stack_shares_nothing_and_leaves_nothing(stack: Stack, monkeypatc
 
 @pytest.mark.stack
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
-def test_children_die_with_a_killed_parent() -> None:
+def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
     """SIGKILL, which no handler sees, leaves no orphan."""
     environment = {name: value for name, value in os.environ.items() if name != "FIRESTORE_EMULATOR_HOST"}
+    environment["TMPDIR"] = str(tmp_path)
     command = [sys.executable, "-c", ENTER_AND_WAIT]
     with subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None

@@ -66,6 +66,7 @@ entries anywhere under alice's wallet    | -      | -        | -        | -     
 everything under alice's wallet          | -      | -        | -        | -               | -
 accounts                                 | -      | -        | -        | -               | -
 accounts, alice's wallet by name         | -      | -        | -        | -               | -
+profiles, alice's by name                | -      | -        | -        | -               | -
 profiles                                 | -      | -        | -        | -               | -
 audit_marks                              | -      | -        | -        | -               | -
 alarms                                   | -      | -        | -        | -               | -
@@ -121,6 +122,7 @@ QUERIES = {
     "everything under alice's wallet": Query("", "/accounts/user:alice", descend=True),
     "accounts": Query("accounts"),
     "accounts, alice's wallet by name": Query("accounts", named="accounts/user:alice"),
+    "profiles, alice's by name": Query("profiles", named="profiles/alice"),
     "profiles": Query("profiles"),
     "audit_marks": Query("audit_marks"),
     "alarms": Query("alarms"),

@@ -1,0 +1,222 @@
+"""Cold start: from process start to the first answered request, for each function and for a bare hello-world.
+
+Both run under functions-framework as in the cloud (gunicorn with one uvicorn worker). A function's first request is a
+real one, authenticated and answered with 200, so it includes the first contact with Auth and Firestore; hello-world
+imports google-cloud-firestore and answers without it. A ratio is the median over the pairs of a function and the
+hello-world started right after it.
+"""
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from bench.report import BenchFailed, at_most, median, run_bench, say, spread
+from local.deployment import Deployment
+from local.manifest import FunctionRow, read_manifest
+from local.node import REPOSITORY
+from local.people import People, Person
+from local.process import HOST, free_port
+from local.stack import Stack
+
+PROJECT = "demo-credence-bench"
+MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
+HELLO = "hello"
+PAIRS, PAIRS_QUICK = 9, 1
+POLL_INTERVAL_S = 0.002
+"""Short against a start of half a second, and next to no load."""
+START_DEADLINE_S = 60.0
+SET_UP_TIMEOUT_S = 30.0
+CHAT_RATIO_MAX = 1.4
+OTHER_RATIO_MAX = 1.25
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRequest:
+    """What is asked of a function that has just started."""
+
+    method: str = "GET"
+    path: str = "/"
+    token: str = ""
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """The request on the wire; the server closes the connection after its answer."""
+        body = json.dumps(self.body).encode() if self.method == "POST" else b""
+        lines = [
+            f"{self.method} {self.path} HTTP/1.1",
+            f"host: {HOST}",
+            "connection: close",
+            f"content-length: {len(body)}",
+            "content-type: application/json",
+            *([f"authorization: Bearer {self.token}"] if self.token else []),
+        ]
+        return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+class FirstRequests:
+    """Requests that succeed, one for every function of the manifest, on accounts prepared beforehand."""
+
+    def __init__(self, stack: Stack, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self._people = People(stack.auth_address)
+        self._person = self._started_person()
+        chat = self._ask("/v1/chat/completions", self._person, self._chat_body())
+        self._receipt_id = chat.headers["x-credence-receipt"]
+
+    def of(self, row: FunctionRow) -> FirstRequest:
+        """Raise BenchFailed for a function that this benchmark does not know yet."""
+        token = {"user": self._person.token, "service": self._deployment.backend_token, "none": ""}[row.auth]
+        path, body = row.path, {}
+        match row.name:
+            case "account_start":
+                # A person nobody has seen: the whole work, not the answer to a repeat.
+                token = self._people.add(PROJECT).token
+            case "chat_completions":
+                body = self._chat_body()
+            case "credit_debit":
+                body = {
+                    "account_id": f"user:{self._person.uid}",
+                    "amount_micros": 1,
+                    "reason": "bench",
+                    "idempotency_key": secrets.token_hex(8),
+                }
+            case "ledger_audit":
+                token = self._deployment.scheduler_token
+            case "receipt_get":
+                path = f"/v1/receipts/{self._receipt_id}"
+            case "credit_balance" | "model_list":
+                pass
+            case _:
+                raise BenchFailed(f"bench/cold.py does not know how to call {row.name}")
+        return FirstRequest(row.method, path, token, body)
+
+    def _started_person(self) -> Person:
+        person = self._people.add(PROJECT)
+        self._ask("/v1/account", person, {})
+        return person
+
+    def _ask(self, path: str, person: Person, body: Mapping[str, Any]) -> requests.Response:
+        headers = {"authorization": f"Bearer {person.token}"}
+        response = requests.post(self._deployment.url + path, json=body, headers=headers, timeout=SET_UP_TIMEOUT_S)
+        if response.status_code != requests.codes.ok:
+            raise BenchFailed(f"{path} answered {response.status_code}: {response.text}")
+        return response
+
+    def _chat_body(self) -> dict[str, Any]:
+        return {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 16}
+
+
+def measure(quick: bool) -> dict[str, Any]:
+    """All functions, round after round."""
+    rows = read_manifest()
+    pairs = PAIRS_QUICK if quick else PAIRS
+    times: dict[str, list[float]] = {row.name: [] for row in rows}
+    hellos: dict[str, list[float]] = {row.name: [] for row in rows}
+    with tempfile.TemporaryDirectory(prefix="credence-") as folder, Stack(say) as stack:
+        with Deployment(stack, PROJECT) as deployment:
+            first_requests = FirstRequests(stack, deployment)
+            starter = _Starter(Path(folder), deployment.environment)
+            # The first round compiles, and fills the disk cache; it does not count.
+            for number in range(pairs if quick else pairs + 1):
+                say(f"Round {number} of {pairs}" if number else "Warming up")
+                for row in rows:
+                    function_ms = starter.time_start_ms(row.name, REPOSITORY / "main.py", first_requests.of(row))
+                    hello_ms = starter.time_start_ms(HELLO, REPOSITORY / "bench" / "hello.py", FirstRequest())
+                    if number or quick:
+                        times[row.name].append(function_ms)
+                        hellos[row.name].append(hello_ms)
+    return _figures(times, hellos)
+
+
+def _figures(times: Mapping[str, list[float]], hellos: Mapping[str, list[float]]) -> dict[str, Any]:
+    ratios = {name: median([f / h for f, h in zip(times[name], hellos[name], strict=True)]) for name in times}
+    all_hellos = [hello_ms for sample in hellos.values() for hello_ms in sample]
+    chat = "chat_completions"
+    others = max(ratio for name, ratio in ratios.items() if name != chat)
+    return {
+        "worst_ratio": max(ratios.values()),
+        "ratios": ratios,
+        "hello_ms": median(all_hellos),
+        "function_ms": {name: median(sample) for name, sample in times.items()},
+        "targets": {"chat_ratio": at_most(CHAT_RATIO_MAX, ratios[chat]), "others": at_most(OTHER_RATIO_MAX, others)},
+        "noise": {"pairs": len(times[chat]), "hello_ms": spread(all_hellos)},
+    }
+
+
+class _Starter:
+    """Starts a function, asks it once, and kills it."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self._log = folder / "function.log"
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        self._environment = {**inherited, **environment}
+        self._program = Path(sys.executable).with_name("functions-framework")
+
+    def time_start_ms(self, name: str, source: Path, first_request: FirstRequest) -> float:
+        """From just before the process exists to the last byte of its first answer."""
+        port = free_port()
+        request = first_request.to_bytes()
+        command = [self._program, "--target", name, "--source", source, "--host", HOST, "--port", str(port)]
+        with self._log.open("wb") as log:
+            started_at_s = time.perf_counter()
+            process = subprocess.Popen(
+                command,
+                cwd=REPOSITORY,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+            try:
+                connection = self._connect(name, process, port, gives_up_at_s=started_at_s + START_DEADLINE_S)
+                with connection:
+                    answer = _exchange(connection, request)
+                took_s = time.perf_counter() - started_at_s
+            finally:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        if not answer.startswith(b"HTTP/1.1 200 "):
+            raise BenchFailed(f"{name} answered {answer[:500]!r}\n{self._log.read_text(errors='replace')}")
+        return took_s * 1000
+
+    def _connect(
+        self, name: str, process: subprocess.Popen[bytes], port: int, *, gives_up_at_s: float
+    ) -> socket.socket:
+        """A connection as soon as one is taken. The server listens before its worker is up; the request waits there."""
+        while time.perf_counter() < gives_up_at_s and process.poll() is None:
+            try:
+                connection = socket.create_connection((HOST, port), timeout=START_DEADLINE_S)
+            except ConnectionRefusedError:
+                time.sleep(POLL_INTERVAL_S)
+                continue
+            # A local connect to a port nobody listens on can, rarely, meet itself.
+            if connection.getsockname() != connection.getpeername():
+                return connection
+            connection.close()
+        raise BenchFailed(f"{name} did not start\n{self._log.read_text(errors='replace')}")
+
+
+def _exchange(connection: socket.socket, request: bytes) -> bytes:
+    """Send, and read until the server closes the connection."""
+    connection.sendall(request)
+    answer = bytearray()
+    while piece := connection.recv(65536):
+        answer += piece
+    return bytes(answer)
+
+
+if __name__ == "__main__":
+    sys.exit(run_bench("bench.cold", measure))

@@ -1,0 +1,113 @@
+"""Each function as it is deployed: alone under functions-framework, answering, and loading nothing it does not use."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+
+from local.deployment import Deployment
+from local.manifest import FunctionRow, read_manifest
+from local.process import ProcessFailed
+from local.stack import Stack
+from tests.clients import TIMEOUT_S, add_member, answer, call
+from tests.functions.framework import TELL_IMPORTS, start_alone
+
+ROWS = {row.name: row for row in read_manifest()}
+FOREIGN = {"firebase_admin", "openai", "langchain", "langchain_core", "langgraph", "stripe", "local", "tests"}
+"""What no function of today needs, and what of ours is not deployed."""
+STORE = {"google.cloud.firestore", "grpc", "shared.ledger.store"}
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What one function did in a process of its own."""
+
+    name: str
+    response: requests.Response
+    modules: frozenset[str]
+    """Everything it had imported once it had answered."""
+    log: str
+
+
+@pytest.fixture(scope="module", params=ROWS)
+def answered(request: pytest.FixtureRequest, stack: Stack, deployment: Deployment) -> Answered:
+    """The function of one row: started, asked once for what it is there for, stopped."""
+    row = ROWS[request.param]
+    person = add_member(stack, deployment)
+    path, body = _request(row, deployment, f"user:{person.uid}", person.token)
+    tokens = {"user": person.token, "service": _service_token(row, deployment), "none": None}
+    headers = {"authorization": f"Bearer {tokens[row.auth]}"} if tokens[row.auth] else {}
+    with start_alone(row.name, {**deployment.environment, **TELL_IMPORTS}) as alone:
+        response = requests.request(row.method, alone.url + path, json=body, headers=headers, timeout=TIMEOUT_S)
+        return Answered(row.name, response, alone.modules, alone.log)
+
+
+def _service_token(row: FunctionRow, deployment: Deployment) -> str:
+    return deployment.scheduler_token if row.trigger.schedule else deployment.backend_token
+
+
+def _request(
+    row: FunctionRow, deployment: Deployment, account_id: str, token: str
+) -> tuple[str, dict[str, Any] | None]:
+    """A path and body that the function answers with 200."""
+    debit = {"account_id": account_id, "amount_micros": 7, "reason": "a report", "idempotency_key": row.name}
+    chat = {"model": "google/gemma-2-2b-it", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 20}
+    if row.name == "receipt_get":
+        receipt_id = answer(call(deployment, "POST", "/v1/debits", deployment.backend_token, json=debit))["entry_id"]
+        return row.path.replace("{receipt_id}", receipt_id), None
+    return row.path, {"credit_debit": debit, "chat_completions": chat}.get(row.name)
+
+
+def test_it_answers(answered: Answered) -> None:
+    """It starts from its name and main.py alone, and does its job."""
+    assert answered.response.status_code == 200, answered.response.text + answered.log
+    assert answered.response.headers["x-request-id"].startswith("req_")
+
+
+def test_it_writes_one_line_for_the_request(answered: Answered) -> None:
+    """Whoever reads the logs finds the request by the id that the caller was told."""
+    lines = [json.loads(line) for line in answered.log.splitlines() if line.startswith("{")]
+    requests_told = [line for line in lines if line["message"] == "request"]
+    assert [line["request_id"] for line in requests_told] == [answered.response.headers["x-request-id"]]
+    assert requests_told[0]["function"] == answered.name
+
+
+def test_it_loads_no_other_function(answered: Answered) -> None:
+    """A deployed function is one file."""
+    assert {module for module in answered.modules if module.startswith("functions.")} == {f"functions.{answered.name}"}
+
+
+def test_it_loads_nothing_foreign(answered: Answered) -> None:
+    """No SDK that it does not call, nothing of the local stack, nothing of the tests."""
+    assert not {module.partition(".")[0] for module in answered.modules} & FOREIGN
+
+
+def test_only_the_chat_loads_an_http_client_for_providers(answered: Answered) -> None:
+    """aiohttp costs a tenth of a second; only the function that calls providers pays."""
+    assert ("aiohttp" in answered.modules) == (answered.name == "chat_completions")
+
+
+def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:
+    """gRPC and Firestore are the dearest imports of all; the list of models has no use for them."""
+    assert answered.modules & STORE == (set() if answered.name == "model_list" else STORE)
+
+
+def test_only_what_authenticates_loads_identity(answered: Answered) -> None:
+    """The list of models is for everybody, so it checks nobody's token."""
+    loaded = {module for module in answered.modules if module.startswith("shared.identity")}
+    assert bool(loaded) == (ROWS[answered.name].auth != "none")
+
+
+def test_only_what_needs_the_catalog_loads_it(answered: Answered) -> None:
+    """Functions of the wallet read no catalog."""
+    assert ("shared.catalog.service" in answered.modules) == (answered.name in {"model_list", "chat_completions"})
+
+
+@pytest.mark.parametrize("name", ["nothing_of_the_sort", "__init__", "../main", "local"])
+def test_an_unknown_target_does_not_start(name: str, deployment: Deployment) -> None:
+    """The process ends, and its last words name the target and the file."""
+    with pytest.raises(ProcessFailed, match=r"main\.py.*" + re.escape(name)), start_alone(name, deployment.environment):
+        pytest.fail("it serves")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from local.emulators import start_auth, start_firestore
+from local.emulators import start_auth, start_firestore, warm_up_firestore
 from local.process import Service
 from local.standin import start_standin
 
@@ -37,6 +37,8 @@ class Stack:
             firestore, auth, standin = self._services
             for service in (standin, firestore, auth):
                 service.wait_until_ready()
+                if service is firestore:
+                    warm_up_firestore(service.address)
                 self._report(f"{service.name}: {service.address} ({time.monotonic() - started_at:.1f} s)")
             self._exit = until_ready.pop_all()
         return self

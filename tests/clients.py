@@ -5,7 +5,7 @@ from typing import Any
 import requests
 
 from local.deployment import Deployment
-from local.people import People, Person
+from local.people import ADMINISTRATOR, People, Person
 from local.stack import Stack
 
 TIMEOUT_S = 60.0
@@ -39,6 +39,13 @@ def add_person(stack: Stack, deployment: Deployment, *, email: str | None = None
     return People(stack.auth_address).add(deployment.project_id, email=email, verified=verified)
 
 
+def change_user(stack: Stack, deployment: Deployment, person: Person, **fields: object) -> None:
+    """What an administrator does to a user: `emailVerified=True`, `disableUser=True`, ..."""
+    url = f"http://{stack.auth_address}/identitytoolkit.googleapis.com/v1/projects/{deployment.project_id}/accounts:update"
+    response = requests.post(url, json={"localId": person.uid, **fields}, headers=ADMINISTRATOR, timeout=TIMEOUT_S)
+    assert response.status_code == 200, response.text
+
+
 def start_account(deployment: Deployment, person: Person) -> dict[str, Any]:
     """Start the person's account; what the function answers."""
     return answer(call(deployment, "POST", "/v1/account", person.token))
@@ -54,3 +61,12 @@ def add_member(stack: Stack, deployment: Deployment) -> Person:
 def balance_micros(deployment: Deployment, person: Person) -> int:
     """What the person's wallet holds."""
     return int(answer(call(deployment, "GET", "/v1/credits", person.token))["data"]["balance_micros"])
+
+
+def debit(
+    deployment: Deployment, person: Person, amount_micros: object, *, key: object, **rest: Any
+) -> requests.Response:
+    """A trusted backend charges the person. `rest` replaces or adds fields; `token` is the caller's."""
+    token = rest.pop("token", deployment.backend_token)
+    fields = {"account_id": f"user:{person.uid}", "amount_micros": amount_micros, "reason": "a report"}
+    return call(deployment, "POST", "/v1/debits", token, json={**fields, "idempotency_key": key, **rest})

@@ -21,9 +21,7 @@ def model_of(
     providers: tuple[str, ...] = ("first", "second"),
 ) -> Model:
     """A model at one micro per token, served by two providers under names of their own."""
-    price = Price(
-        prompt_micros_per_mtok=prompt_micros_per_mtok, completion_micros_per_mtok=completion_micros_per_mtok
-    )
+    price = Price(prompt_micros_per_mtok=prompt_micros_per_mtok, completion_micros_per_mtok=completion_micros_per_mtok)
     return Model(
         id=id,
         name="A model",

@@ -178,6 +178,12 @@ def entries_of(store: MemoryLedgerStore, account_id: AccountId = ADA) -> list[di
     return sorted(owned, key=lambda document: int(document["seq"]))
 
 
+async def balance(store: MemoryLedgerStore, account_id: AccountId = ADA) -> int:
+    head = (await store.read([account_id], ())).heads[account_id].head
+    assert head is not None
+    return head.balance_micros
+
+
 amounts = st.integers(1, 10**9)
 origins = st.sampled_from(list(Origin))
 expiries = st.none() | st.integers(NOW - 5 * DAY, NOW + 5 * DAY)

@@ -4,7 +4,20 @@ import pytest
 from google.cloud import firestore
 
 from local.stack import Stack
+from shared.ledger.memory import MemoryLedgerStore
+from tests.ledger.builders import FaultyStore
 from tests.ledger.tampering import LedgerAt, OnFirestore, in_memory
+
+
+@pytest.fixture
+def memory() -> MemoryLedgerStore:
+    return MemoryLedgerStore()
+
+
+@pytest.fixture
+def store(memory: MemoryLedgerStore) -> FaultyStore:
+    """The same store, with faults on demand."""
+    return FaultyStore(memory)
 
 
 @pytest.fixture

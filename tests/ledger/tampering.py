@@ -12,6 +12,7 @@ from shared.ledger.documents import entry_from
 from shared.ledger.marks import AuditMarks, FirestoreAuditMarks
 from shared.ledger.memory import MemoryAuditMarks, MemoryLedgerArchive, MemoryLedgerStore
 from shared.ledger.store import FirestoreLedgerStore, LedgerStore
+from shared.ledger.verify import verify_ledger
 from tests.ledger.builders import ADA, BEN, CLARA, Ticker, capture, debit, engine_on, opened, place, transfer
 
 
@@ -97,3 +98,10 @@ async def reseal(ledger: LedgerAt, account_id: AccountId, number: int, **fields:
     forged = seal(entry_from(EntryId(entry_id), changed))
     await ledger.put_entry(account_id, entry_id, {**changed, "hash": forged.hash})
     return entry_id
+
+
+async def assert_whole(store: MemoryLedgerStore) -> None:
+    """Every chain holds, and no credit came from nowhere."""
+    report = await verify_ledger(MemoryLedgerArchive(store))
+    assert report.broken == ()
+    assert report.drift_micros == 0

@@ -10,7 +10,7 @@ import pytest
 from shared.base.ids import AccountId
 from shared.ledger.archive import Stamp
 from shared.ledger.audit import CURSOR_MARGIN, Audit, AuditLimits, may_pass
-from shared.ledger.documents import LANES, lane_of
+from shared.ledger.documents import lane_of
 from shared.ledger.marks import START, mark_document, mark_from
 from shared.ledger.models import Origin
 from shared.ledger.verify import verify_account, verify_ledger

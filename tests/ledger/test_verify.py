@@ -184,10 +184,9 @@ async def test_a_transfer_whose_counterpart_says_otherwise_is_named(ledger: Ledg
 
 async def test_credits_moved_to_an_account_without_an_entry_are_found() -> None:
     """A chain that is whole in itself, and pays a wallet that nobody credited."""
-    store = LedgerAtLedgerStore()
-    await opened(store, paid=100)
-    await engine_on(store).run(debit(10))
-    ledger = LedgerAt(store, LedgerAtLedgerArchive(store), LedgerAtAuditMarks())
+    ledger = in_memory()
+    await opened(ledger.store, paid=100)
+    await engine_on(ledger.store).run(debit(10))
     entry_id, document = await document_at(ledger, ADA, 3)
     changed = {**document, "legs": [{"account": BEN, "origin": "paid", "amount_micros": 10}]}
     entry = seal(entry_from(EntryId(entry_id), changed))

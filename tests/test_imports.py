@@ -1,0 +1,45 @@
+"""What may be imported where, beyond what import-linter says of our own packages."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+OUTSIDE = {"google", "grpc", "aiohttp", "requests", "firebase_admin", "openai", "stripe", "langchain", "langgraph"}
+"""Cloud and provider SDKs, and whatever else talks to the network."""
+MAY_CALL_OUT = {"store.py", "archive.py", "marks.py", "gateway.py", "graph.py", "app.py"}
+"""Stores (the ledger has three: the engine's, the verifier's, the audit's), gateways, and the place that builds them."""
+
+
+def imports_of(path: Path) -> set[str]:
+    """Top-level names of all packages that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def test_sdks_appear_only_in_stores_gateways_and_the_app() -> None:
+    for path in [*ROOT.glob("shared/**/*.py"), *ROOT.glob("functions/*.py")]:
+        if path.name not in MAY_CALL_OUT:
+            assert not imports_of(path) & OUTSIDE, f"{path.relative_to(ROOT)} calls out"
+
+
+def test_the_scan_sees_an_sdk_where_there_is_one() -> None:
+    assert "google" in imports_of(ROOT / "shared" / "ledger" / "store.py")
+    assert "aiohttp" in imports_of(ROOT / "shared" / "providers" / "gateway.py")
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    for folder in ("shared", "functions", "credence", "local", "bench"):
+        for path in ROOT.glob(f"{folder}/**/*.py"):
+            text = path.read_text(encoding="utf-8")
+            assert not text or ast.get_docstring(ast.parse(text)), f"{path.relative_to(ROOT)} has no docstring"
+
+
+def test_no_file_grows_beyond_three_hundred_lines() -> None:
+    for folder in ("shared", "functions", "credence", "local"):
+        for path in ROOT.glob(f"{folder}/**/*.py"):
+            assert path.read_text(encoding="utf-8").count("\n") <= 300, f"{path.relative_to(ROOT)} is worth splitting"

@@ -45,7 +45,7 @@ def build_gateway(certificates: str) -> Starlette:
 
     return Starlette(
         routes=[
-            *(Route(row.path, _load(row), methods=[row.method]) for row in rows),
+            *(Route(row.path, _load(row), methods=[row.method, "OPTIONS"]) for row in rows),
             Route(READY_PATH, ready),
             Route(CERTIFICATES_PATH, publish_certificates),
             Route(OPENAPI_PATH, openapi),

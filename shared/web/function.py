@@ -20,6 +20,7 @@ from shared.base.ids import RequestId, new_request_id
 from shared.base.log import Severity, request_fields, write_line
 from shared.web.auth import Auth, Caller, authenticate
 from shared.web.body import BODY_BYTES_MAX, Empty, read_body
+from shared.web.cors import is_preflight, preflight_response, show_to_pages
 from shared.web.errors import MethodWrong, crash_response, error_response
 from shared.web.path import read_path
 
@@ -87,6 +88,8 @@ def http_function(
 
 async def _serve(contract: Contract, handler: Handler, request: Request) -> Response:
     """Serve one request and write its line."""
+    if is_preflight(request):
+        return preflight_response(request, contract.method)
     started_s = time.monotonic()
     request_id = new_request_id()
     request_fields.set({"request_id": request_id, "function": contract.name, **_trace(request)})
@@ -101,7 +104,7 @@ async def _serve(contract: Contract, handler: Handler, request: Request) -> Resp
         write_line("ERROR", "crash", error=type(error).__name__, stack=_stack_of(error))
     duration_ms = round((time.monotonic() - started_s) * 1000, 1)
     write_line(severity, "request", status=response.status_code, code=code, duration_ms=duration_ms)
-    return response
+    return show_to_pages(response)
 
 
 async def _answer(contract: Contract, handler: Handler, request: Request, request_id: RequestId) -> Response:

@@ -47,12 +47,12 @@ def test_the_same_key_at_the_same_moment_charges_once(deployment: Deployment, me
     assert balance_micros(deployment, member) == GRANTED - 5_000
 
 
-@pytest.mark.parametrize("changed", [{"amount_micros": 5_001}, {"reason": "something else"}])
-def test_a_key_belongs_to_its_request(deployment: Deployment, member: Person, changed: dict[str, object]) -> None:
+@pytest.mark.parametrize(("amount_micros", "reason"), [(5_001, "a report"), (5_000, "something else")])
+def test_a_key_belongs_to_its_request(deployment: Deployment, member: Person, amount_micros: int, reason: str) -> None:
     """Another request under a used key is a mistake of the caller's, and must not be retried."""
     answer(debit(deployment, member, 5_000, key="report-4"))
 
-    response = debit(deployment, member, 5_000, key="report-4", **changed)
+    response = debit(deployment, member, amount_micros, key="report-4", reason=reason)
 
     assert refusal(response, 409) == "idempotency_key_reused"
     assert response.headers["x-should-retry"] == "false"

@@ -1,0 +1,39 @@
+"""Lets web apps on any origin call us.
+
+Safe for every origin, because a caller is known by a token in a header that a page must set itself: no browser sends
+anybody's session along unasked. Starlette's middleware would do the same, but a deployed function has no place for it.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+PREFLIGHT_LIFETIME_S = 7200
+"""The longest that Chromium remembers an answer; Firefox would take a day."""
+SHOWN_HEADERS = (
+    "x-request-id, x-should-retry, retry-after, retry-after-ms, x-credence-model, x-credence-provider, "
+    "x-credence-receipt, x-credence-cost-micros, x-credence-balance-micros"
+)
+
+
+def is_preflight(request: Request) -> bool:
+    """Whether a browser asks on a page's behalf if the page may call."""
+    return request.method == "OPTIONS" and "access-control-request-method" in request.headers
+
+
+def preflight_response(request: Request, method: str) -> Response:
+    """Yes, with this method and the headers the page wants to set. Any page may ask; the call itself needs a token."""
+    asked = request.headers.get("access-control-request-headers", "")
+    headers = {
+        "access-control-allow-methods": method,
+        "access-control-allow-headers": asked if asked.isascii() and asked.isprintable() else "",
+        "access-control-max-age": str(PREFLIGHT_LIFETIME_S),
+        "vary": "access-control-request-headers",
+    }
+    return show_to_pages(Response(status_code=204, headers=headers))
+
+
+def show_to_pages(response: Response) -> Response:
+    """Let the calling page read the response and our headers on it."""
+    response.headers["access-control-allow-origin"] = "*"
+    response.headers["access-control-expose-headers"] = SHOWN_HEADERS
+    return response

@@ -1,0 +1,90 @@
+"""receipt_get: the caller's own receipts, and no sign that anybody else's exist."""
+
+import pytest
+
+from local.deployment import Deployment
+from local.people import Person
+from local.stack import Stack
+from tests.clients import add_member, answer, call, debit, refusal
+
+
+def charge(deployment: Deployment, person: Person) -> str:
+    """Spend a little; the id of the receipt."""
+    return str(answer(debit(deployment, person, 1_500_000, key="receipt", reason="a report"))["entry_id"])
+
+
+def test_a_receipt_tells_what_was_charged_and_all_that_its_hash_covers(deployment: Deployment, member: Person) -> None:
+    """A person reads the first part, a verifier the second."""
+    receipt_id = charge(deployment, member)
+
+    receipt = answer(call(deployment, "GET", f"/v1/receipts/{receipt_id}", member.token))
+
+    assert receipt["receipt_id"] == receipt_id
+    assert (receipt["kind"], receipt["credits"], receipt["balance_credits"]) == ("debit", "-1.5", "248.5")
+    assert receipt["facts"]["reason"] == "a report"
+    entry = receipt["entry"]
+    assert entry["delta_micros"] + sum(leg["amount_micros"] for leg in entry["legs"]) == 0
+    assert len(entry["hash"]) == len(entry["prev_hash"]) == 64
+
+
+def test_another_persons_receipt_looks_like_none(stack: Stack, deployment: Deployment, member: Person) -> None:
+    """The two refusals are the same, so that nobody learns which ids exist."""
+    other = add_member(stack, deployment)
+    receipt_id = charge(deployment, other)
+
+    foreign = call(deployment, "GET", f"/v1/receipts/{receipt_id}", member.token)
+    absent = call(deployment, "GET", f"/v1/receipts/{'0' * 64}", member.token)
+
+    assert refusal(foreign, 404) == refusal(absent, 404) == "receipt_not_found"
+    assert foreign.json() == absent.json()
+
+
+@pytest.mark.parametrize(
+    "receipt_id",
+    [
+        "0" * 63,
+        "0" * 65,
+        "A" * 64,
+        "g" * 64,
+        "0" * 64 + "%0A",
+        "0" * 64 + "%3Fx",
+        "0" * 64 + "%23x",
+        "%00" * 64,
+        "%FF" * 64,
+        "..",
+        "%2E%2E",
+        "x",
+        "٠" * 64,
+    ],
+)
+def test_a_malformed_id_is_refused(deployment: Deployment, member: Person, receipt_id: str) -> None:
+    """It never reaches the database."""
+    response = call(deployment, "GET", f"/v1/receipts/{receipt_id}", member.token)
+
+    assert response.status_code in (400, 404), response.text
+    assert response.json()["error"]["code"] in ("invalid_request", "unknown_url")
+
+
+@pytest.mark.parametrize("path", ["/v1/receipts", "/v1/receipts/", "/v1/receipts/{id}/more", "/v1/receipts/..%2F{id}"])
+def test_nothing_lies_beside_the_receipts(deployment: Deployment, member: Person, path: str) -> None:
+    """There is no list, and nothing below a receipt."""
+    receipt_id = charge(deployment, member)
+
+    assert refusal(call(deployment, "GET", path.format(id=receipt_id), member.token), 404) == "unknown_url"
+
+
+def test_the_id_belongs_in_the_path(deployment: Deployment, member: Person) -> None:
+    """An id in the query is a mistake, not a second way."""
+    receipt_id = charge(deployment, member)
+
+    response = call(deployment, "GET", f"/v1/receipts/{receipt_id}?receipt_id={receipt_id}", member.token)
+
+    assert (refusal(response, 400), response.json()["error"]["param"]) == ("invalid_request", "receipt_id")
+
+
+def test_a_receipt_needs_its_owner(deployment: Deployment, member: Person) -> None:
+    """Knowing the id is not enough."""
+    receipt_id = charge(deployment, member)
+
+    assert refusal(call(deployment, "GET", f"/v1/receipts/{receipt_id}"), 401) == "missing_token"
+    assert refusal(call(deployment, "GET", f"/v1/receipts/{receipt_id}", deployment.backend_token), 401)

@@ -124,19 +124,22 @@ def measure(quick: bool) -> dict[str, Any]:
     pairs = PAIRS_QUICK if quick else PAIRS
     times: dict[str, list[float]] = {row.name: [] for row in rows}
     hellos: dict[str, list[float]] = {row.name: [] for row in rows}
-    with tempfile.TemporaryDirectory(prefix="credence-") as folder, Stack(say) as stack:
-        with Deployment(stack, PROJECT) as deployment:
-            first_requests = FirstRequests(stack, deployment)
-            starter = _Starter(Path(folder), deployment.environment)
-            # The first round compiles, and fills the disk cache; it does not count.
-            for number in range(pairs if quick else pairs + 1):
-                say(f"Round {number} of {pairs}" if number else "Warming up")
-                for row in rows:
-                    function_ms = starter.time_start_ms(row.name, REPOSITORY / "main.py", first_requests.of(row))
-                    hello_ms = starter.time_start_ms(HELLO, REPOSITORY / "bench" / "hello.py", FirstRequest())
-                    if number or quick:
-                        times[row.name].append(function_ms)
-                        hellos[row.name].append(hello_ms)
+    with (
+        tempfile.TemporaryDirectory(prefix="credence-") as folder,
+        Stack(say) as stack,
+        Deployment(stack, PROJECT) as deployment,
+    ):
+        first_requests = FirstRequests(stack, deployment)
+        starter = _Starter(Path(folder), deployment.environment)
+        # The first round compiles, and fills the disk cache; it does not count.
+        for number in range(pairs if quick else pairs + 1):
+            say(f"Round {number} of {pairs}" if number else "Warming up")
+            for row in rows:
+                function_ms = starter.time_start_ms(row.name, REPOSITORY / "main.py", first_requests.of(row))
+                hello_ms = starter.time_start_ms(HELLO, REPOSITORY / "bench" / "hello.py", FirstRequest())
+                if number or quick:
+                    times[row.name].append(function_ms)
+                    hellos[row.name].append(hello_ms)
     return _figures(times, hellos)
 
 

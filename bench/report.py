@@ -45,7 +45,9 @@ def run_bench(command: str, measure: Callable[[bool], dict[str, Any]]) -> int:
         "load_after": round(os.getloadavg()[0], 2),
         "took_s": time.monotonic() - started_at_s,
     }
-    sys.stdout.write(json.dumps(_rounded({"command": command, "quick": options.quick, **figures, "noise": noise})) + "\n")
+    sys.stdout.write(
+        json.dumps(_rounded({"command": command, "quick": options.quick, **figures, "noise": noise})) + "\n"
+    )
     return 0
 
 

@@ -8,6 +8,7 @@ import os
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -31,8 +32,7 @@ OPENAPI_PATH = "/openapi.json"
 
 def build_gateway(certificates: str) -> Starlette:
     """The gateway as an ASGI app. `certificates` is published for the tokens of the local issuer."""
-    rows = read_manifest()
-    document = openapi_document([(row.path, _load(row)) for row in rows if row.trigger.http])
+    document = build_document()
 
     async def ready(request: Request) -> Response:
         return PlainTextResponse("ready")
@@ -45,13 +45,18 @@ def build_gateway(certificates: str) -> Starlette:
 
     return Starlette(
         routes=[
-            *(Route(row.path, _load(row), methods=[row.method, "OPTIONS"]) for row in rows),
+            *(Route(row.path, _load(row), methods=[row.method, "OPTIONS"]) for row in read_manifest()),
             Route(READY_PATH, ready),
             Route(CERTIFICATES_PATH, publish_certificates),
             Route(OPENAPI_PATH, openapi),
         ],
         exception_handlers={404: _answer_404, 405: _answer_405},
     )
+
+
+def build_document() -> dict[str, Any]:
+    """The OpenAPI document of all routes in the manifest."""
+    return openapi_document((row.path, _load(row)) for row in read_manifest() if row.trigger.http)
 
 
 def _load(row: FunctionRow) -> HttpFunction:

@@ -10,7 +10,7 @@ def person_signal(email: str) -> str:
 
     Case, `+tags` and Gmail's dots make new addresses for free, so they make no new person.
     """
-    local, _, domain = email.strip().casefold().rpartition("@")
+    local, _, domain = email.strip().rstrip(".").casefold().rpartition("@")
     local = local.partition("+")[0]
     if domain in _IGNORES_DOTS:
         local, domain = local.replace(".", ""), "gmail.com"

@@ -6,6 +6,7 @@ from shared.accounts.models import Stage, StageStatus, StartedAccount
 from shared.accounts.rules import person_signal
 from shared.base.economy import WELCOME_LIFETIME_MS, WELCOME_STAGES, WelcomeStage
 from shared.base.ids import AccountId, UserId
+from shared.ledger.errors import KeyReused
 from shared.ledger.service import Ledger
 
 
@@ -49,11 +50,15 @@ class Accounts:
             return StageStatus.WAITING
         if not await self._claims.claim(person_signal(verified_email), user_id):
             return StageStatus.CLAIMED
-        await self._ledger.grant_promo(
-            account_id,
-            stage.amount_micros,
-            lifetime_ms=WELCOME_LIFETIME_MS,
-            key=f"welcome:{stage.name}",
-            facts={"reason": "welcome bonus", "stage": stage.name},
-        )
+        try:
+            await self._ledger.grant_promo(
+                account_id,
+                stage.amount_micros,
+                lifetime_ms=WELCOME_LIFETIME_MS,
+                key=f"welcome:{stage.name}",
+                facts={"reason": "welcome bonus", "stage": stage.name},
+            )
+        except KeyReused:
+            # Granted before the product changed the bonus: once per account is once, whatever its size was then.
+            return StageStatus.GRANTED
         return StageStatus.GRANTED

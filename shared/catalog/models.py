@@ -1,8 +1,9 @@
 """What a model is to us: what it can do, what it costs, and which providers serve it."""
 
 from enum import StrEnum
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class _Value(BaseModel):
@@ -55,3 +56,12 @@ class Model(_Value):
     """The day the row was added, as YYYY-MM-DD; the models list reports it as `created`."""
     pooling: bool = False
     pooling_reason: str = "No provider's terms that allow sharing a key for this model have been checked."
+
+    @model_validator(mode="after")
+    def _require_bounds(self) -> Self:
+        """What has no bound cannot be held: an uncapped answer, or a picture that counts for nothing."""
+        if self.modality in CHAT_MODALITIES and not self.output_tokens_max:
+            raise ValueError("a model that chats states its output_tokens_max")
+        if self.modality is Modality.VISION and not self.image_tokens_max:
+            raise ValueError("a model that sees states its image_tokens_max")
+        return self

@@ -17,12 +17,16 @@ class Catalog:
     """All models by id. `providers` names the providers that this process can call."""
 
     def __init__(self, models: Iterable[Model], providers: Set[str]) -> None:
-        self._models = {model.id: model for model in models}
+        self._models: dict[str, Model] = {}
+        for model in models:
+            if model.id in self._models:
+                raise ValueError(f"two rows are called {model.id}")
+            self._models[model.id] = model
         self._providers = providers
 
     @classmethod
     def from_file(cls, providers: Set[str]) -> Self:
-        """The catalog that ships with the code. Raise ValidationError if a row is malformed."""
+        """The catalog that ships with the code. Raise ValueError if a row is malformed or doubled."""
         rows = tomllib.loads(_FILE.read_text(encoding="utf-8"))["models"]
         return cls([Model.model_validate(row) for row in rows], providers)
 

@@ -39,8 +39,18 @@ class Tally:
     """What a stream has delivered so far, counted by us in case the provider never says."""
 
     text_bytes: int = 0
-    finished: bool = False
+    unreported_bytes: int = 0
+    """Of those, the ones delivered since the provider last said how much it was."""
+    begun: set[int] = field(default_factory=set)
+    ended: set[int] = field(default_factory=set)
+    """Choices by index; at most CHOICES_MAX of them."""
     reported: Mapping[str, Any] | None = None
+    """The provider's last usage whose counts can be counts."""
+
+    @property
+    def finished(self) -> bool:
+        """True once every choice that began has ended."""
+        return bool(self.ended) and self.begun <= self.ended
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """Pure decisions about a chat: what may be asked, how many tokens it can be, what was delivered, what to charge for."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from shared.catalog.errors import ModelUnfit
 from shared.catalog.models import Modality, Model, Price
 from shared.chat.errors import ChatInvalid, ContextExceeded
-from shared.chat.models import ChatRequest, Tally
+from shared.chat.models import CHOICES_MAX, ChatRequest, Tally
 from shared.metering.models import Quote, TokenPrice, Usage, UsageSource
 from shared.metering.rules import quote
 
@@ -26,6 +27,10 @@ IMAGE_ADDRESSES = ("https://", "data:image/")
 NOT_FOR_SALE = {
     "audio": "audio output",
     "best_of": "best_of",
+    "chat_template": "a chat template of one's own",
+    "max_new_tokens": "another cap than max_tokens",
+    "max_output_tokens": "another cap than max_tokens",
+    "mm_processor_kwargs": "settings of the image processor",
     "models": "a list of models",
     "plugins": "provider plugins",
     "prediction": "predicted outputs",
@@ -37,30 +42,53 @@ NOT_FOR_SALE = {
     "web_search_options": "provider web search",
 }
 """Fields that would make a provider sell us something else than what was quoted, at a price we have not agreed."""
+MEDIA_OF_MESSAGE = ("audio", "files", "images", "videos")
+"""Where some providers read media from beside a message's content; images are priced in the content only."""
+PART_KINDS = (None, "text", "refusal", "thinking", "reasoning")
+PART_FIELDS = frozenset({"type", "text", "refusal", "thinking", "reasoning", "signature", "cache_control"})
+"""All that a part of text may carry. Some providers take `video_url` and its like from a part of any type."""
 
 
 def check_payload(request: ChatRequest, model: Model) -> None:
     """Raise ChatInvalid or ModelUnfit for what cannot be priced. Everything else is the provider's to judge."""
-    extra = request.model_extra or {}
-    for name, what in NOT_FOR_SALE.items():
-        if extra.get(name) is not None:
-            raise ChatInvalid(f"{what} ({name}) is not offered here.", param=name)
-    if extra.get("modalities") not in (None, ["text"]):
-        raise ChatInvalid("Only text answers are offered here.", param="modalities")
+    for name, value in (request.model_extra or {}).items():
+        # Some providers' parsers ignore case, and would let a second `MODEL` or `Max_Tokens` win over ours.
+        plain = name.casefold()
+        if plain in ChatRequest.model_fields:
+            raise ChatInvalid(f"{plain} is written in lower case.", param=name)
+        if plain in NOT_FOR_SALE and value is not None:
+            raise ChatInvalid(f"{NOT_FOR_SALE[plain]} ({plain}) is not offered here.", param=name)
+        if plain == "modalities" and value not in (None, ["text"]):
+            raise ChatInvalid("Only text answers are offered here.", param=name)
     for index, tool in enumerate(request.tools or []):
         if tool.get("type") != "function":
             raise ChatInvalid("Only tools of type function are offered here.", param=f"tools[{index}]")
-    for index, part in _parts(request.messages):
-        kind = part.get("type")
-        if kind == "image_url":
+    for index, message in enumerate(request.messages):
+        for name in MEDIA_OF_MESSAGE:
+            if message.get(name):
+                raise ChatInvalid("Media are given as parts of the content.", param=f"messages[{index}].{name}")
+        _check_content(message.get("content"), model, param=f"messages[{index}].content")
+
+
+def _check_content(content: object, model: Model, *, param: str) -> None:
+    if content is None or isinstance(content, str):
+        return
+    if not isinstance(content, list):
+        raise ChatInvalid("Content is text or a list of parts.", param=param)
+    for part in content:
+        if isinstance(part, str):
+            continue
+        if not isinstance(part, dict):
+            raise ChatInvalid("A part of the content is an object.", param=param)
+        if part.get("type") == "image_url":
             if model.modality is not Modality.VISION:
                 raise ModelUnfit(model.id, "images")
             if not _image_address(part).startswith(IMAGE_ADDRESSES):
-                raise ChatInvalid(
-                    "An image is given as an https URL or as data:image/...", param=f"messages[{index}].content"
-                )
-        elif kind not in (None, "text", "image_url", "refusal", "thinking", "reasoning"):
-            raise ChatInvalid("Only text and images are accepted here.", param=f"messages[{index}].content")
+                raise ChatInvalid("An image is given as an https URL or as data:image/...", param=param)
+        elif part.get("type") not in PART_KINDS or "image_url" in part:
+            raise ChatInvalid("Only text and images are accepted here.", param=param)
+        if not part.keys() <= PART_FIELDS | {"image_url"}:
+            raise ChatInvalid("A part of the content carries a field that is not accepted here.", param=param)
 
 
 def quote_of(request: ChatRequest, model: Model, price: Price) -> Quote:
@@ -88,24 +116,27 @@ def upstream_payload(request: ChatRequest, upstream_model: str, quote: Quote) ->
     """What the provider is sent: the client's own request with our model name, our cap, and usage always asked for."""
     payload = request.model_dump(exclude_unset=True, exclude={"max_tokens", "max_completion_tokens", "stream_options"})
     payload["model"] = upstream_model
-    cap_name = "max_tokens" if request.max_completion_tokens is None else "max_completion_tokens"
-    payload[cap_name] = quote.completion_tokens_max
+    # Under this name whatever the client called it: some providers overlook the newer one, and would write on unpaid.
+    payload["max_tokens"] = quote.completion_tokens_max
     if request.stream:
         payload["stream_options"] = {"include_usage": True}
     return payload
 
 
 def count_chunk(tally: Tally, chunk: Mapping[str, Any]) -> None:
-    """Add one chunk of a stream to the tally. Odd shapes count for nothing rather than fail: they are passed on too."""
-    if isinstance(usage := chunk.get("usage"), dict):
+    """Add one chunk of a stream to the tally. Odd shapes are counted as they are, since they are passed on too."""
+    choices = chunk.get("choices")
+    for choice in choices if isinstance(choices, list) else [choices]:
+        text_bytes = _delivered_bytes(choice)
+        tally.text_bytes += text_bytes
+        tally.unreported_bytes += text_bytes
+        if isinstance(choice, dict):
+            index = choice.get("index")
+            known_index = index if type(index) is int and 0 <= index < CHOICES_MAX else 0
+            (tally.ended if choice.get("finish_reason") else tally.begun).add(known_index)
+    if isinstance(usage := chunk.get("usage"), dict) and _counts(usage):
         tally.reported = usage
-    for choice in _dicts(chunk.get("choices")):
-        delta = choice.get("delta") or choice.get("message")
-        if isinstance(delta, dict):
-            text_bytes, _ = _weigh([value for name, value in delta.items() if name != "role"])
-            tally.text_bytes += text_bytes
-        if choice.get("finish_reason"):
-            tally.finished = True
+        tally.unreported_bytes = 0
 
 
 def tally_of(answer: Mapping[str, Any]) -> Tally:
@@ -115,16 +146,29 @@ def tally_of(answer: Mapping[str, Any]) -> Tally:
     return tally
 
 
-def usage_of(tally: Tally, request: ChatRequest) -> Usage | None:
-    """What to charge for: the provider's count when it can be one, else ours. None when nothing came: that is free."""
+def usage_of(tally: Tally, request: ChatRequest, model: Model) -> Usage | None:
+    """What to charge for: the provider's count when it can be one, else ours. None when nothing came: that is free.
+
+    What came after the provider's last count is added to it: some count the prompt at the start, and no more if cut.
+    """
     if tally.text_bytes == 0:
         return None
-    reported = tally.reported or {}
-    counts = [reported.get("prompt_tokens"), reported.get("completion_tokens")]
-    if all(type(count) is int and count >= 0 for count in counts):
-        return Usage(counts[0], counts[1], UsageSource.REPORTED)  # type: ignore[arg-type]
-    prompt_bytes, _, _ = _weigh_prompt(request)
-    return Usage(_tokens(prompt_bytes), _tokens(tally.text_bytes), UsageSource.ESTIMATED)
+    uncounted_tokens = _tokens(tally.unreported_bytes)
+    if counts := _counts(tally.reported or {}):
+        prompt_tokens, completion_tokens = counts
+        source = UsageSource.ESTIMATED if uncounted_tokens else UsageSource.REPORTED
+        return Usage(prompt_tokens, completion_tokens + uncounted_tokens, source)
+    prompt_bytes, _, images = _weigh_prompt(request)
+    prompt_tokens = min(_tokens(prompt_bytes) + images * model.image_tokens_max, model.context_tokens)
+    return Usage(prompt_tokens, uncounted_tokens, UsageSource.ESTIMATED)
+
+
+def _counts(usage: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Tokens of prompt and completion, if the usage states both and both can be counts."""
+    prompt_tokens, completion_tokens = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if type(prompt_tokens) is int and type(completion_tokens) is int and min(prompt_tokens, completion_tokens) >= 0:
+        return prompt_tokens, completion_tokens
+    return None
 
 
 def _tokens(text_bytes: int) -> int:
@@ -134,37 +178,62 @@ def _tokens(text_bytes: int) -> int:
 def _weigh_prompt(request: ChatRequest) -> tuple[int, int, int]:
     """Bytes of text, values and images in all that a provider may show to the model.
 
-    An image counts by what the model makes of it, not by the length of its address or data.
+    Templates write much of it as JSON, so that is how it is weighed; tools with each character beyond ASCII as an
+    escape, which some do. An image counts by what the model makes of it, not by the length of its address or data.
     """
-    text_bytes, nodes = _weigh([request.messages, request.tools, request.model_extra])
-    images = [_image_address(part) for _, part in _parts(request.messages) if part.get("type") == "image_url"]
-    return text_bytes - sum(len(address.encode(errors="replace")) for address in images), nodes, len(images)
+    described = [request.tools, request.model_extra]
+    images = [_image_address(part) for part in _parts(request.messages) if part.get("type") == "image_url"]
+    text_bytes = _json_bytes(request.messages) + len(json.dumps(described, separators=(",", ":")))
+    return text_bytes - _text_bytes(images), _count_values([request.messages, described]), len(images)
 
 
-def _weigh(value: object) -> tuple[int, int]:
-    """Bytes of text, and values, in a JSON value."""
-    text_bytes = nodes = 0
-    pending = [value]
+def _json_bytes(value: object) -> int:
+    # Half a character, which JSON can carry, becomes a replacement character of as many bytes as it has here.
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass"))
+
+
+def _count_values(value: object) -> int:
+    """How many values a JSON value is made of."""
+    count, pending = 0, [value]
     while pending:
         item = pending.pop()
-        nodes += 1
-        if isinstance(item, str):
-            text_bytes += len(item) if item.isascii() else len(item.encode(errors="replace"))
-        elif isinstance(item, dict):
-            text_bytes += sum(len(name.encode(errors="replace")) for name in item)
+        count += 1
+        if isinstance(item, dict):
             pending.extend(item.values())
         elif isinstance(item, list):
             pending.extend(item)
-        elif item is not None:
-            text_bytes += len(str(item))
-    return text_bytes, nodes
+    return count
 
 
-def _parts(messages: Iterable[Mapping[str, Any]]) -> Iterable[tuple[int, Mapping[str, Any]]]:
-    """Every content part of the messages, with its message's index."""
-    for index, message in enumerate(messages):
-        for part in _dicts(message.get("content")):
-            yield index, part
+def _delivered_bytes(choice: object) -> int:
+    """Bytes of text in one choice: all that is said in it, be it content, thoughts or calls of tools."""
+    if not isinstance(choice, dict):
+        return _text_bytes(choice)
+    said = [choice.get("delta"), choice.get("message"), choice.get("text")]
+    roles = [part.get("role") for part in said if isinstance(part, dict)]
+    return _text_bytes(said) - _text_bytes(roles)
+
+
+def _text_bytes(value: object) -> int:
+    """Bytes of all strings in a JSON value, names of fields left out."""
+    text_bytes, pending = 0, [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str):
+            text_bytes += len(item) if item.isascii() else len(item.encode(errors="surrogatepass"))
+        elif isinstance(item, dict):
+            pending.extend(item.values())
+        elif isinstance(item, list):
+            pending.extend(item)
+    return text_bytes
+
+
+def _parts(messages: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
+    """Every content part of the messages."""
+    for message in messages:
+        content = message.get("content")
+        if isinstance(content, list):
+            yield from (part for part in content if isinstance(part, dict))
 
 
 def _image_address(part: Mapping[str, Any]) -> str:
@@ -172,7 +241,3 @@ def _image_address(part: Mapping[str, Any]) -> str:
     image = part.get("image_url")
     address = image.get("url") if isinstance(image, dict) else image
     return address if isinstance(address, str) else ""
-
-
-def _dicts(value: object) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

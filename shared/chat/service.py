@@ -1,8 +1,10 @@
 """A chat from request to charge: quote, hold, provider, capture. OpenAI's wire format in and out."""
 
+import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from shared.base.errors import CredenceError, Kind
 from shared.base.ids import AccountId, RequestId
@@ -12,46 +14,59 @@ from shared.catalog.models import Model, Route
 from shared.catalog.service import Catalog
 from shared.chat import rules
 from shared.chat.models import ChatAnswer, ChatRequest, Tally
-from shared.metering.models import Charge, Outcome
+from shared.metering.models import Charge, Outcome, Usage, UsageSource
 from shared.metering.service import Meter, MeteredCall
 from shared.providers.errors import UpstreamUnavailable
-from shared.providers.gateway import Upstreams, UpstreamStream
-from shared.providers.models import DisconnectPolicy
+from shared.providers.gateway import CALL_TIMEOUT_S, Upstreams, UpstreamStream
+from shared.providers.models import DisconnectPolicy, Provider
 
 ROUTES_TRIED_MAX = 3
-"""Providers tried for one call, all inside its one hold."""
+"""Providers tried for one call, all inside its one hold and its one CALL_TIMEOUT_S."""
+USAGE_WAIT_S = 5.0
+"""How long we wait for the usage of an answer that is finished, when its client did not."""
+
+Answered = TypeVar("Answered", covariant=True)
+
+
+class _Ask(Protocol[Answered]):
+    """One of the two ways to ask a provider."""
+
+    async def __call__(self, provider: Provider, payload: Mapping[str, Any], *, timeout_s: float) -> Answered: ...
 
 
 class Chats:
     """Answers chats and charges for them."""
 
-    def __init__(self, catalog: Catalog, upstreams: Upstreams, meter: Meter) -> None:
+    def __init__(
+        self, catalog: Catalog, upstreams: Upstreams, meter: Meter, *, call_timeout_s: float = CALL_TIMEOUT_S
+    ) -> None:
         self._catalog = catalog
         self._upstreams = upstreams
         self._meter = meter
+        self._call_timeout_s = call_timeout_s
 
     async def answer(self, account_id: AccountId, request_id: RequestId, request: ChatRequest) -> ChatAnswer:
         """The whole answer, charged. Nothing is charged when this raises."""
         model, call = await self._begin(account_id, request_id, request)
         try:
-            route, body = await self._first_that_answers(model, request, call)
-            usage = rules.usage_of(rules.tally_of(body), request)
+            route, body = await self._first_route(self._upstreams.chat, model, request, call)
+            tally = rules.tally_of(body)
+            usage = rules.usage_of(tally, request, model)
             facts = _facts(model, route, request_id, Outcome.FINISHED)
             charge = await (call.capture(usage, facts) if usage else call.release())
         except BaseException:
-            # If we die before the release, the hold expires by itself.
-            await call.release()
+            await _give_back(call)
             raise
-        body["usage"] = _usage_with_cost(body.get("usage"), charge)
+        body["usage"] = _usage_with_cost(tally, usage, charge)
         return ChatAnswer(body, {**_route_headers(model, route), **_charge_headers(charge)})
 
     async def stream(self, account_id: AccountId, request_id: RequestId, request: ChatRequest) -> "ChatStream":
         """An answer under way. Raises like `answer` until the provider has begun; afterwards the stream tells."""
         model, call = await self._begin(account_id, request_id, request)
         try:
-            route, upstream = await self._first_that_streams(model, request, call)
+            route, upstream = await self._first_route(self._upstreams.chat_stream, model, request, call)
         except BaseException:
-            await call.release()
+            await _give_back(call)
             raise
         return ChatStream(request, call, upstream, model=model, route=route, request_id=request_id)
 
@@ -62,26 +77,19 @@ class Chats:
         rules.check_payload(request, model)
         return model, await self._meter.begin(account_id, request_id, rules.quote_of(request, model, price))
 
-    async def _first_that_answers(
-        self, model: Model, request: ChatRequest, call: MeteredCall
-    ) -> tuple[Route, dict[str, Any]]:
+    async def _first_route(
+        self, ask: _Ask[Answered], model: Model, request: ChatRequest, call: MeteredCall
+    ) -> tuple[Route, Answered]:
+        """The first route that answers. One that has begun to is never left for another."""
+        loop = asyncio.get_running_loop()
+        ends_at_s = loop.time() + self._call_timeout_s
         refusal: CredenceError | None = None
         for route in self._catalog.routes(model)[:ROUTES_TRIED_MAX]:
+            if (left_s := ends_at_s - loop.time()) <= 0:
+                break
             payload = rules.upstream_payload(request, route.model, call.quote)
             try:
-                return route, await self._upstreams.chat(self._upstreams[route.provider], payload)
-            except CredenceError as error:
-                refusal = _or_raise(error)
-        raise refusal or UpstreamUnavailable("none", "is configured")
-
-    async def _first_that_streams(
-        self, model: Model, request: ChatRequest, call: MeteredCall
-    ) -> tuple[Route, UpstreamStream]:
-        refusal: CredenceError | None = None
-        for route in self._catalog.routes(model)[:ROUTES_TRIED_MAX]:
-            payload = rules.upstream_payload(request, route.model, call.quote)
-            try:
-                return route, await self._upstreams.chat_stream(self._upstreams[route.provider], payload)
+                return route, await ask(self._upstreams[route.provider], payload, timeout_s=left_s)
             except CredenceError as error:
                 refusal = _or_raise(error)
         raise refusal or UpstreamUnavailable("none", "is configured")
@@ -119,20 +127,21 @@ class ChatStream:
                 if event.data is None:
                     break
                 rules.count_chunk(self._tally, event.data)
-                if "error" in event.data:
+                if event.data.get("error"):
                     raise UpstreamUnavailable(self._route.provider, "failed in the middle of its answer")
                 if event.data.get("choices"):
-                    last = event.data
-                    yield event.raw
+                    last = {name: value for name, value in event.data.items() if name != "usage"}
+                    # The usage that we tell bears our cost; a provider's own, with theirs, is none of the client's.
+                    yield _event(last) if event.data.get("usage") else event.raw
             if not self._tally.finished:
                 raise UpstreamUnavailable(self._route.provider, "ended its answer without finishing it")
-            charge = await self._resolve(Outcome.FINISHED)
+            usage, charge = await self._resolve(Outcome.FINISHED)
         except CredenceError as error:
             yield await self._failure(last, error)
         else:
             options = self._request.stream_options
             if options and options.include_usage:
-                yield _event({**last, "choices": [], "usage": _usage_with_cost(self._tally.reported, charge)})
+                yield _event({**last, "choices": [], "usage": _usage_with_cost(self._tally, usage, charge)})
         yield b"data: [DONE]\n\n"
 
     async def close(self) -> None:
@@ -141,6 +150,11 @@ class ChatStream:
             if not self._resolved:
                 if self._upstream.provider.disconnect is DisconnectPolicy.DRAIN:
                     await self._drain()
+                elif self._tally.finished:
+                    # Nothing is saved by leaving now: the provider has written it all, and is about to say how much.
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(USAGE_WAIT_S):
+                            await self._drain()
                 await self._resolve(Outcome.ABANDONED)
         finally:
             self._upstream.close()
@@ -155,30 +169,44 @@ class ChatStream:
         except UpstreamUnavailable:
             return
 
-    async def _resolve(self, outcome: Outcome) -> Charge:
-        """Capture or release, once. A second caller finds the first one's key in the ledger."""
+    async def _resolve(self, outcome: Outcome) -> tuple[Usage | None, Charge]:
+        """Capture or release, once. If we die in here, either the charge stands or the hold expires."""
         self._resolved = True
-        usage = rules.usage_of(self._tally, self._request)
-        free = outcome is Outcome.ABANDONED and self._upstream.provider.disconnect is DisconnectPolicy.FREE
+        usage = rules.usage_of(self._tally, self._request, self._model)
+        policy = self._upstream.provider.disconnect
+        # An answer that was written to its end is billed by every provider; leaving before `[DONE]` makes it no gift.
+        free = outcome is Outcome.ABANDONED and policy is DisconnectPolicy.FREE and not self._tally.finished
         if usage is None or free:
-            return await self._call.release()
+            return usage, await self._call.release()
         facts = _facts(self._model, self._route, self._request_id, outcome)
         if outcome is Outcome.ABANDONED:
-            facts["disconnect_policy"] = self._upstream.provider.disconnect.value
-        return await self._call.capture(usage, facts)
+            facts["disconnect_policy"] = policy.value
+        return usage, await self._call.capture(usage, facts)
 
     async def _failure(self, last: Mapping[str, Any], error: CredenceError) -> bytes:
         """Settle for what was delivered before the failure, and say what failed in OpenAI's form."""
         message = error.message
-        if not self._resolved:
-            charge = await self._resolve(Outcome.CUT)
+        try:
+            if self._resolved:
+                raise error
+            _, charge = await self._resolve(Outcome.CUT)
             if charge.amount_micros:
                 message = message.replace("Nothing was charged.", "Only what was delivered was charged.")
-        else:
-            write_line("ERROR", "charge_failed", request_id=self._request_id, code=error.code)
+        except CredenceError as failed:
+            # The charge may or may not stand. If it does not, its hold expires by itself.
+            write_line("ERROR", "charge_failed", request_id=self._request_id, code=failed.code)
+            message = message.replace(" Nothing was charged.", "")
         fault = {"message": message, "type": "api_error", "param": None, "code": error.code}
         ending = [{"index": 0, "delta": {}, "finish_reason": "error"}]
         return _event({**last, "object": "chat.completion.chunk", "choices": ending, "error": fault})
+
+
+async def _give_back(call: MeteredCall) -> None:
+    """Release the hold of a call that failed. If that fails too, the hold expires by itself."""
+    try:
+        await call.release()
+    except CredenceError as error:
+        write_line("ERROR", "release_failed", receipt=call.receipt_id, code=error.code)
 
 
 def _or_raise(error: CredenceError) -> CredenceError:
@@ -210,11 +238,14 @@ def _charge_headers(charge: Charge) -> dict[str, str]:
     return headers
 
 
-def _usage_with_cost(usage: object, charge: Charge) -> dict[str, Any]:
-    """The provider's usage with our cost beside it: credits as a number for tools, micros for those who count."""
+def _usage_with_cost(tally: Tally, usage: Usage | None, charge: Charge) -> dict[str, Any]:
+    """The counts that were charged, with our cost beside them: credits as a number for tools, and exact micros."""
+    told = dict(tally.reported or {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0})
+    if usage and usage.source is UsageSource.ESTIMATED:
+        told |= {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens}
+        told["total_tokens"] = usage.prompt_tokens + usage.completion_tokens
     details = {"charged_micros": charge.amount_micros, "receipt_id": charge.entry_id}
-    reported = usage if isinstance(usage, dict) else {}
-    return {**reported, "cost": charge.amount_micros / CREDIT_MICROS, "cost_details": details}
+    return {**told, "cost": charge.amount_micros / CREDIT_MICROS, "cost_details": details}
 
 
 def _event(data: Mapping[str, Any]) -> bytes:

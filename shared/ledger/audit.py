@@ -222,7 +222,8 @@ class Audit:
 
     async def _raise_alarm(self, run: _Run, error: ChainBroken, good: Mark) -> None:
         account_id = AccountId(error.account_id)
-        if (known := run.alarms.get(account_id)) and known.good.seq < good.seq:
+        if known := run.alarms.get(account_id):
+            # It was walked from there just now; a later point would vouch for what was not walked before.
             good = known.good
         alarm = Alarm(account_id, error.reason, error.seq, error.entry_id, good)
         run.alarms[account_id] = alarm

@@ -85,7 +85,7 @@ def head_from(account_id: AccountId, document: Document) -> Head:
             window=RateWindow(_int(window["start_ms"]), _int(window["count"])),
             status=Status(document["status"]),
         )
-        if document["balance_micros"] != head.balance_micros:
+        if _int(document["balance_micros"]) != head.balance_micros:
             raise ValueError("its balance is not the sum of its lots")
         return head
 
@@ -161,7 +161,7 @@ def _read(build: Callable[[], Value], *, account_id: str, what: str, entry_id: s
 
 
 def _require_format(document: Document) -> None:
-    if document["format"] != FORMAT:
+    if _int(document["format"]) != FORMAT:
         raise ValueError("unknown format")
 
 

@@ -27,46 +27,53 @@ _MESSAGE_CHARS_MAX = 500
 class Upstreams:
     """The providers configured here. Belongs to one event loop; connections are pooled across calls."""
 
-    def __init__(self, providers: Iterable[Provider]) -> None:
+    def __init__(self, providers: Iterable[Provider], *, silence_timeout_s: float = SILENCE_TIMEOUT_S) -> None:
         self._providers = {provider.name: provider for provider in providers}
+        self._silence_timeout_s = silence_timeout_s
         self._session: aiohttp.ClientSession | None = None
 
     def __getitem__(self, name: str) -> Provider:
         return self._providers[name]
 
-    async def chat(self, provider: Provider, payload: Mapping[str, Any]) -> dict[str, Any]:
+    async def chat(
+        self, provider: Provider, payload: Mapping[str, Any], *, timeout_s: float = CALL_TIMEOUT_S
+    ) -> dict[str, Any]:
         """One whole answer. Raise UpstreamRefused, UpstreamBusy or UpstreamUnavailable. Never retries."""
-        async with await self._post(provider, payload) as response:
+        async with await self._post(provider, payload, timeout_s) as response:
             try:
                 answer = json.loads(await _read(response, ANSWER_BYTES_MAX))
-            except (aiohttp.ClientError, TimeoutError, ValueError):
+                # Python reads numbers and half characters that it cannot write again; better known before the charge.
+                json.dumps(answer, ensure_ascii=False, allow_nan=False).encode()
+            except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError):
                 raise UpstreamUnavailable(provider.name, "broke off or garbled its answer") from None
         if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list):
             raise UpstreamUnavailable(provider.name, "gave an answer that is no chat completion")
         return answer
 
-    async def chat_stream(self, provider: Provider, payload: Mapping[str, Any]) -> "UpstreamStream":
-        """An answer as it is written. Raises like `chat`, before the first event."""
-        return UpstreamStream(provider, await self._post(provider, payload))
+    async def chat_stream(
+        self, provider: Provider, payload: Mapping[str, Any], *, timeout_s: float = CALL_TIMEOUT_S
+    ) -> "UpstreamStream":
+        """An answer as it is written. Raises like `chat`, before the first event; `timeout_s` is for all of it."""
+        return UpstreamStream(provider, await self._post(provider, payload, timeout_s))
 
     async def close(self) -> None:
         """Close the pooled connections."""
         if self._session is not None:
             await self._session.close()
 
-    async def _post(self, provider: Provider, payload: Mapping[str, Any]) -> aiohttp.ClientResponse:
+    async def _post(self, provider: Provider, payload: Mapping[str, Any], timeout_s: float) -> aiohttp.ClientResponse:
         if self._session is None:
-            timeout = aiohttp.ClientTimeout(
-                total=CALL_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S, sock_read=SILENCE_TIMEOUT_S
-            )
             connector = aiohttp.TCPConnector(limit=CONNECTIONS_MAX)
-            self._session = aiohttp.ClientSession(timeout=timeout, connector=connector, trust_env=False)
+            self._session = aiohttp.ClientSession(connector=connector, trust_env=False)
         try:
             response = await self._session.post(
                 f"{provider.base_url}/chat/completions",
                 data=json.dumps(payload, separators=(",", ":")).encode(),
                 headers={"authorization": f"Bearer {provider.key}", "content-type": "application/json"},
                 allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(
+                    total=timeout_s, sock_connect=CONNECT_TIMEOUT_S, sock_read=self._silence_timeout_s
+                ),
             )
         except (aiohttp.ClientError, TimeoutError):
             raise UpstreamUnavailable(provider.name, "could not be reached") from None
@@ -117,17 +124,18 @@ class UpstreamStream:
             raise UpstreamUnavailable(self.provider.name, "broke off its answer") from None
 
     def _event(self, block: bytes) -> StreamEvent | None:
-        """The event in a block of lines, or None for comments and blanks."""
+        """The event in a block of lines, or None for comments, blanks and events without data."""
         lines = [line[5:].strip() for line in block.split(b"\n") if line.startswith(b"data:")]
-        if not lines:
+        # A line break can only stand between JSON's tokens, where a space says the same and keeps one event one line.
+        text = b" ".join(lines).strip()
+        if not text:
             return None
-        text = b"\n".join(lines)
         raw = b"data: " + text + b"\n\n"
         if text == b"[DONE]":
             return StreamEvent(raw, None)
         try:
             data = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             data = None
         if not isinstance(data, dict):
             raise UpstreamUnavailable(self.provider.name, "garbled its answer")
@@ -149,18 +157,20 @@ async def _refusal(provider: Provider, response: aiohttp.ClientResponse) -> Cred
     if response.status == 429:
         return UpstreamBusy(provider.name, _retry_after_ms(response.headers))
     if response.status in _REQUEST_AT_FAULT:
-        return UpstreamRefused(f"The provider {provider.name} refused the request: {await _message(response)}")
+        return UpstreamRefused(
+            f"The provider {provider.name} refused the request: {await _message(provider, response)}"
+        )
     if response.status in (401, 402, 403):
         return UpstreamUnavailable(provider.name, "does not accept our account at the moment")
     return UpstreamUnavailable(provider.name, f"failed with status {response.status}")
 
 
-async def _message(response: aiohttp.ClientResponse) -> str:
+async def _message(provider: Provider, response: aiohttp.ClientResponse) -> str:
     try:
         said = json.loads(await _read(response, REFUSAL_BYTES_MAX))
         message = said["error"]["message"] if isinstance(said["error"], dict) else said["error"]
-        return str(message)[:_MESSAGE_CHARS_MAX]
-    except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError):
+        return str(message).replace(provider.key, "...")[:_MESSAGE_CHARS_MAX].encode(errors="replace").decode()
+    except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, RecursionError):
         return f"status {response.status}"
 
 

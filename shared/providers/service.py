@@ -14,9 +14,10 @@ def configured_providers(settings: Settings) -> list[Provider]:
         ("openrouter", settings.openrouter_api_key, settings.openrouter_base_url, DisconnectPolicy.ESTIMATE),
     ]
     providers = [
-        Provider(name, base_url.rstrip("/"), key.get_secret_value(), policy)
+        Provider(name, base_url.rstrip("/"), secret, policy)
         for name, key, base_url, policy in keyed
-        if key is not None
+        # Secrets often end with a line break, which no header can carry.
+        if key is not None and (secret := key.get_secret_value().strip())
     ]
     if settings.standin_url:
         policy = DisconnectPolicy(settings.standin_disconnect)

@@ -84,8 +84,13 @@ def error_response(error: CredenceError, request_id: RequestId) -> JSONResponse:
     return JSONResponse(error_body(error), status_code=status, headers=headers)
 
 
-def crash_response(request_id: RequestId) -> JSONResponse:
-    """The response for a defect: the request id to ask about, and no internals."""
+def crash_body(request_id: RequestId) -> dict[str, object]:
+    """The error object for a defect: the request id to ask about, and no internals."""
     message = f"Something went wrong on our side. If it happens again, tell us the request id {request_id}."
-    body = {"error": {"message": message, "type": "api_error", "param": None, "code": "internal_error"}}
-    return JSONResponse(body, status_code=500, headers={"x-request-id": request_id, "x-should-retry": "false"})
+    return {"error": {"message": message, "type": "api_error", "param": None, "code": "internal_error"}}
+
+
+def crash_response(request_id: RequestId) -> JSONResponse:
+    """The response for a defect."""
+    headers = {"x-request-id": request_id, "x-should-retry": "false"}
+    return JSONResponse(crash_body(request_id), status_code=500, headers=headers)

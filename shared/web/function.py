@@ -5,7 +5,6 @@ functions-framework and the local gateway both serve.
 """
 
 import time
-import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
@@ -21,6 +20,7 @@ from shared.base.log import Severity, request_fields, write_line
 from shared.web.auth import Auth, Caller, authenticate
 from shared.web.body import BODY_BYTES_MAX, Empty, read_body
 from shared.web.cors import is_preflight, preflight_response, show_to_pages
+from shared.web.crash import write_crash
 from shared.web.errors import MethodWrong, crash_response, error_response
 from shared.web.path import read_path
 
@@ -101,7 +101,7 @@ async def _serve(contract: Contract, handler: Handler, request: Request) -> Resp
         response, code = error_response(error, request_id), error.code
     except Exception as error:  # noqa: BLE001 - the edge: a defect answers 500 with an id and is told in full to the log
         response, code, severity = crash_response(request_id), type(error).__name__, "ERROR"
-        write_line("ERROR", "crash", error=type(error).__name__, stack=_stack_of(error))
+        write_crash(error)
     duration_ms = round((time.monotonic() - started_s) * 1000, 1)
     write_line(severity, "request", status=response.status_code, code=code, duration_ms=duration_ms)
     return show_to_pages(response)
@@ -129,11 +129,3 @@ def _trace(request: Request) -> dict[str, str | int | float | bool | None]:
     """The trace that Cloud Logging joins lines by, when the load balancer sent one."""
     trace, _, _ = request.headers.get("x-cloud-trace-context", "").partition("/")
     return {"logging.googleapis.com/trace": trace} if trace.isalnum() and len(trace) == 32 else {}
-
-
-def _stack_of(error: Exception) -> str:
-    """Where it happened, without the message: a message may quote what a user sent."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return " < ".join(
-        f"{frame.name} ({frame.filename.rsplit('/', 1)[-1]}:{frame.lineno})" for frame in reversed(frames)
-    )

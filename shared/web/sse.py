@@ -1,12 +1,17 @@
 """Sends a stream of events, and always closes what it came from, whether or not the client stayed."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 from starlette.background import BackgroundTask
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
+
+from shared.base.ids import RequestId
+from shared.web.crash import write_crash
+from shared.web.errors import crash_body
 
 
 class EventSource(Protocol):
@@ -23,7 +28,8 @@ class EventStreamResponse(Response):
     """Relays an EventSource.
 
     When the client leaves we notice at the next event and stop; the source is not cancelled in the middle of a read,
-    because its `close` may want to read on. `close` runs before the request counts as finished.
+    because its `close` may want to read on. `close` runs before the stream's end is sent, so before the request counts
+    as finished. A defect of the source becomes an error event, because the status has long been sent.
     """
 
     media_type = "text/event-stream"
@@ -37,17 +43,43 @@ class EventStreamResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         left = asyncio.ensure_future(_client_left(receive))
         try:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            async for event in self._source.events():
-                await send({"type": "http.response.body", "body": event, "more_body": True})
-                if left.done():
-                    return
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-        except OSError:
-            return  # The connection broke while we wrote; what was delivered is settled below.
+            start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+            if await _delivered(send, start):
+                await self._relay(send, left)
         finally:
             left.cancel()
+            await self._close()
+        await _delivered(send, {"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _relay(self, send: Send, left: "asyncio.Future[None]") -> None:
+        """Send events until they end, the client is gone, or the source fails."""
+        try:
+            async for event in self._source.events():
+                if not await _delivered(send, _piece(event)) or left.done():
+                    return
+        except Exception as error:  # noqa: BLE001 - the edge: a defect is told as an event, and in full to the log
+            write_crash(error)
+            body = crash_body(RequestId(self.headers["x-request-id"]))
+            await _delivered(send, _piece(b"data: " + json.dumps(body, separators=(",", ":")).encode() + b"\n\n"))
+
+    async def _close(self) -> None:
+        try:
             await self._source.close()
+        except Exception as error:  # noqa: BLE001 - the edge: what the client got stands, the defect is for the log
+            write_crash(error)
+
+
+def _piece(event: bytes) -> Message:
+    return {"type": "http.response.body", "body": event, "more_body": True}
+
+
+async def _delivered(send: Send, message: Message) -> bool:
+    """Send it. False when the connection broke."""
+    try:
+        await send(message)
+    except OSError:
+        return False
+    return True
 
 
 async def _client_left(receive: Receive) -> None:

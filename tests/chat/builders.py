@@ -12,7 +12,7 @@ MILLION = 1_000_000
 def model_of(
     modality: Modality = Modality.TEXT,
     *,
-    id: str = "maker/model",  # noqa: A002 - the field's name
+    id: str = "maker/model",
     context_tokens: int = 100_000,
     output_tokens_max: int = 8_000,
     image_tokens_max: int = 0,

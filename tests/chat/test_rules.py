@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.base.errors import CredenceError
@@ -80,7 +80,9 @@ def test_fields_we_do_not_know_are_the_providers_to_judge() -> None:
     rules.check_payload(request, TEXT_MODEL)
 
 
-@pytest.mark.parametrize("tool", [{"type": "web_search"}, {"type": "code_interpreter"}, {}, {"function": {"name": "x"}}])
+@pytest.mark.parametrize(
+    "tool", [{"type": "web_search"}, {"type": "code_interpreter"}, {}, {"function": {"name": "x"}}]
+)
 def test_only_functions_are_tools(tool: dict[str, object]) -> None:
     """A provider's own tools are sold by the use, which nobody quoted."""
     with pytest.raises(ChatInvalid) as refusal:
@@ -166,10 +168,12 @@ def test_images_need_a_model_that_sees() -> None:
 
 # What it can cost.
 
+FEW = settings(max_examples=40)
+"""Enough for shapes; drawing nested ones is what takes time."""
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=20), inner, max_size=4),
-    max_leaves=15,
+    max_leaves=8,
 )
 SECRET = "\u0001\"\\\n<&'é漢🙂 word"
 """Text that grows when a template writes it as JSON."""
@@ -217,6 +221,7 @@ def test_half_a_character_counts_as_what_a_provider_makes_of_it() -> None:
     assert quoted(request_of(says("\ud800" * 1_000))).prompt_tokens_max >= 3_000
 
 
+@FEW
 @given(st.lists(st.dictionaries(st.text(max_size=10), json_values, max_size=4), min_size=1, max_size=4), json_values)
 def test_quote_covers_the_request_as_json_without_spaces(messages: list[dict[str, Any]], extra: object) -> None:
     """Whatever is sent, the prompt's bound is at least its bytes, and the quote prices that bound."""
@@ -320,6 +325,7 @@ def delta(content: object = None, *, finish: object = None, index: int = 0, **fi
     return {"choices": [{"index": index, "delta": {**said, **fields}, "finish_reason": finish}]}
 
 
+@FEW
 @given(st.dictionaries(st.sampled_from(["choices", "usage", "error", "id"]), json_values, max_size=4))
 def test_no_chunk_of_any_shape_makes_counting_fail(chunk: dict[str, Any]) -> None:
     """It is passed on, so it must be survived; and what comes of it can be priced."""
@@ -328,6 +334,7 @@ def test_no_chunk_of_any_shape_makes_counting_fail(chunk: dict[str, Any]) -> Non
     assert usage is None or (usage.prompt_tokens >= 0 and usage.completion_tokens >= 0)
 
 
+@FEW
 @given(st.lists(st.dictionaries(st.sampled_from(["index", "delta", "message", "finish_reason"]), json_values)))
 def test_no_choice_of_any_shape_makes_counting_fail(choices: list[dict[str, Any]]) -> None:
     """The same one level down."""

@@ -47,6 +47,7 @@ def test_another_persons_receipt_looks_like_none(stack: Stack, deployment: Deplo
         "A" * 64,
         "g" * 64,
         "0" * 64 + "%0A",
+        "0" * 32 + "%09" + "0" * 32,
         "0" * 64 + "%3Fx",
         "0" * 64 + "%23x",
         "%00" * 64,

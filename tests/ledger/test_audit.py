@@ -44,7 +44,7 @@ async def test_a_ledger_that_is_posted_to_meanwhile_is_never_accused(ledger: Led
             await asyncio.sleep(0)
 
     posting = asyncio.ensure_future(post())
-    for _ in range(5):
+    for _ in range(2):
         report = await verify_ledger(ledger.archive)
         assert report.broken == ()
         assert report.drift_micros == 0
@@ -161,6 +161,21 @@ async def test_a_forged_mark_is_overruled_by_a_full_audit(ledger: LedgerAt) -> N
     await ledger.marks.put_mark(ADA, forged)
 
     assert len((await audit_of(ledger).run_full()).broken) == 1
+
+
+async def test_a_balance_forged_in_head_and_mark_alike_is_found_by_a_full_audit(ledger: LedgerAt) -> None:
+    await filled(ledger)
+    await audit_of(ledger).run()
+    mark = await ledger.marks.mark(ADA)
+    lots = [{"origin": "paid", "expires_at_ms": None, "remaining_micros": 10**9}]
+    await ledger.edit_head(ADA, lots=lots, balance_micros=10**9)
+    await ledger.marks.put_mark(ADA, mark_from({**mark_document(mark), "lots": lots}))
+    assert (await audit_of(ledger).run()).broken == ()
+
+    full = await audit_of(ledger).run_full()
+
+    assert [alarm.account_id for alarm in full.broken] == [ADA]
+    assert len((await audit_of(ledger).run()).broken) == 1
 
 
 async def test_a_run_is_bounded_and_the_next_goes_on() -> None:

@@ -1,0 +1,245 @@
+"""What a chat through our gateway costs beside the same chat straight to the model.
+
+The model is the stand-in, which answers at once, so what is left is ours: the caller checked, credits held, the call
+relayed and captured, the entry chained. One request after the other in rotating order gives what each call adds (a
+difference of two requests of the same round); many at once give the rate. The load comes from this process, which is
+neither the gateway nor the model. With PEER=1, LiteLLM's proxy without a database takes part in the same rounds. In the
+end every account is verified, and must show one capture for each call.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from google.cloud import firestore
+
+from bench.peer import new_master_key, start_litellm
+from bench.report import BenchFailed, at_most, median, percentile, rotations, run_bench, say, spread
+from local.deployment import Deployment
+from local.people import People
+from local.stack import Stack
+from shared.base.ids import AccountId
+from shared.ledger.archive import FirestoreLedgerArchive
+from shared.ledger.models import EntryKind
+from shared.ledger.verify import verify_account
+
+MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
+ROUNDS, ROUNDS_QUICK = 300, 3
+WARM_UP_ROUNDS, WARM_UP_ROUNDS_QUICK = 60, 1
+AT_ONCE, AT_ONCE_QUICK = 32, 4
+CALLS_EACH, CALLS_EACH_QUICK = 10, 2
+"""Calls of one of those at once, one after the other."""
+BURSTS, BURSTS_QUICK = 5, 1
+USERS = 32
+"""Each makes far fewer calls in a minute than an account may (HOLDS_PER_WINDOW_MAX)."""
+CALL_TIMEOUT_S = 60.0
+ADDED_RATIO_MAX = 0.5
+DIRECT, OURS, PEER = "direct", "ours", "peer"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where calls go, and as whom. An endpoint without tokens asks for none."""
+
+    name: str
+    url: str
+    tokens: Sequence[str] = ()
+    calls: Counter[int] = field(default_factory=Counter)
+    """How many calls each user has made."""
+
+
+class Load:
+    """Makes calls and times them to the last byte."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+        self._bodies = {stream: _body(stream) for stream in (False, True)}
+
+    async def call_ms(self, endpoint: Endpoint, user: int, *, stream: bool) -> float:
+        """One call. Raise BenchFailed when it is not answered in full."""
+        headers = {"content-type": "application/json"}
+        if endpoint.tokens:
+            headers["authorization"] = f"Bearer {endpoint.tokens[user]}"
+        started_at_s = time.perf_counter()
+        async with self._session.post(endpoint.url, data=self._bodies[stream], headers=headers) as response:
+            answer = await response.read()
+        took_s = time.perf_counter() - started_at_s
+        if response.status != 200 or (stream and not answer.endswith(b"data: [DONE]\n\n")):
+            raise BenchFailed(f"{endpoint.name} answered {response.status}: {answer[-500:]!r}")
+        endpoint.calls[user] += 1
+        return took_s * 1000
+
+    async def burst_per_s(self, endpoint: Endpoint, at_once: int, calls_each: int, *, stream: bool) -> float:
+        """Calls answered in a second while `at_once` users call, each again as soon as it has its answer."""
+
+        async def keep_calling(user: int) -> None:
+            for _ in range(calls_each):
+                await self.call_ms(endpoint, user, stream=stream)
+
+        started_at_s = time.perf_counter()
+        await asyncio.gather(*(keep_calling(user) for user in range(at_once)))
+        return at_once * calls_each / (time.perf_counter() - started_at_s)
+
+
+def measure(quick: bool) -> dict[str, Any]:
+    """Start everything, call, verify."""
+    with ExitStack() as until_done:
+        folder = Path(until_done.enter_context(tempfile.TemporaryDirectory(prefix="credence-")))
+        stack = until_done.enter_context(Stack(say))
+        deployment = until_done.enter_context(Deployment(stack, f"demo-bench-{secrets.token_hex(6)}"))
+        people = People(stack.auth_address)
+        say(f"Signing up {USERS} users")
+        users = [people.add(deployment.project_id) for _ in range(USERS)]
+        ours = Endpoint(OURS, f"{deployment.url}/v1/chat/completions", [user.token for user in users])
+        endpoints = [Endpoint(DIRECT, f"{stack.standin_url}/chat/completions"), ours]
+        if os.environ.get("PEER", "0") not in ("", "0"):
+            key = new_master_key()
+            peer = start_litellm(folder, model=MODEL, upstream_url=stack.standin_url, master_key=key)
+            until_done.enter_context(peer)
+            endpoints.append(Endpoint(PEER, f"http://{peer.address}/v1/chat/completions", [key] * USERS))
+        os.environ["FIRESTORE_EMULATOR_HOST"] = stack.firestore_address
+        times, rates = asyncio.run(_call(endpoints, f"{deployment.url}/v1/account", quick))
+        accounts = [AccountId(f"user:{user.uid}") for user in users]
+        calls = {account: ours.calls[number] for number, account in enumerate(accounts)}
+        captures = asyncio.run(_verify(deployment.project_id, calls))
+        return _figures(times, rates, calls=sum(calls.values()), captures=captures)
+
+
+Times = dict[tuple[str, bool], list[float]]
+"""By endpoint and stream or not: milliseconds of one call after the other, the same place for the same round."""
+
+
+async def _call(endpoints: Sequence[Endpoint], account_url: str, quick: bool) -> tuple[Times, Times]:
+    """All calls; what each took, and the rates of the bursts."""
+    timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+        ours = next(endpoint for endpoint in endpoints if endpoint.name == OURS)
+        for token in ours.tokens:
+            async with session.post(account_url, headers={"authorization": f"Bearer {token}"}) as response:
+                if response.status != 200:
+                    raise BenchFailed(f"an account could not be started: {await response.text()}")
+        load = Load(session)
+        by_name = {endpoint.name: endpoint for endpoint in endpoints}
+        times = await _call_in_turn(load, by_name, quick)
+        return times, await _call_at_once(load, by_name, quick)
+
+
+async def _call_in_turn(load: Load, endpoints: Mapping[str, Endpoint], quick: bool) -> Times:
+    rounds = ROUNDS_QUICK if quick else ROUNDS
+    warm_up_rounds = WARM_UP_ROUNDS_QUICK if quick else WARM_UP_ROUNDS
+    times: Times = {(name, stream): [] for name in endpoints for stream in (False, True)}
+    say(f"{rounds} rounds of {', '.join(endpoints)}, whole and streamed")
+    for number, names in enumerate(rotations(list(endpoints), warm_up_rounds + rounds)):
+        for stream in (False, True):
+            for name in names:
+                took_ms = await load.call_ms(endpoints[name], number % USERS, stream=stream)
+                if number >= warm_up_rounds:
+                    times[name, stream].append(took_ms)
+    return times
+
+
+async def _call_at_once(load: Load, endpoints: Mapping[str, Endpoint], quick: bool) -> Times:
+    bursts = BURSTS_QUICK if quick else BURSTS
+    at_once, calls_each = (AT_ONCE_QUICK, CALLS_EACH_QUICK) if quick else (AT_ONCE, CALLS_EACH)
+    rates: Times = {(name, stream): [] for name in endpoints for stream in (False, True)}
+    say(f"{bursts} bursts of {at_once} at once, whole and streamed")
+    # The first burst opens the connections; it does not count.
+    for number, names in enumerate(rotations(list(endpoints), 1 + bursts)):
+        for stream in (False, True):
+            for name in names:
+                rate = await load.burst_per_s(endpoints[name], at_once, calls_each, stream=stream)
+                if number:
+                    rates[name, stream].append(rate)
+    return rates
+
+
+async def _verify(project_id: str, calls: Mapping[AccountId, int]) -> int:
+    """How many captures there are. Raise ChainBroken or BenchFailed unless every account has one for each of its calls,
+    in a chain that holds, and no hold left.
+    """
+    say(f"Verifying {len(calls)} accounts")
+    client = firestore.AsyncClient(project=project_id)
+    archive = FirestoreLedgerArchive(client)
+    captures = 0
+    for account_id, calls_made in calls.items():
+        await verify_account(archive, account_id)
+        kinds = Counter([entry["kind"] async for _, entry in archive.entry_documents(account_id)])
+        if kinds[EntryKind.CAPTURE.value] != calls_made:
+            raise BenchFailed(f"{account_id} made {calls_made} calls and was charged {dict(kinds)}")
+        captures += kinds[EntryKind.CAPTURE.value]
+        head = await archive.head_document(account_id)
+        if head is None or head["holds"]:
+            raise BenchFailed(f"{account_id} still has holds")
+    client.close()
+    return captures
+
+
+def _figures(times: Times, rates: Times, *, calls: int, captures: int) -> dict[str, Any]:
+    ours, peer = _added(times, OURS), _added(times, PEER)
+    added_ratio = ours["added_p50_ms"] / peer["added_p50_ms"] if peer["added_p50_ms"] else None
+    return {
+        **ours,
+        "rps": _rate(rates, OURS, stream=False),
+        "stream_rps": _rate(rates, OURS, stream=True),
+        "direct_rps": _rate(rates, DIRECT, stream=False),
+        "stream_direct_rps": _rate(rates, DIRECT, stream=True),
+        **{f"peer_{name}": figure for name, figure in peer.items()},
+        "peer_rps": _rate(rates, PEER, stream=False),
+        "peer_stream_rps": _rate(rates, PEER, stream=True),
+        "added_ratio": added_ratio,
+        "calls": calls,
+        "captures": captures,
+        "targets": {"added_ratio": at_most(ADDED_RATIO_MAX, added_ratio)},
+        "noise": {
+            "rounds": len(times[DIRECT, False]),
+            "direct_ms": spread(times[DIRECT, False]),
+            "ours_ms": spread(times[OURS, False]),
+            "rps": spread(rates[OURS, False]),
+        },
+    }
+
+
+def _added(times: Times, name: str) -> dict[str, float | None]:
+    """What an endpoint adds to the direct call of the same round; `None` for one that took no part."""
+    figures: dict[str, float | None] = {}
+    for prefix, stream in (("", False), ("stream_", True)):
+        pairs = zip(times.get((name, stream), []), times[DIRECT, stream], strict=False)
+        added = [through_ms - direct_ms for through_ms, direct_ms in pairs]
+        for percent in (50, 95):
+            figures[f"{prefix}added_p{percent}_ms"] = percentile(added, percent) if added else None
+    return figures
+
+
+def _rate(rates: Times, name: str, *, stream: bool) -> float | None:
+    return median(rates[name, stream]) if (name, stream) in rates else None
+
+
+def _body(stream: bool) -> bytes:
+    body: dict[str, Any] = {
+        "model": MODEL,
+        "messages": [
+            {"role": "system", "content": "You are brief."},
+            {"role": "user", "content": "In one sentence: why should an AI bill be provable?"},
+        ],
+        "max_tokens": 64,
+        "stream": stream,
+    }
+    if stream:
+        body["stream_options"] = {"include_usage": True}
+    return json.dumps(body).encode()
+
+
+if __name__ == "__main__":
+    sys.exit(run_bench("bench.chat", measure))

@@ -1,0 +1,59 @@
+"""Counts what a Firestore client asks of the server: calls, and the documents that Google would bill for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from google.cloud import firestore
+
+COUNTED = (
+    "batch_get_documents",
+    "batch_write",
+    "begin_transaction",
+    "commit",
+    "get_document",
+    "list_documents",
+    "rollback",
+    "run_aggregation_query",
+    "run_query",
+)
+"""Every call of the client library that our store, or the library on our behalf, could make."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What some work cost. A read or a write is one document; one that turns out absent is billed as well."""
+
+    rpcs: float = 0
+    reads: float = 0
+    writes: float = 0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(self.rpcs + other.rpcs, self.reads + other.reads, self.writes + other.writes)
+
+    def per(self, times: int) -> "Cost":
+        """The same for one of `times`."""
+        return Cost(self.rpcs / times, self.reads / times, self.writes / times)
+
+
+class RpcCounter:
+    """Counts from now on, at the generated client that all of the library's calls go through."""
+
+    def __init__(self, client: firestore.AsyncClient) -> None:
+        self._cost = Cost()
+        api = client._firestore_api
+        for name in COUNTED:
+            setattr(api, name, self._counted(getattr(api, name)))
+
+    def take(self) -> Cost:
+        """What was counted since the last time; the count starts again."""
+        cost, self._cost = self._cost, Cost()
+        return cost
+
+    def _counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(request: dict[str, Any], **rest: Any) -> Any:
+            reads, writes = len(request.get("documents", ())), len(request.get("writes", ()))
+            self._cost += Cost(1, reads, writes)
+            return call(request=request, **rest)
+
+        return counted

@@ -1,0 +1,60 @@
+"""When two addresses are one person's."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.accounts.rules import person_signal
+
+ADA = "ada.lovelace@gmail.com"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ADA.LOVELACE@GMAIL.COM",
+        "adalovelace@gmail.com",
+        "a.d.a.lovelace@gmail.com",
+        "ada.lovelace+credence@gmail.com",
+        "ada.lovelace+a+b@gmail.com",
+        "adalovelace@googlemail.com",
+        " ada.lovelace@gmail.com ",
+        "ada.lovelace@gmail.com.",
+    ],
+)
+def test_free_variations_of_an_address_are_one_person(address: str) -> None:
+    """Each of these arrives in the same mailbox."""
+    assert person_signal(address) == person_signal(ADA)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ada@gmail.com",
+        "ada.lovelace@example.com",
+        "adalovelace@example.com",
+        "ada.lovelace@mail.gmail.com",
+        "ada.lovelace@gmail.co",
+        "lovelace.ada@gmail.com",
+    ],
+)
+def test_other_addresses_are_other_people(address: str) -> None:
+    """A bonus is not denied for a likeness."""
+    assert person_signal(address) != person_signal(ADA)
+
+
+def test_dots_matter_where_the_provider_says_so() -> None:
+    """Only Gmail ignores them."""
+    assert person_signal("ada.l@example.com") != person_signal("adal@example.com")
+    assert person_signal("ada+x@example.com") == person_signal("ada@example.com")
+
+
+@settings(max_examples=20)
+@given(st.emails())
+def test_a_signal_is_stable_and_tells_nothing(address: str) -> None:
+    """Hexadecimal, of one length, the same each time, with no part of the address in it."""
+    signal = person_signal(address)
+
+    assert signal == person_signal(address.upper()) == person_signal(address)
+    assert len(signal) == 64
+    assert set(signal) <= set("0123456789abcdef")

@@ -1,0 +1,100 @@
+"""Chats over fake providers and a ledger in memory, whose books are checked after every test."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+import pytest
+
+from shared.base.ids import AccountId, EntryId, RequestId
+from shared.catalog.service import Catalog
+from shared.chat.models import ChatRequest
+from shared.chat.service import Chats, ChatStream
+from shared.ledger.chain import Walk
+from shared.ledger.documents import entry_from
+from shared.ledger.memory import MemoryLedgerStore
+from shared.ledger.models import Entry, EntryKind, Head
+from shared.ledger.service import Ledger
+from shared.metering.service import Meter
+from shared.providers.gateway import Upstreams
+from tests.chat.builders import TEXT_MODEL, VISION_MODEL
+from tests.ledger.builders import FaultyStore, Ticker, ledger_on
+from tests.providers.fake import KEY, FakeProvider, serve_provider
+
+ADA = AccountId("user:ada")
+FUNDS_MICROS = 1_000_000
+
+
+@dataclass
+class Shop:
+    """Everything a chat goes through, in this process; two providers of every model, `first` before `second`."""
+
+    first: FakeProvider
+    second: FakeProvider
+    store: MemoryLedgerStore = field(default_factory=MemoryLedgerStore)
+    clock: Ticker = field(default_factory=Ticker)
+    holds_left: int = 0
+    """Holds that a test means to leave behind; they must at least expire."""
+    upstreams: list[Upstreams] = field(default_factory=list)
+    _calls: int = 0
+
+    def __post_init__(self) -> None:
+        self.faulty = FaultyStore(self.store)
+        self.ledger: Ledger = ledger_on(self.faulty, self.clock)
+
+    def chats(self, *, call_timeout_s: float = 60.0, silence_timeout_s: float = 60.0) -> Chats:
+        """Built at the end, when the providers' policies are set."""
+        providers = [self.first.provider, self.second.provider]
+        self.upstreams.append(Upstreams(providers, silence_timeout_s=silence_timeout_s))
+        catalog = Catalog([TEXT_MODEL, VISION_MODEL], {provider.name for provider in providers})
+        return Chats(catalog, self.upstreams[-1], Meter(self.ledger), call_timeout_s=call_timeout_s)
+
+    def next_id(self) -> RequestId:
+        self._calls += 1
+        return RequestId(f"req_{self._calls}")
+
+    async def stream(self, request: ChatRequest, **timeouts: float) -> ChatStream:
+        return await self.chats(**timeouts).stream(ADA, self.next_id(), request)
+
+    async def head(self) -> Head:
+        return await ledger_on(self.store, self.clock).head(ADA)
+
+    async def spent_micros(self) -> int:
+        return FUNDS_MICROS - (await self.head()).balance_micros
+
+    def entries(self) -> list[Entry]:
+        """The account's entries in order, converted from what is stored."""
+        owned = [entry_from(EntryId(ref[1]), document) for ref, document in self.store.entries.items()]
+        return sorted(owned, key=lambda entry: entry.seq)
+
+    def captures(self) -> list[Entry]:
+        return [entry for entry in self.entries() if entry.kind is EntryKind.CAPTURE]
+
+    async def check_books(self) -> None:
+        """No hold is left that the test did not announce, the chain is whole, and nothing took more than it held."""
+        head = await self.head()
+        walk = Walk(ADA)
+        for entry in self.entries():
+            walk.step(entry)
+        walk.finish(head)
+        for entry in self.captures():
+            assert 0 < -entry.delta_micros <= int(dict(entry.facts)["held_micros"])
+        assert len(head.holds) == self.holds_left
+        assert all(hold.expires_at_ms <= hold.placed_at_ms + 15 * 60_000 for hold in head.holds.values())
+
+
+@pytest.fixture
+async def shop(capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Shop]:
+    """Ada has a million micros. Afterwards the books are right, and no key and no prompt is in any log line."""
+    async with AsyncExitStack() as serving:
+        first, second = [await serving.enter_async_context(serve_provider(name)) for name in ("first", "second")]
+        shop = Shop(first, second)
+        await shop.ledger.open(ADA)
+        await shop.ledger.grant_promo(ADA, FUNDS_MICROS, lifetime_ms=10**10, key="funds", facts={})
+        yield shop
+        for upstreams in shop.upstreams:
+            await upstreams.close()
+        await shop.check_books()
+    logged = capsys.readouterr()
+    assert KEY not in logged.out + logged.err
+    assert "Hello" not in logged.out + logged.err

@@ -1,0 +1,112 @@
+"""A provider that misbehaves, by the stand-in's magic words: the client is told clearly and charged justly."""
+
+from typing import Any
+
+import openai
+import pytest
+
+from local.deployment import Deployment
+from local.people import Person
+from tests.clients import balance_micros
+from tests.e2e.books import Books
+
+LLAMA = "meta-llama/Meta-Llama-3.1-8B-Instruct"
+
+
+def says(content: str) -> Any:
+    return [{"role": "user", "content": content}]
+
+
+@pytest.fixture
+def impatient(client: openai.AsyncOpenAI) -> openai.AsyncOpenAI:
+    """A client that does not hide faults behind retries."""
+    return client.with_options(max_retries=0)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("word", "status", "code"),
+    [
+        ("error-401", 503, "upstream_unavailable"),
+        ("error-429", 429, "upstream_rate_limited"),
+        ("error-500", 503, "upstream_unavailable"),
+    ],
+)
+async def test_a_providers_refusal_is_free_and_clear(
+    impatient: openai.AsyncOpenAI,
+    deployment: Deployment,
+    member: Person,
+    books: Books,
+    word: str,
+    status: int,
+    code: str,
+    streamed: bool,
+) -> None:
+    """Its troubles with us are not the client's, and no hold is left."""
+    before = balance_micros(deployment, member)
+
+    with pytest.raises(openai.APIStatusError) as refusal:
+        await impatient.chat.completions.create(model=LLAMA, messages=says(f"[[{word}]]"), stream=streamed)
+
+    assert (refusal.value.status_code, refusal.value.code) == (status, code)
+    assert "Incorrect API key" not in refusal.value.message
+    head = await books.head(member)
+    assert (head.balance_micros, dict(head.holds)) == (before, {})
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("word", "source"),
+    [("usage-negative", "estimated"), ("usage-huge", "reported"), ("usage-zero", None), ("empty", None)],
+)
+async def test_odd_usage_is_charged_within_the_hold_or_not_at_all(
+    impatient: openai.AsyncOpenAI, member: Person, books: Books, word: str, source: str | None, streamed: bool
+) -> None:
+    """Never below zero, never above the hold; an explicit zero and an empty answer are free."""
+    answered = await impatient.chat.completions.create(
+        model=LLAMA, messages=says(f"[[{word}]]"), stream=streamed, max_tokens=100
+    )
+    if streamed:
+        _ = [chunk async for chunk in answered]  # type: ignore[union-attr]
+
+    charges = await books.charges(member)
+    assert [dict(entry.facts)["usage_source"] for entry in charges] == ([source] if source else [])
+    for entry in charges:
+        assert 0 < -entry.delta_micros <= int(dict(entry.facts)["held_micros"])
+    assert not (await books.head(member)).holds
+    books.verify(member)
+
+
+async def test_a_stream_that_is_cut_charges_what_was_delivered(
+    impatient: openai.AsyncOpenAI, member: Person, books: Books
+) -> None:
+    """OpenAI's client raises at the error event, after the words that came."""
+    stream: Any = await impatient.chat.completions.create(model=LLAMA, messages=says("[[cut]]"), stream=True)
+    words = []
+
+    async def read() -> None:
+        async for chunk in stream:
+            words.extend(choice.delta.content or "" for choice in chunk.choices)
+
+    with pytest.raises(openai.APIError) as failure:
+        await read()
+
+    (entry,) = await books.charges(member)
+    facts = dict(entry.facts)
+    assert failure.value.code == "upstream_unavailable"
+    assert "Only what was delivered" in failure.value.message
+    assert (facts["outcome"], facts["usage_source"]) == ("cut", "estimated")
+    assert int(facts["completion_tokens"]) == -(-len("".join(words).encode()) // 4) > 0
+    assert not (await books.head(member)).holds
+
+
+async def test_retries_of_the_official_client_are_not_charged(
+    client: openai.AsyncOpenAI, deployment: Deployment, member: Person
+) -> None:
+    """It asks three times when we say that it may; three failures cost nothing."""
+    before = balance_micros(deployment, member)
+
+    with pytest.raises(openai.InternalServerError):
+        await client.chat.completions.create(model=LLAMA, messages=says("[[error-500]]"))
+
+    assert balance_micros(deployment, member) == before

@@ -1,0 +1,355 @@
+"""How providers' answers are read: whatever they send, an answer or one of three clear refusals."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from shared.base.errors import CredenceError
+from shared.providers.errors import UpstreamBusy, UpstreamRefused, UpstreamUnavailable
+from shared.providers.gateway import Upstreams, UpstreamStream
+from shared.providers.models import DisconnectPolicy, Provider, StreamEvent
+from tests.providers import fake as says
+from tests.providers.fake import FakeProvider, Reply, serve_provider
+
+PAYLOAD = {"model": "upstream/model", "messages": [{"role": "user", "content": "hi ☃"}]}
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeProvider]:
+    async with serve_provider("acme") as served:
+        yield served
+
+
+@pytest.fixture
+async def upstreams(fake: FakeProvider) -> AsyncIterator[Upstreams]:
+    built = Upstreams([fake.provider])
+    yield built
+    await built.close()
+
+
+async def stream_of(
+    upstreams: Upstreams, fake: FakeProvider, reply: Reply, *, timeout_s: float = 60.0, into: list[Any] | None = None
+) -> list[StreamEvent]:
+    """All events of one scripted stream; what they say also goes `into` a list, for those that fail."""
+    fake.replies.append(reply)
+    events = []
+    async with await upstreams.chat_stream(fake.provider, PAYLOAD, timeout_s=timeout_s) as stream:
+        async for event in stream.events():
+            events.append(event)
+            (into if into is not None else []).append(event.data)
+    return events
+
+
+class Pieces:
+    """A response whose body arrives in exactly these pieces."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.content = self
+        self._pieces = pieces
+
+    async def iter_any(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+
+
+async def read_pieces(*pieces: bytes) -> list[StreamEvent]:
+    provider = Provider("acme", "http://127.0.0.1", "key", DisconnectPolicy.FREE)
+    stream = UpstreamStream(provider, Pieces(*pieces))  # type: ignore[arg-type]
+    return [event async for event in stream.events()]
+
+
+async def test_request_goes_out_as_it_was_given(upstreams: Upstreams, fake: FakeProvider) -> None:
+    """The key in its header, the payload as JSON, at the provider's own address."""
+    fake.replies.append(says.whole(says.completion()))
+
+    answer = await upstreams.chat(upstreams["acme"], PAYLOAD)
+
+    (asked,) = fake.asked
+    assert answer == says.completion()
+    assert (asked.path, asked.payload) == ("/v1/chat/completions", PAYLOAD)
+    assert asked.headers["Authorization"] == f"Bearer {fake.provider.key}"
+
+
+async def test_stream_is_read_to_its_end(upstreams: Upstreams, fake: FakeProvider) -> None:
+    """Each event as it was, and `[DONE]` last."""
+    events = await stream_of(upstreams, fake, says.stream(*says.hello()))
+
+    assert [event.data for event in events[1:5]] == [says.chunk(word) for word in says.WORDS]
+    assert events[-1] == StreamEvent(says.DONE, None)
+
+
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
+async def test_stream_reads_the_same_wherever_it_is_split(newline: bytes) -> None:
+    """At every byte, and into single bytes, with either line end, between comments and other fields."""
+    lines = [b": processing", b"", b"event: message", b'data: {"a":"\xc3\xa9"}', b"id: 1", b"", b"retry: 5", b""]
+    body = newline.join([*lines, b'data:{"b":1}', b"", b"data: [DONE]", b"", b""])
+    expected = [{"a": "é"}, {"b": 1}, None]
+
+    for at in range(len(body) + 1):
+        assert [event.data for event in await read_pieces(body[:at], body[at:])] == expected
+    singly = [bytes([byte]) for byte in body]
+    assert [event.data for event in await read_pieces(*singly)] == expected
+
+
+async def test_an_event_of_several_lines_stays_one_event() -> None:
+    """What is passed on must be an event too: a client would drop a line without its name."""
+    (event,) = await read_pieces(b'data: {"a":\ndata: 1}\n\n')
+
+    assert event.data == {"a": 1}
+    assert await read_pieces(event.raw) == [event]
+
+
+async def test_an_event_without_data_is_none() -> None:
+    """Some send empty ones to keep the connection."""
+    assert await read_pieces(b"data:\n\n", b"data: \n\n", b"event: ping\n\n", b"\n\n\n\n", says.DONE) == [
+        StreamEvent(says.DONE, None)
+    ]
+
+
+async def test_nothing_is_read_after_the_end() -> None:
+    """`[DONE]` is the end, whatever follows, and needs no blank line."""
+    assert len(await read_pieces(says.DONE, b"garbage\n\ndata: {\n\n")) == 1
+    assert len(await read_pieces(b"data: [DONE]")) == 1
+
+
+async def test_a_last_event_without_its_blank_line_is_read() -> None:
+    """Some providers end so."""
+    assert [event.data for event in await read_pieces(b'data: {"a":1}')] == [{"a": 1}]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [b"data: {", b"data: [1]", b"data: 7", b"data: null", b"data: \xff\xfe", b"data: " + b"[" * 100_000, b"data: {]}"],
+    ids=lambda block: repr(block[:12]),
+)
+async def test_an_event_that_is_no_object_is_a_failure(block: bytes) -> None:
+    """It could not be counted, so it is not passed on."""
+    with pytest.raises(UpstreamUnavailable, match="garbled"):
+        await read_pieces(block + b"\n\n")
+
+
+async def test_a_huge_event_is_read_and_an_endless_one_is_not(upstreams: Upstreams, fake: FakeProvider) -> None:
+    """There is a bound, far above any event there is."""
+    huge = says.event(says.chunk("x" * 3_000_000))
+    events = await stream_of(upstreams, fake, says.stream(huge, says.DONE))
+    assert [len(event.raw) for event in events] == [len(json.dumps(events[0].data)) + 8, len(says.DONE)]
+
+    endless = [b"data: " + b"x" * 1_000_000] * 6
+    with pytest.raises(UpstreamUnavailable, match="without end"):
+        await stream_of(upstreams, fake, says.stream(*endless))
+
+
+async def test_a_connection_that_breaks_is_a_failure(upstreams: Upstreams, fake: FakeProvider) -> None:
+    """Whatever came before it was told first."""
+    seen: list[Any] = []
+
+    with pytest.raises(UpstreamUnavailable, match="broke off"):
+        await stream_of(upstreams, fake, says.cut(says.event(says.chunk("x"))), into=seen)
+
+    assert seen == [says.chunk("x")]
+
+
+REFUSALS: list[tuple[int, type[CredenceError]]] = [
+    (201, UpstreamUnavailable),
+    (204, UpstreamUnavailable),
+    (301, UpstreamUnavailable),
+    (307, UpstreamUnavailable),
+    (400, UpstreamRefused),
+    (401, UpstreamUnavailable),
+    (402, UpstreamUnavailable),
+    (403, UpstreamUnavailable),
+    (404, UpstreamRefused),
+    (408, UpstreamUnavailable),
+    (413, UpstreamRefused),
+    (422, UpstreamRefused),
+    (429, UpstreamBusy),
+    (500, UpstreamUnavailable),
+    (502, UpstreamUnavailable),
+    (503, UpstreamUnavailable),
+    (529, UpstreamUnavailable),
+]
+
+
+@pytest.mark.parametrize(("status", "kind"), REFUSALS)
+async def test_each_status_is_one_of_three_refusals(
+    upstreams: Upstreams, fake: FakeProvider, status: int, kind: type[CredenceError]
+) -> None:
+    """Streamed or not, asked once, and without the key in it even if the provider quotes it."""
+    words = f"Something about {fake.provider.key} and Bearer"
+    body = b"" if status == 204 else words
+    headers = {"location": "http://127.0.0.1:1/elsewhere"} if status in (301, 307) else {}
+
+    for ask in (upstreams.chat, upstreams.chat_stream):
+        fake.asked.clear()
+        fake.replies.append(says.refuse(status, body, headers))
+        with pytest.raises(kind) as refusal:
+            await ask(fake.provider, PAYLOAD)
+        assert says.KEY not in refusal.value.message + repr(refusal.value)
+        assert len(fake.asked) == 1
+
+
+async def test_a_refusal_of_the_request_is_told_in_the_providers_words(
+    upstreams: Upstreams, fake: FakeProvider
+) -> None:
+    """The client can mend it only if it is told; at most so many words."""
+    for body, told in (
+        ("temperature is too high", "temperature is too high"),
+        (b'{"error": "flat"}', "flat"),
+        (b"<html>no JSON</html>", "status 400"),
+        (b'{"error": {}}', "status 400"),
+        (b"[]", "status 400"),
+        (b'{"error": "half a \\ud800"}', "half a ?"),
+        ("x" * 10_000, "x" * 500),
+        (b'{"error":"' + b"x" * 100_000 + b'"}', "status 400"),
+        (b"[" * 10_000, "status 400"),
+    ):
+        fake.replies.append(says.refuse(400, body))
+        with pytest.raises(UpstreamRefused) as refusal:
+            await upstreams.chat(fake.provider, PAYLOAD)
+        assert refusal.value.message.endswith(f": {told}")
+
+
+@pytest.mark.parametrize(
+    ("headers", "details"),
+    [
+        ({"retry-after": "7"}, {"retry_after_ms": 7_000}),
+        ({"retry-after-ms": "1500", "retry-after": "9"}, {"retry_after_ms": 1_500}),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, {}),
+        ({"retry-after": "-1"}, {}),
+        ({"retry-after": "9" * 50}, {}),
+        ({}, {}),
+    ],
+)
+async def test_a_busy_provider_says_when_to_come_back(
+    upstreams: Upstreams, fake: FakeProvider, headers: dict[str, str], details: dict[str, int]
+) -> None:
+    """When it can be understood."""
+    fake.replies.append(says.refuse(429, headers=headers))
+
+    with pytest.raises(UpstreamBusy) as refusal:
+        await upstreams.chat(fake.provider, PAYLOAD)
+
+    assert refusal.value.details() == details
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b"7",
+        b"{}",
+        b'{"choices": null}',
+        b'{"choices": {}}',
+        b'{"error": {"message": "failed with status 200"}}',
+        b'{"choices": [], "x": NaN}',
+        b'{"choices": [], "x": -Infinity}',
+        b'{"choices": [], "x": 1e999}',
+        b'{"choices": [], "x": "\\ud800"}',
+        b'{"choices": [], "x": "\xff"}',
+        b'{"choices": [], "x": ' + b"9" * 5_000 + b"}",
+        b'{"choices": ' + b"[" * 100_000,
+    ],
+    ids=lambda body: repr(body[:30]),
+)
+async def test_an_answer_that_could_not_be_passed_on_is_a_failure(
+    upstreams: Upstreams, fake: FakeProvider, body: bytes
+) -> None:
+    """Found now, before anything is charged, and not when it is written to the client."""
+    fake.replies.append(says.whole(body))
+
+    with pytest.raises(UpstreamUnavailable):
+        await upstreams.chat(fake.provider, PAYLOAD)
+
+
+async def test_silence_is_a_failure(fake: FakeProvider) -> None:
+    """Before the answer and in the middle of it."""
+    impatient = Upstreams([fake.provider], silence_timeout_s=0.05)
+    begun = says.event(says.chunk("x"))
+    for reply in (says.mute, says.hang()):
+        fake.replies.append(reply)
+        with pytest.raises(UpstreamUnavailable):
+            await impatient.chat(fake.provider, PAYLOAD)
+    with pytest.raises(UpstreamUnavailable, match="broke off"):
+        await stream_of(impatient, fake, says.hang(begun))
+    await impatient.close()
+
+
+async def test_a_call_keeps_to_the_time_that_is_left(upstreams: Upstreams, fake: FakeProvider) -> None:
+    """The caller says how much of the whole call's time there still is."""
+    for reply in (says.mute, says.hang()):
+        fake.replies.append(reply)
+        with pytest.raises(UpstreamUnavailable):
+            await upstreams.chat(fake.provider, PAYLOAD, timeout_s=0.05)
+    with pytest.raises(UpstreamUnavailable, match="broke off"):
+        await stream_of(upstreams, fake, says.hang(says.event(says.chunk("x"))), timeout_s=0.05)
+
+
+async def test_nobody_there_is_a_failure(upstreams: Upstreams, fake: FakeProvider) -> None:
+    """No listener, no such host, a hang-up."""
+    for url in ("http://127.0.0.1:1/v1", "http://nobody.invalid/v1"):
+        provider = Provider("gone", url, says.KEY, DisconnectPolicy.FREE)
+        with pytest.raises(UpstreamUnavailable) as failure:
+            await upstreams.chat(provider, PAYLOAD)
+        assert url not in failure.value.message
+    fake.replies.append(says.drop)
+    with pytest.raises(UpstreamUnavailable):
+        await upstreams.chat(fake.provider, PAYLOAD)
+
+
+async def test_a_proxy_of_the_environment_never_sees_a_key(
+    upstreams: Upstreams, fake: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys go to their own provider's host and nowhere else."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    fake.replies.append(says.whole(says.completion()))
+
+    await upstreams.chat(fake.provider, PAYLOAD)
+
+    assert len(fake.asked) == 1
+
+
+async def test_connections_are_kept_for_the_next_call(upstreams: Upstreams, fake: FakeProvider) -> None:
+    """Refusals and whole answers leave theirs usable; a closed stream drops its own."""
+    peers: set[Any] = set()
+
+    def noting(reply: Reply) -> Reply:
+        async def noted(request: Any) -> Any:
+            peers.add(request.transport.get_extra_info("peername"))
+            return await reply(request)
+
+        return noted
+
+    for _ in range(3):
+        fake.replies.append(noting(says.whole(says.completion())))
+        await upstreams.chat(fake.provider, PAYLOAD)
+        fake.replies.append(noting(says.refuse(429)))
+        with pytest.raises(UpstreamBusy):
+            await upstreams.chat(fake.provider, PAYLOAD)
+
+    assert len(peers) == 1
+
+
+async def test_closing_a_stream_hangs_up_on_the_provider(upstreams: Upstreams, fake: FakeProvider) -> None:
+    """A provider that notices stops writing, and stops billing."""
+    fake.replies.append(says.hang(says.event(says.chunk("x"))))
+    stream = await upstreams.chat_stream(fake.provider, PAYLOAD)
+
+    stream.close()
+
+    async with asyncio.timeout(5):
+        while not fake.written:
+            await asyncio.sleep(0.005)
+
+
+def test_a_provider_is_written_without_its_key() -> None:
+    """In logs and tracebacks too."""
+    provider = Provider("acme", "https://example.com", says.KEY, DisconnectPolicy.DRAIN)
+
+    assert says.KEY not in repr(provider)

@@ -1,0 +1,177 @@
+"""infra/functions.yaml against all that must agree with it: code, settings, the OpenAPI document, the README."""
+
+import re
+from importlib import import_module
+from typing import get_args
+
+import pytest
+import schemathesis
+from pydantic import SecretStr, ValidationError
+
+from local.gateway import build_document
+from local.manifest import FunctionRow, read_manifest
+from local.node import REPOSITORY
+from local.oidc import CALLERS
+from shared.base.economy import HOLD_LIFETIME_MS
+from shared.base.settings import Settings
+from shared.identity.rules import parse_callers
+from shared.web.function import Contract
+
+ROWS = read_manifest()
+CLOUD_RUN_BODY_BYTES_MAX = 32 * 1024 * 1024
+CLOUD_RUN_TIMEOUT_S_MAX = 3600
+SCHEDULER_TIMEOUT_S_MAX = 1800
+"""Cloud Scheduler waits no longer for an HTTP target."""
+SECRETS = {
+    name.upper()
+    for name, field in Settings.model_fields.items()
+    if SecretStr in (field.annotation, *get_args(field.annotation))
+}
+
+each_row = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+
+
+def contract_of(row: FunctionRow) -> Contract:
+    """What the function's own file promises."""
+    contract: Contract = getattr(import_module(f"functions.{row.name}"), row.name).contract
+    return contract
+
+
+def test_every_file_is_deployed_and_every_deployed_function_has_its_file() -> None:
+    """One file, one function, one row."""
+    files = {path.stem for path in (REPOSITORY / "functions").glob("*.py")} - {"__init__"}
+
+    assert [row.name for row in ROWS] == sorted(files)
+
+
+def test_no_two_functions_share_a_route() -> None:
+    """Otherwise one of them could never be reached."""
+    routes = [(row.method, re.sub(r"{\w+}", "{}", row.path)) for row in ROWS]
+
+    assert len(set(routes)) == len(routes)
+
+
+@each_row
+def test_the_row_and_the_contract_agree(row: FunctionRow) -> None:
+    """The load balancer sends what the function takes, from whom the function lets in."""
+    contract = contract_of(row)
+
+    assert contract.name == row.name
+    assert contract.method == row.method
+    assert contract.auth.removesuffix("_now") == row.auth
+
+
+@each_row
+def test_the_paths_parameter_is_the_contracts(row: FunctionRow) -> None:
+    """It is the last segment, because a deployed function finds it there, and a field of the request."""
+    contract = contract_of(row)
+    parameters = re.findall(r"{(\w+)}", row.path)
+
+    assert parameters == ([contract.path_param] if contract.path_param else [])
+    if contract.path_param:
+        assert row.path.endswith(f"/{{{contract.path_param}}}")
+        assert contract.path_param in contract.body.model_fields
+
+
+@each_row
+def test_a_service_needs_a_scope_that_somebody_has(row: FunctionRow) -> None:
+    """A function for services names what one must be allowed; on the local stack somebody is."""
+    contract = contract_of(row)
+    granted = set().union(*parse_callers(CALLERS).values())
+
+    assert (contract.scope is not None) == (row.auth == "service")
+    assert contract.scope is None or contract.scope in granted
+
+
+@each_row
+def test_a_row_has_one_trigger(row: FunctionRow) -> None:
+    """A route, or a schedule of five fields."""
+    assert (row.trigger.http is None) != (row.trigger.schedule is None)
+    if row.trigger.schedule is not None:
+        assert re.fullmatch(r"([\d*/,-]+ ){4}[\d*/,-]+", row.trigger.schedule)
+        assert row.auth == "service"
+        assert row.timeout_s <= SCHEDULER_TIMEOUT_S_MAX
+
+
+@each_row
+def test_a_row_fits_cloud_run(row: FunctionRow) -> None:
+    """Names, sizes and times that `gcloud run deploy` takes."""
+    assert re.fullmatch(r"[a-z][a-z0-9_]{0,47}", row.name)
+    assert re.fullmatch(r"[a-z][a-z0-9-]{4,28}[a-z0-9]", row.service_account)
+    assert row.memory_mb in (256, 512, 1024, 2048, 4096)
+    assert 0 < row.timeout_s <= CLOUD_RUN_TIMEOUT_S_MAX
+    assert 0 < row.concurrency <= 1000
+    assert contract_of(row).body_bytes_max < CLOUD_RUN_BODY_BYTES_MAX
+
+
+@each_row
+def test_no_call_outlives_its_hold(row: FunctionRow) -> None:
+    """A request that could run longer than a hold lives would capture what is no longer held."""
+    assert row.timeout_s * 1000 < HOLD_LIFETIME_MS
+
+
+@each_row
+def test_a_secret_is_a_setting(row: FunctionRow) -> None:
+    """What is mounted is read, under the same name; what is not a secret is not mounted as one."""
+    assert set(row.secrets) <= SECRETS
+    assert len(set(row.secrets)) == len(row.secrets)
+
+
+def test_every_secret_reaches_somebody() -> None:
+    """A key that no function gets would be a provider that is never called."""
+    assert set().union(*(row.secrets for row in ROWS)) == SECRETS
+
+
+def test_only_those_who_call_providers_hold_their_keys() -> None:
+    """The list of models needs to know which keys there are; nobody else does."""
+    assert {row.name for row in ROWS if row.secrets} == {"chat_completions", "model_list"}
+    assert {row.service_account for row in ROWS if row.secrets} == {"gateway"}
+    assert {row.service_account for row in ROWS if not row.secrets} & {"gateway"} == set()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"auth": "anyone"}, {"trigger": {"http": "DELETE /v1/x"}}, {"trigger": {"topic": "x"}}, {"cpu": 2}]
+)
+def test_a_malformed_row_is_refused(wrong: dict[str, object]) -> None:
+    """A typing mistake in the manifest is found here and not by Terraform."""
+    with pytest.raises(ValidationError):
+        FunctionRow.model_validate({**ROWS[0].model_dump(), **wrong})
+
+
+def test_openapi_lists_exactly_the_routes() -> None:
+    """No timer, nothing of the local gateway's own, and every operation under its function's name."""
+    operations = {
+        (method.upper(), path): operation["operationId"]
+        for path, methods in build_document()["paths"].items()
+        for method, operation in methods.items()
+    }
+
+    assert operations == {(row.method, row.path): row.name for row in ROWS if row.trigger.http}
+
+
+def test_openapi_is_valid() -> None:
+    """By the specification's own schema, and every reference leads somewhere."""
+    schema = schemathesis.openapi.from_dict(build_document())
+
+    schema.validate()
+    assert [operation.ok().label for operation in schema.get_all_operations()]
+
+
+@each_row
+def test_openapi_says_who_may_call(row: FunctionRow) -> None:
+    """Only what everybody may call is without a lock."""
+    if row.trigger.http:
+        operation = build_document()["paths"][row.path][row.method.lower()]
+        assert ("security" in operation) == (row.auth != "none")
+        assert operation["summary"]
+
+
+@each_row
+def test_the_readme_maps_it(row: FunctionRow) -> None:
+    """A reader finds each function with its route, or with what else calls it."""
+    lines = (REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()
+    found = [line for line in lines if line.startswith(f"| `{row.name}` |")]
+
+    assert len(found) == 1
+    route = found[0].split("|")[2]
+    assert f"`{row.trigger.http}`" in route if row.trigger.http else "every" in route

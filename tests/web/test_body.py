@@ -1,0 +1,239 @@
+"""What a request may say: bounded bytes, strict JSON, exact types; everything else is a clear refusal."""
+
+import asyncio
+import json
+
+import pytest
+from pydantic import Field
+
+from shared.app import App
+from shared.base.ids import IDEMPOTENCY_KEY_CHARS_MAX
+from shared.base.micros import AMOUNT_MICROS_MAX
+from shared.web.auth import Caller
+from shared.web.body import AmountMicros, Body, IdempotencyKey, ShortText
+from shared.web.function import HttpFunction, http_function
+from tests.web.conftest import Lines
+from tests.web.server import REPLY_DEADLINE_S, request_head, serve
+
+BYTES_MAX = 2_000
+SECRET = "sk-what-the-user-said"
+
+
+class Line(Body):
+    """One of a list."""
+
+    text: ShortText
+
+
+class Order(Body):
+    """Every sort of field that our functions take."""
+
+    amount_micros: AmountMicros = 1
+    key: IdempotencyKey = "key"
+    note: ShortText | None = None
+    lines: list[Line] = Field(default_factory=list, max_length=3)
+
+
+def taking_orders() -> HttpFunction:
+    """Answers with what it was given."""
+
+    @http_function(auth="none", body=Order, body_bytes_max=BYTES_MAX, answer=Order)
+    async def order(body: Order, caller: Caller, app: App) -> Order:
+        return body
+
+    return order
+
+
+async def test_what_is_well_formed_arrives_as_it_was_sent() -> None:
+    """At both ends of every bound."""
+    async with serve(taking_orders()) as site:
+        for value in (
+            {"amount_micros": 1, "key": "!", "note": "a", "lines": []},
+            {
+                "amount_micros": AMOUNT_MICROS_MAX,
+                "key": "k" * IDEMPOTENCY_KEY_CHARS_MAX,
+                "note": "🙂" * 100,
+                "lines": [],
+            },
+            {"amount_micros": 5, "key": "~", "note": None, "lines": [{"text": '"\\\n\u0000'}] * 3},
+        ):
+            reply = await site.post("/order", value)
+            assert (reply.status, reply.json) == (200, value)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b" \n{ } \t", '{"note":"é"}'.encode()])
+async def test_nothing_is_as_good_as_an_empty_object(body: bytes) -> None:
+    """A function without required fields needs no body."""
+    async with serve(taking_orders()) as site:
+        assert (await site.ask("POST", "/order", body)).status == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"{}{}",
+        b"{} x",
+        b"nonsense",
+        b'{"note": "a",}',
+        b"{'note': 'a'}",
+        b'{"note": "a\nb"}',
+        b'{"note": "\\x41"}',
+        b'{"note": "\\ud800"}',
+        b'{"amount_micros": NaN}',
+        b'{"amount_micros": Infinity}',
+        b'{"amount_micros": -Infinity}',
+        b'{"amount_micros": 01}',
+        b'{"amount_micros": +1}',
+        b'{"amount_micros": 1_000}',
+        b'{"amount_micros": ' + b"9" * 10_000 + b"}",
+        b"[" * 1_000,
+        b'{"lines":' * 150 + b"1" + b"}" * 150,
+        b"\x00",
+        b"\xff\xfe{\x00}\x00",
+        b"\xef\xbb\xbf{}",
+        b'{"note": "\xff"}',
+        b'{"note": "\xed\xa0\x80"}',
+        b'{"note": "\xc0\xae"}',
+    ],
+    ids=lambda body: repr(body[:24]),
+)
+async def test_what_is_not_json_is_refused(body: bytes) -> None:
+    """Deep nesting, endless numbers, half characters and other encodings are not; nothing is guessed."""
+
+    @http_function(auth="none", body=Order, body_bytes_max=100_000)
+    async def order(body: Order, caller: Caller, app: App) -> Order:
+        raise AssertionError("it was let through")
+
+    async with serve(order) as site:
+        reply = await site.ask("POST", "/order", body)
+
+    assert (reply.status, reply.error["code"], reply.error["type"]) == (400, "invalid_request", "invalid_request_error")
+    assert "JSON" in reply.error["message"]
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b"1", b'"{}"', b"true", b'[{"note":"a"}]'])
+async def test_a_body_is_an_object(body: bytes) -> None:
+    """Nothing else has fields."""
+    async with serve(taking_orders()) as site:
+        reply = await site.ask("POST", "/order", body)
+
+    assert (reply.status, reply.error["message"]) == (400, "The body must be a JSON object.")
+
+
+@pytest.mark.parametrize(
+    ("value", "param"),
+    [
+        ({"amount_micros": 0}, "amount_micros"),
+        ({"amount_micros": -1}, "amount_micros"),
+        ({"amount_micros": 2**63}, "amount_micros"),
+        ({"amount_micros": -(2**63)}, "amount_micros"),
+        ({"amount_micros": 2**64 + 1}, "amount_micros"),
+        ({"amount_micros": AMOUNT_MICROS_MAX + 1}, "amount_micros"),
+        ({"amount_micros": 1.0}, "amount_micros"),
+        ({"amount_micros": 1e300}, "amount_micros"),
+        ({"amount_micros": "1"}, "amount_micros"),
+        ({"amount_micros": True}, "amount_micros"),
+        ({"amount_micros": None}, "amount_micros"),
+        ({"amount_micros": [1]}, "amount_micros"),
+        ({"key": ""}, "key"),
+        ({"key": "a b"}, "key"),
+        ({"key": "a\n"}, "key"),
+        ({"key": "é"}, "key"),
+        ({"key": 1}, "key"),
+        ({"key": "k" * (IDEMPOTENCY_KEY_CHARS_MAX + 1)}, "key"),
+        ({"note": ""}, "note"),
+        ({"note": "a" * 201}, "note"),
+        ({"note": 1}, "note"),
+        ({"lines": {}}, "lines"),
+        ({"lines": [{"text": "a"}, {"text": 1}]}, "lines.1.text"),
+        ({"lines": [{"text": "a", "more": 1}]}, "lines.0.more"),
+        ({"lines": [{}] * 4}, "lines"),
+        ({"Note": "a"}, "Note"),
+        ({"__class__": "a"}, "__class__"),
+        ({"": "a"}, "body"),
+        ({"x" * 1_000: "a"}, "x" * 200),
+    ],
+    ids=lambda value: str(value)[:32],
+)
+async def test_a_wrong_field_is_named(value: dict[str, object], param: str) -> None:
+    """The first one at fault; the client's SDK shows it as `param`."""
+    async with serve(taking_orders()) as site:
+        reply = await site.post("/order", value)
+
+    assert (reply.status, reply.error["code"]) == (400, "invalid_request")
+    assert reply.error["param"] == (None if param == "body" else param)
+    assert reply.error["message"].startswith(f"{param}: ")
+
+
+async def test_a_refusal_never_repeats_what_a_field_held(log_lines: Lines) -> None:
+    """Somebody may have put a key into the wrong field."""
+    async with serve(taking_orders()) as site:
+        for body in (
+            json.dumps({"amount_micros": SECRET}).encode(),
+            json.dumps({"key": f"{SECRET} {SECRET}"}).encode(),
+            json.dumps({"lines": SECRET}).encode(),
+            f'{{"note": "{SECRET}'.encode(),
+            f"{SECRET}".encode(),
+        ):
+            reply = await site.ask("POST", "/order", body)
+            assert reply.status == 400
+            assert SECRET not in reply.body.decode()
+
+    assert SECRET not in str(log_lines())
+
+
+async def test_a_body_as_large_as_allowed_is_read() -> None:
+    """And one byte more is not."""
+    body = b'{"note":"a"}'
+    async with serve(taking_orders()) as site:
+        assert (await site.ask("POST", "/order", body + b" " * (BYTES_MAX - len(body)))).status == 200
+        reply = await site.ask("POST", "/order", body + b" " * (BYTES_MAX - len(body) + 1))
+
+    assert (reply.status, reply.error["code"]) == (413, "request_too_large")
+    assert str(BYTES_MAX) in reply.error["message"]
+
+
+async def test_a_giant_is_refused_by_what_it_says_of_itself() -> None:
+    """Nothing of it is waited for: the client here never sends it."""
+    async with serve(taking_orders()) as site:
+        for length in (str(10**12), "9" * 30):
+            reply = await site.send(request_head("POST", "/order", {"content-length": length}))
+            assert reply.status in (400, 413)
+            if reply.status == 413:
+                assert reply.error["code"] == "request_too_large"
+
+
+async def test_a_giant_that_hides_its_size_is_refused_on_the_way() -> None:
+    """In chunks nothing states the whole; no more than the limit is kept. The last chunk is never sent."""
+    chunk = b"400\r\n" + b" " * 1024 + b"\r\n"
+    async with serve(taking_orders()) as site:
+        reply = await site.send(request_head("POST", "/order", {"transfer-encoding": "chunked"}), chunk, chunk)
+
+    assert (reply.status, reply.error["code"]) == (413, "request_too_large")
+
+
+async def test_a_chunked_body_is_read() -> None:
+    """Clients that stream their request are served like others."""
+    async with serve(taking_orders()) as site:
+        head = request_head("POST", "/order", {"transfer-encoding": "chunked"})
+        reply = await site.send(head, b'5\r\n{"not\r\n', b'7\r\ne":"a"}\r\n0\r\n\r\n')
+
+    assert (reply.status, reply.json["note"]) == (200, "a")
+
+
+async def test_a_body_that_breaks_off_reaches_nobody(log_lines: Lines) -> None:
+    """Half a request is none, even if the half could be read as one."""
+    async with serve(taking_orders()) as site:
+        _, writer = await site.connect()
+        writer.write(request_head("POST", "/order", {"content-length": "100"}) + b"{}")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+        lines: list[dict[str, object]] = []
+        async with asyncio.timeout(REPLY_DEADLINE_S):
+            while not lines:
+                await asyncio.sleep(0.02)
+                lines = log_lines()
+
+    assert [(line["status"], line["code"]) for line in lines] == [(400, "invalid_request")]

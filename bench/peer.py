@@ -33,7 +33,8 @@ def start_litellm(folder: Path, *, model: str, upstream_url: str, master_key: st
     upstream = {"model": f"openai/{model}", "api_base": upstream_url, "api_key": "standin"}
     config = {
         "model_list": [{"model_name": model, "litellm_params": upstream}],
-        "litellm_settings": {"telemetry": False, "num_retries": 0},
+        # For a model named like a Llama it would fetch a tokenizer from the internet, in the middle of a call.
+        "litellm_settings": {"telemetry": False, "num_retries": 0, "disable_hf_tokenizer_download": True},
     }
     path = folder / "litellm.yaml"
     # Every JSON document is a YAML document.

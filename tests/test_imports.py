@@ -7,7 +7,7 @@ ROOT = Path(__file__).parent.parent
 OUTSIDE = {"google", "grpc", "aiohttp", "requests", "firebase_admin", "openai", "stripe", "langchain", "langgraph"}
 """Cloud and provider SDKs, and whatever else talks to the network."""
 MAY_CALL_OUT = {"store.py", "archive.py", "marks.py", "gateway.py", "graph.py", "app.py"}
-"""Stores (the ledger has three: the engine's, the verifier's, the audit's), gateways, and the place that builds them."""
+"""Stores (the ledger has three), gateways, and the place that builds them."""
 
 
 def imports_of(path: Path) -> set[str]:

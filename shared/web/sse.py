@@ -53,6 +53,10 @@ class EventStreamResponse(Response):
 
     async def _relay(self, send: Send, left: "asyncio.Future[None]") -> None:
         """Send events until they end, the client is gone, or the source fails."""
+        # Let the watcher look once: whoever left while the provider was thinking is sent nothing, and pays nothing.
+        await asyncio.sleep(0)
+        if left.done():
+            return
         try:
             async for event in self._source.events():
                 if not await _delivered(send, _piece(event)) or left.done():

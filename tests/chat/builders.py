@@ -2,8 +2,13 @@
 
 from typing import Any
 
+from hypothesis import settings
+from hypothesis import strategies as st
+
 from shared.catalog.models import Modality, Model, Price, Route
+from shared.chat import rules
 from shared.chat.models import ChatRequest
+from shared.metering.models import Quote
 
 MILLION = 1_000_000
 """A price of a million micros per million tokens is one micro per token: charges are token counts."""
@@ -63,3 +68,21 @@ def text(words: str) -> dict[str, Any]:
 def function_tool(**function: object) -> dict[str, Any]:
     """A tool as clients declare it."""
     return {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}, **function}}
+
+
+FEW = settings(max_examples=40)
+"""Enough for shapes; drawing nested ones is what takes time."""
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=20), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+ROOMY = model_of(context_tokens=10**9)
+"""A model whose context never caps a quote."""
+
+
+def quoted(request: ChatRequest, model: Any = ROOMY) -> Quote:
+    assert model.price is not None
+    return rules.quote_of(request, model, model.price)

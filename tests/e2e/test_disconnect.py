@@ -109,10 +109,10 @@ async def test_a_client_that_vanishes_is_charged_as_the_policy_says(
         books.verify(person)
 
 
-async def test_a_client_that_reads_all_but_the_last_line_has_paid(
+async def test_a_client_that_never_reads_has_paid_for_an_answer_that_was_sent(
     stack: Stack, with_policy: tuple[str, Deployment]
 ) -> None:
-    """Leaving between the finish and `[DONE]` buys nothing, whatever the policy."""
+    """It lies in the client's own buffers, so leaving then buys nothing, whatever the policy."""
     _, deployment = with_policy
     person = add_member(stack, deployment)
     with Books.of(stack, deployment.project_id) as books:
@@ -135,7 +135,6 @@ async def test_a_client_that_vanishes_before_the_first_word_pays_nothing(
         await books.until(member, lambda head: bool(head.holds))
     head = await books.until(member, lambda head: not head.holds)
 
-    print([dict(e.facts) for e in await books.charges(member)])
     assert head.balance_micros == before
 
 

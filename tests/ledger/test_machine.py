@@ -49,7 +49,7 @@ class Paper:
         return {name: hold for name, hold in self.holds.items() if hold[2] > at_ms}
 
     def spendable(self, at_ms: int) -> int:
-        alive = sum(amount for _, expires, amount in self.rows if expires > at_ms)
+        alive = sum(int(amount) for _, expires, amount in self.rows if expires > at_ms)
         return max(0, alive - sum(amount for amount, _, _ in self.live(at_ms).values()))
 
     def add(self, is_paid: bool, expires: float, amount: int) -> None:

@@ -1,0 +1,150 @@
+"""Calls that a provider refuses or that are not begun: who is asked next, and what is left behind."""
+
+import pytest
+
+from shared.base.errors import CredenceError, Kind
+from shared.catalog.errors import ModelUnknown
+from shared.chat.errors import ChatInvalid
+from shared.metering.errors import CallUnaffordable
+from shared.providers.errors import UpstreamBusy, UpstreamRefused, UpstreamUnavailable
+from tests.chat.builders import request_of
+from tests.chat.conftest import ADA, FUNDS_MICROS, Shop
+from tests.chat.wire import STREAMED, parsed, words_of
+from tests.providers import fake
+from tests.providers.fake import KEY
+
+
+async def ask(shop: Shop, *, streamed: bool, **timeouts: float) -> None:
+    request = request_of(stream=streamed)
+    chats = shop.chats(**timeouts)
+    await (chats.stream if streamed else chats.answer)(ADA, shop.next_id(), request)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("status", [400, 404, 413, 422])
+async def test_a_refused_request_is_not_sent_to_another_provider(shop: Shop, streamed: bool, status: int) -> None:
+    """What is wrong with it stays wrong; nothing is charged."""
+    shop.first.replies.append(fake.refuse(status, "max_tokens is wrong"))
+
+    with pytest.raises(UpstreamRefused, match="max_tokens is wrong"):
+        await ask(shop, streamed=streamed)
+
+    assert not shop.second.asked
+
+
+BROKEN = {
+    "401": fake.refuse(401, f"Incorrect API key: {KEY}-first"),
+    "402": fake.refuse(402),
+    "403": fake.refuse(403),
+    "408": fake.refuse(408),
+    "429": fake.refuse(429, headers={"retry-after": "3"}),
+    "500": fake.refuse(500),
+    "503": fake.refuse(503),
+    "redirect": fake.refuse(302, headers={"location": "http://127.0.0.1:1/"}),
+    "hang-up": fake.drop,
+    "silence": fake.mute,
+}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("fault", BROKEN)
+async def test_another_provider_answers_inside_the_same_hold(shop: Shop, streamed: bool, fault: str) -> None:
+    """Each is asked once, under its own name for the model and with its own key; one charge comes of it."""
+    shop.first.replies.append(BROKEN[fault])
+    shop.second.replies.append(
+        fake.stream(*fake.hello()) if streamed else fake.whole(fake.completion(usage=fake.usage()))
+    )
+    chats = shop.chats(silence_timeout_s=0.2)
+
+    if streamed:
+        stream = await chats.stream(ADA, shop.next_id(), request_of(**STREAMED))
+        assert words_of(parsed([event async for event in stream.events()])) == "Hello, world."
+        await stream.close()
+        headers = stream.headers
+    else:
+        headers = dict((await chats.answer(ADA, shop.next_id(), request_of())).headers)
+
+    (asked,) = shop.second.asked
+    assert (asked.payload["model"], headers["x-credence-provider"]) == ("second/model", "second")
+    assert asked.headers["Authorization"] == f"Bearer {KEY}-second"
+    assert len(shop.first.asked) == 1
+    assert [dict(entry.facts)["provider"] for entry in shop.captures()] == ["second"]
+    assert (await shop.head()).window.count == 1
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("replies", "kind"),
+    [
+        (["500", "429"], UpstreamBusy),
+        (["429", "500"], UpstreamUnavailable),
+        (["401", "403"], UpstreamUnavailable),
+    ],
+)
+async def test_when_nobody_answers_the_last_says_why(
+    shop: Shop, streamed: bool, replies: list[str], kind: type[CredenceError]
+) -> None:
+    """Free, each asked once, and without a key in sight."""
+    shop.first.replies.append(BROKEN[replies[0]])
+    shop.second.replies.append(BROKEN[replies[1]])
+
+    with pytest.raises(kind) as refusal:
+        await ask(shop, streamed=streamed)
+
+    assert (len(shop.first.asked), len(shop.second.asked)) == (1, 1)
+    assert KEY not in repr(refusal.getrepr(chain=True)) + str(refusal.value.details())
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_all_providers_share_the_time_of_one_call(shop: Shop, streamed: bool) -> None:
+    """Else a slow first would leave the second writing after the function's own limit, and uncharged."""
+    shop.first.replies.append(fake.mute)
+    shop.second.replies.append(fake.whole(fake.completion()))
+
+    with pytest.raises(UpstreamUnavailable):
+        await ask(shop, streamed=streamed, call_timeout_s=0.2)
+
+    assert not shop.second.asked
+
+
+async def test_an_answer_that_breaks_off_is_asked_of_another(shop: Shop) -> None:
+    """Nothing of it was delivered; a garbled one is the same."""
+    shop.first.replies.append(fake.whole(b'{"choices": [{"message": {"content": "Hel'))
+    shop.second.replies.append(fake.whole(fake.completion(usage=fake.usage())))
+
+    answer = await shop.chats().answer(ADA, shop.next_id(), request_of())
+
+    assert answer.headers["x-credence-provider"] == "second"
+    assert await shop.spent_micros() == 30
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_call_that_cannot_be_paid_reaches_no_provider(shop: Shop, streamed: bool) -> None:
+    """The refusal states how long an answer could be, and exactly that much is then sold."""
+    await shop.ledger.debit(ADA, FUNDS_MICROS - 1_000, key="spend", facts={})
+
+    with pytest.raises(CallUnaffordable) as refusal:
+        await ask(shop, streamed=streamed)
+
+    affordable = int(refusal.value.details()["affordable_max_tokens"])
+    assert refusal.value.kind is Kind.UNPAID
+    assert not shop.first.asked
+    with pytest.raises(CallUnaffordable):
+        await shop.chats().answer(ADA, shop.next_id(), request_of(max_tokens=affordable + 1, stream=streamed))
+    shop.first.replies.append(fake.whole(fake.completion(usage=fake.usage(10**6, 10**6))))
+    await shop.chats().answer(ADA, shop.next_id(), request_of(max_tokens=affordable, stream=False))
+    assert (await shop.head()).balance_micros < 10
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_request_that_cannot_be_priced_holds_nothing(shop: Shop, streamed: bool) -> None:
+    """Refused before the ledger or a provider hears of it."""
+    chats = shop.chats()
+    ask_for = chats.stream if streamed else chats.answer
+    with pytest.raises(ChatInvalid):
+        await ask_for(ADA, shop.next_id(), request_of(plugins=[{"id": "web"}]))
+    with pytest.raises(ModelUnknown):
+        await ask_for(ADA, shop.next_id(), request_of(model="openai/o1-pro"))
+
+    assert not shop.first.asked
+    assert (await shop.head()).window.count == 0

@@ -1,0 +1,162 @@
+"""What may be asked: everything that can be priced, and nothing else."""
+
+import json
+
+import pytest
+
+from shared.base.errors import CredenceError
+from shared.catalog.errors import ModelUnfit
+from shared.chat import rules
+from shared.chat.errors import ChatInvalid
+from tests.chat.builders import (
+    TEXT_MODEL,
+    VISION_MODEL,
+    function_tool,
+    image,
+    request_of,
+    says,
+    text,
+)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"audio": {"voice": "alloy"}},
+        {"best_of": 20},
+        {"chat_template": "{% for i in range(9999) %}word {% endfor %}"},
+        {"max_new_tokens": 100_000},
+        {"max_output_tokens": 100_000},
+        {"mm_processor_kwargs": {"max_pixels": 10**9}},
+        {"modalities": ["text", "audio"]},
+        {"modalities": "audio"},
+        {"models": ["openai/o1-pro"]},
+        {"plugins": [{"id": "web"}]},
+        {"prediction": {"type": "content", "content": "x"}},
+        {"provider": {"order": ["dearest"]}},
+        {"service_tier": "priority"},
+        {"web_search_options": {}},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_fields_that_buy_something_else_are_refused_by_name(fields: dict[str, object]) -> None:
+    """What was not quoted is not bought; the refusal names the field."""
+    with pytest.raises(ChatInvalid) as refusal:
+        rules.check_payload(request_of(**fields), TEXT_MODEL)
+
+    assert refusal.value.param == next(iter(fields))
+
+
+@pytest.mark.parametrize("name", ["Max_Tokens", "MODEL", "N", "\u017ftream", "Provider", "max_completion_toKens"])
+def test_a_field_in_another_spelling_is_refused(name: str) -> None:
+    """Some providers' parsers ignore case, so a second `MODEL` or `Max_Tokens` would win over ours."""
+    with pytest.raises(ChatInvalid) as refusal:
+        rules.check_payload(request_of(**{name: 1}), TEXT_MODEL)
+
+    assert refusal.value.param == name
+
+
+def test_fields_we_do_not_know_are_the_providers_to_judge() -> None:
+    """Pass-through is the rule; null stands for absent."""
+    request = request_of(temperature=0.1, seed=7, audio=None, service_tier=None, modalities=["text"], anything={"x": 1})
+
+    rules.check_payload(request, TEXT_MODEL)
+
+
+@pytest.mark.parametrize(
+    "tool", [{"type": "web_search"}, {"type": "code_interpreter"}, {}, {"function": {"name": "x"}}]
+)
+def test_only_functions_are_tools(tool: dict[str, object]) -> None:
+    """A provider's own tools are sold by the use, which nobody quoted."""
+    with pytest.raises(ChatInvalid) as refusal:
+        rules.check_payload(request_of(tools=[function_tool(), tool]), TEXT_MODEL)
+
+    assert refusal.value.param == "tools[1]"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+        {"type": "file", "file": {"file_id": "x"}},
+        {"type": "video_url", "video_url": {"url": "https://example.com/a.mp4"}},
+        {"type": ["image_url"]},
+        {"type": 1},
+        {"video_url": {"url": "https://example.com/a.mp4"}},
+        {"type": "text", "text": "x", "input_audio": {"data": "AAAA"}},
+        {"type": "text", "image_url": "https://example.com/cat.png"},
+        {"image_url": {"url": "https://example.com/cat.png"}},
+        {"type": "image_url", "image_url": {"url": "https://example.com/cat.png"}, "video_url": {"url": "https://x"}},
+        image("http://example.com/cat.png"),
+        image("file:///etc/passwd"),
+        image("data:text/html,x"),
+        image(["https://example.com/cat.png"]),
+        image(None),
+        {"type": "image_url"},
+    ],
+    ids=json.dumps,
+)
+def test_parts_that_cannot_be_priced_are_refused(part: dict[str, object]) -> None:
+    """Some providers take a part by the field it carries, whatever its type says: such a part would be unpriced."""
+    with pytest.raises(ChatInvalid) as refusal:
+        rules.check_payload(request_of(says(), says([text("look"), part])), VISION_MODEL)
+
+    assert refusal.value.param == "messages[1].content"
+
+
+@pytest.mark.parametrize("content", [{"type": "image_url", "image_url": "https://example.com/x.png"}, 7, True, [["x"]]])
+def test_content_of_another_shape_is_refused(content: object) -> None:
+    """What is neither text nor a list of parts could hide a part from us."""
+    with pytest.raises(ChatInvalid) as refusal:
+        rules.check_payload(request_of(says(content)), VISION_MODEL)
+
+    assert refusal.value.param == "messages[0].content"
+
+
+@pytest.mark.parametrize("field", ["images", "audio", "videos", "files"])
+def test_media_beside_the_content_is_refused(field: str) -> None:
+    """Some providers read pictures from a field of the message."""
+    with pytest.raises(ChatInvalid) as refusal:
+        rules.check_payload(request_of({**says(), field: ["AAAA"]}), VISION_MODEL)
+
+    assert refusal.value.param == f"messages[0].{field}"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        says("text"),
+        says(None, role="assistant"),
+        {"role": "assistant", "tool_calls": [{"id": "1", "type": "function", "function": {"name": "look"}}]},
+        {"role": "tool", "tool_call_id": "1", "content": "sunny"},
+        says([text("a"), {"text": "no type"}, {"type": "refusal", "refusal": "no"}]),
+        says(["plain", "strings"]),
+        says([{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]),
+    ],
+    ids=json.dumps,
+)
+def test_ordinary_messages_are_accepted(message: dict[str, object]) -> None:
+    """All that clients and agents send every day."""
+    rules.check_payload(request_of(message), TEXT_MODEL)
+
+
+def test_images_need_a_model_that_sees() -> None:
+    """Both spellings of an image are accepted by one, and refused for any other."""
+    request = request_of(says([image(), {"type": "image_url", "image_url": "data:image/png;base64,AAAA"}]))
+
+    rules.check_payload(request, VISION_MODEL)
+    with pytest.raises(ModelUnfit):
+        rules.check_payload(request, TEXT_MODEL)
+
+
+def test_refusals_never_repeat_what_was_sent() -> None:
+    """Errors reach logs; prompts must not."""
+    for request in (
+        request_of(says([{"type": "secret-text"}])),
+        request_of(tools=[{"type": "secret-text"}]),
+        request_of(says([image("secret-text")])),
+        request_of(provider="secret-text"),
+    ):
+        with pytest.raises(CredenceError) as refusal:
+            rules.check_payload(request, VISION_MODEL)
+        assert "secret-text" not in refusal.value.message

@@ -1,0 +1,163 @@
+"""What was delivered, and what that is charged as."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.chat import rules
+from shared.chat.models import Tally
+from shared.metering.models import Usage, UsageSource
+from tests.chat.builders import (
+    FEW,
+    TEXT_MODEL,
+    VISION_MODEL,
+    image,
+    json_values,
+    quoted,
+    request_of,
+    says,
+    text,
+)
+
+
+def tallied(*chunks: dict[str, Any]) -> Tally:
+    tally = Tally()
+    for chunk in chunks:
+        rules.count_chunk(tally, chunk)
+    return tally
+
+
+def delta(content: object = None, *, finish: object = None, index: int = 0, **fields: object) -> dict[str, Any]:
+    said = {} if content is None else {"content": content}
+    return {"choices": [{"index": index, "delta": {**said, **fields}, "finish_reason": finish}]}
+
+
+@FEW
+@given(st.dictionaries(st.sampled_from(["choices", "usage", "error", "id"]), json_values, max_size=4))
+def test_no_chunk_of_any_shape_makes_counting_fail(chunk: dict[str, Any]) -> None:
+    """It is passed on, so it must be survived; and what comes of it can be priced."""
+    usage = rules.usage_of(tallied(chunk), request_of(), TEXT_MODEL)
+
+    assert usage is None or (usage.prompt_tokens >= 0 and usage.completion_tokens >= 0)
+
+
+@FEW
+@given(st.lists(st.dictionaries(st.sampled_from(["index", "delta", "message", "finish_reason"]), json_values)))
+def test_no_choice_of_any_shape_makes_counting_fail(choices: list[dict[str, Any]]) -> None:
+    """The same one level down."""
+    rules.usage_of(tallied({"choices": choices}), request_of(), TEXT_MODEL)
+
+
+REPORTS = [
+    ({"prompt_tokens": 10, "completion_tokens": 20}, Usage(10, 20, UsageSource.REPORTED)),
+    ({"prompt_tokens": 0, "completion_tokens": 0}, Usage(0, 0, UsageSource.REPORTED)),
+    ({"prompt_tokens": 10**12, "completion_tokens": 10**12}, Usage(10**12, 10**12, UsageSource.REPORTED)),
+    ({"prompt_tokens": -1, "completion_tokens": 20}, None),
+    ({"prompt_tokens": 10, "completion_tokens": -20}, None),
+    ({"prompt_tokens": 10}, None),
+    ({"prompt_tokens": True, "completion_tokens": True}, None),
+    ({"prompt_tokens": 10.0, "completion_tokens": 20.0}, None),
+    ({"prompt_tokens": "10", "completion_tokens": "20"}, None),
+    ({"prompt_tokens": None, "completion_tokens": None}, None),
+    ({}, None),
+    (None, None),
+    ("20", None),
+    ([10, 20], None),
+]
+
+
+@pytest.mark.parametrize(("reported", "expected"), REPORTS, ids=str)
+def test_a_report_counts_when_it_can_be_one(reported: object, expected: Usage | None) -> None:
+    """An explicit zero is a report; anything that is not two counts is none, and we count."""
+    usage = rules.usage_of(tallied(delta("x" * 40, finish="stop"), {"usage": reported}), request_of(), TEXT_MODEL)
+
+    assert usage is not None
+    if expected is None:
+        assert usage.source is UsageSource.ESTIMATED
+        assert usage.completion_tokens == 10
+    else:
+        assert usage == expected
+
+
+def test_an_unusable_report_does_not_replace_a_usable_one() -> None:
+    """Some providers send an empty usage with their last event."""
+    chunks = [delta("x"), {"usage": {"prompt_tokens": 10, "completion_tokens": 20}}, {"usage": {}}]
+
+    assert rules.usage_of(tallied(*chunks), request_of(), TEXT_MODEL) == Usage(10, 20, UsageSource.REPORTED)
+
+
+def test_what_comes_after_the_last_report_is_counted_by_us() -> None:
+    """A provider that counts only the prompt, at the start, would otherwise give the whole answer away."""
+    chunks = [{"usage": {"prompt_tokens": 10, "completion_tokens": 1}}, delta("x" * 400)]
+
+    assert rules.usage_of(tallied(*chunks), request_of(), TEXT_MODEL) == Usage(10, 101, UsageSource.ESTIMATED)
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        {"choices": []},
+        delta("", role="assistant"),
+        delta("", finish="stop", tool_calls=[], refusal=None, reasoning=""),
+        delta(None, partial=False, audio=None, provider_specific_fields={"stop": None}),
+        {"choices": [{"message": {"role": "assistant", "content": None}, "finish_reason": "stop"}]},
+    ],
+)
+def test_no_output_is_free(chunk: dict[str, Any]) -> None:
+    """Whatever the provider reports for it."""
+    tally = tallied(chunk, {"usage": {"prompt_tokens": 1_000, "completion_tokens": 1_000}})
+
+    assert rules.usage_of(tally, request_of(), TEXT_MODEL) is None
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        delta("x"),
+        delta(None, reasoning_content="hm"),
+        delta(None, reasoning_details=[{"text": "hm"}]),
+        delta(None, refusal="no"),
+        delta(None, tool_calls=[{"index": 0, "function": {"arguments": "{"}}]),
+        {"choices": [{"message": {"content": "x"}}]},
+        {"choices": [{"delta": {}, "message": {"content": "x"}}]},
+        {"choices": [{"delta": "x"}]},
+        {"choices": ["x"]},
+        {"choices": [{"text": "x"}]},
+    ],
+)
+def test_output_of_any_kind_is_output(chunk: dict[str, Any]) -> None:
+    """Thoughts, tool calls and refusals are delivered too, and so is what a provider puts in an odd place."""
+    assert rules.usage_of(tallied(chunk), request_of(), TEXT_MODEL) is not None
+
+
+def test_an_estimate_counts_the_images_that_were_sent() -> None:
+    """Else a client that leaves early would have its pictures read for nothing."""
+    plain, seen = request_of(says([text("what?")])), request_of(says([text("what?"), image()]))
+    tally = tallied(delta("a cat"))
+
+    without, with_image = (rules.usage_of(tally, request, VISION_MODEL) for request in (plain, seen))
+
+    assert without is not None
+    assert with_image is not None
+    assert with_image.prompt_tokens - without.prompt_tokens >= VISION_MODEL.image_tokens_max
+
+
+def test_an_answer_is_finished_when_every_choice_that_began_is() -> None:
+    """One of two is not enough."""
+    chunks = [delta("a", index=0), delta("b", index=1), delta(finish="stop", index=0)]
+
+    assert not tallied(*chunks).finished
+    assert tallied(*chunks, delta(finish="length", index=1)).finished
+    assert not tallied({"choices": []}).finished
+
+
+@given(st.text(min_size=1))
+def test_an_estimate_is_never_above_the_quote(content: str) -> None:
+    """So an estimated charge is never capped by surprise."""
+    request = request_of(says(content), max_tokens=8_000)
+    usage = rules.usage_of(tallied(delta("y")), request, TEXT_MODEL)
+
+    assert usage is not None
+    assert usage.prompt_tokens <= quoted(request).prompt_tokens_max

@@ -68,7 +68,7 @@ class Upstreams:
         try:
             response = await self._session.post(
                 f"{provider.base_url}/chat/completions",
-                data=json.dumps(payload, separators=(",", ":")).encode(),
+                data=_encode(payload),
                 headers={"authorization": f"Bearer {provider.key}", "content-type": "application/json"},
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(
@@ -140,6 +140,14 @@ class UpstreamStream:
         if not isinstance(data, dict):
             raise UpstreamUnavailable(self.provider.name, "garbled its answer")
         return StreamEvent(raw, data)
+
+
+def _encode(payload: Mapping[str, Any]) -> bytes:
+    """The request's bytes. Raise UpstreamRefused for a number such as 1e999, which parsers read and JSON cannot say."""
+    try:
+        return json.dumps(payload, separators=(",", ":"), allow_nan=False).encode()
+    except ValueError:
+        raise UpstreamRefused("The request carries a number that is out of range.") from None
 
 
 async def _read(response: aiohttp.ClientResponse, bytes_max: int) -> bytes:

@@ -1,0 +1,101 @@
+"""The benchmarks: that each runs to its end and prints what it promises. Nothing here judges a figure."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from local.manifest import read_manifest
+from local.node import REPOSITORY
+
+pytestmark = pytest.mark.stack
+
+TIMEOUT_S = 120.0
+
+LEDGER_KEYS = (
+    "bare_commit_ms",
+    "debit_warm_ms",
+    "debit_warm_ratio",
+    "debit_warm_rpcs",
+    "debit_cold_ms",
+    "debit_cold_rpcs",
+    "stock_ms",
+    "stock_rpcs",
+    "hold_writes",
+    "capture_writes",
+    "hot_ours_ok",
+    "hot_ours_per_s",
+    "hot_stock_ok",
+    "hot_stock_per_s",
+    "hot_ratio",
+)
+CHAT_KEYS = (
+    "added_p50_ms",
+    "added_p95_ms",
+    "rps",
+    "direct_rps",
+    "stream_added_p50_ms",
+    "stream_added_p95_ms",
+    "stream_rps",
+    "stream_direct_rps",
+)
+CHAT_PEER_KEYS = ("peer_added_p50_ms", "peer_added_p95_ms", "peer_rps", "added_ratio")
+
+
+def run_quick(module: str) -> dict[str, Any]:
+    """What a benchmark prints when it is only tried out."""
+    environment = {name: value for name, value in os.environ.items() if name != "PEER"}
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--quick"],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    # Exactly one object and nothing else: json refuses more.
+    figures: dict[str, Any] = json.loads(done.stdout)
+    assert figures["command"] == module
+    assert figures["noise"]["cpus"] == os.cpu_count()
+    assert figures["targets"]
+    for target in figures["targets"].values():
+        assert set(target) == {"target", "measured", "met"}
+    return figures
+
+
+def assert_numbers(figures: dict[str, Any], names: tuple[str, ...]) -> None:
+    """Each is there and is a number."""
+    for name in names:
+        assert type(figures[name]) in (int, float), name
+
+
+def test_the_ledger_benchmark_counts_calls_and_documents_exactly() -> None:
+    figures = run_quick("bench.ledger")
+
+    assert_numbers(figures, LEDGER_KEYS)
+    assert figures["debit_warm_rpcs"] == 1
+    assert figures["debit_cold_rpcs"] == 2
+    assert figures["stock_rpcs"] == 3
+    assert (figures["hold_writes"], figures["capture_writes"]) == (1, 2)
+    assert figures["hot_ours_ok"] > 0
+
+
+def test_the_chat_benchmark_finds_one_capture_for_every_call() -> None:
+    figures = run_quick("bench.chat")
+
+    assert_numbers(figures, CHAT_KEYS)
+    assert [figures[name] for name in CHAT_PEER_KEYS] == [None] * len(CHAT_PEER_KEYS)
+    assert figures["captures"] == figures["calls"] > 0
+
+
+def test_the_cold_start_benchmark_starts_every_function_of_the_manifest() -> None:
+    figures = run_quick("bench.cold")
+
+    assert set(figures["ratios"]) == {row.name for row in read_manifest()}
+    assert figures["worst_ratio"] == max(figures["ratios"].values())
+    assert_numbers(figures, ("worst_ratio", "hello_ms"))

@@ -76,8 +76,8 @@ format: setup ## Format the code and fix what the linter can fix
 	$(PYTHON) -m ruff format
 	$(PYTHON) -m ruff check --fix
 
-verify: setup ## Check receipts or a whole ledger offline (ARGS="...")
-	@$(PYTHON) -m credence verify $(ARGS)
+verify: setup ## Walk the whole ledger, or what ARGS="account user:..." names
+	@$(PYTHON) -m credence verify $(or $(ARGS),ledger)
 
 $(PYTHON_STAMP): requirements-dev.txt
 	@test -n "$(SYSTEM_PYTHON)" || { echo "Python 3.11 or newer with its venv module is needed (looked for python3.11," \

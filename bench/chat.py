@@ -41,7 +41,7 @@ AT_ONCE, AT_ONCE_QUICK = 32, 4
 CALLS_EACH, CALLS_EACH_QUICK = 10, 2
 """Calls of one of those at once, one after the other."""
 BURSTS, BURSTS_QUICK = 5, 1
-USERS = 32
+USERS, USERS_QUICK = AT_ONCE, AT_ONCE_QUICK
 """Each makes far fewer calls in a minute than an account may (HOLDS_PER_WINDOW_MAX)."""
 CALL_TIMEOUT_S = 20.0
 ADDED_RATIO_MAX = 0.5
@@ -102,15 +102,16 @@ def measure(quick: bool) -> dict[str, Any]:
         stack = until_done.enter_context(Stack(say))
         deployment = until_done.enter_context(Deployment(stack, f"demo-bench-{secrets.token_hex(6)}"))
         people = People(stack.auth_address)
-        say(f"Signing up {USERS} users")
-        users = [people.add(deployment.project_id) for _ in range(USERS)]
+        users_count = USERS_QUICK if quick else USERS
+        say(f"Signing up {users_count} users")
+        users = [people.add(deployment.project_id) for _ in range(users_count)]
         ours = Endpoint(OURS, f"{deployment.url}/v1/chat/completions", [user.token for user in users])
         endpoints = [Endpoint(DIRECT, f"{stack.standin_url}/chat/completions"), ours]
         if os.environ.get("PEER", "0") not in ("", "0"):
             key = new_master_key()
             peer = start_litellm(folder, model=MODEL, upstream_url=stack.standin_url, master_key=key)
             until_done.enter_context(peer)
-            endpoints.append(Endpoint(PEER, f"http://{peer.address}/v1/chat/completions", [key] * USERS))
+            endpoints.append(Endpoint(PEER, f"http://{peer.address}/v1/chat/completions", [key] * users_count))
         os.environ["FIRESTORE_EMULATOR_HOST"] = stack.firestore_address
         times, rates = asyncio.run(_call(endpoints, f"{deployment.url}/v1/account", quick))
         accounts = [AccountId(f"user:{user.uid}") for user in users]
@@ -143,11 +144,12 @@ async def _call_in_turn(load: Load, endpoints: Mapping[str, Endpoint], quick: bo
     rounds = ROUNDS_QUICK if quick else ROUNDS
     warm_up_rounds = WARM_UP_ROUNDS_QUICK if quick else WARM_UP_ROUNDS
     times: Times = {(name, stream): [] for name in endpoints for stream in (False, True)}
+    users_count = USERS_QUICK if quick else USERS
     say(f"{rounds} rounds of {', '.join(endpoints)}, whole and streamed")
     for number, names in enumerate(rotations(list(endpoints), warm_up_rounds + rounds)):
         for stream in (False, True):
             for name in names:
-                took_ms = await load.call_ms(endpoints[name], number % USERS, stream=stream)
+                took_ms = await load.call_ms(endpoints[name], number % users_count, stream=stream)
                 if number >= warm_up_rounds:
                     times[name, stream].append(took_ms)
     return times

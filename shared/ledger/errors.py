@@ -107,6 +107,16 @@ class RateExceeded(CredenceError):
         return {"retry_after_ms": self.retry_after_ms}
 
 
+class PayeeNotDeferred(CredenceError):
+    """A split names an account that is credited by a transfer, not by settlement."""
+
+    code = "payee_not_deferred"
+    kind = Kind.INVALID
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(f"{account_id} cannot be a payee of a split; transfer to it.")
+
+
 class TransferToSelf(CredenceError):
     """Payer and payee are one account."""
 

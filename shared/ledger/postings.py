@@ -59,7 +59,7 @@ class Grant(Posting):
         rules.check_amount(self.amount_micros)
         rules.check_may_receive(head)
         added = [LotChange(self.origin, self.expires_at_ms, self.amount_micros)]
-        changes = rules.changes_to_add(head.lots, added)
+        changes = rules.changes_to_add(head.lots, added, at_ms=self.at_ms)
         legs = (Leg(self.source, self.origin, -self.amount_micros),)
         return post(self, head, changes=changes, legs=legs, facts=self.facts)
 
@@ -170,7 +170,7 @@ class Transfer(Posting):
         received = post(
             self,
             payee,
-            changes=rules.changes_to_add(payee.lots, given),
+            changes=rules.changes_to_add(payee.lots, given, at_ms=self.at_ms),
             legs=tuple(Leg(self.account_id, origin, -amount) for origin, amount in moved),
             facts=self.facts,
         )

@@ -12,10 +12,24 @@ from shared.ledger.errors import (
     CreditTooLow,
     HoldAbsent,
     HoldExceeded,
+    PayeeNotDeferred,
     RateExceeded,
     TooManyHolds,
 )
-from shared.ledger.models import Head, Hold, HoldLimits, Leg, Lot, LotChange, Origin, RateWindow, Share, Status
+from shared.ledger.models import (
+    DEFERRED_CLASSES,
+    Head,
+    Hold,
+    HoldLimits,
+    Leg,
+    Lot,
+    LotChange,
+    Origin,
+    RateWindow,
+    Share,
+    Status,
+    account_class,
+)
 
 LOTS_MAX = 32
 """Lots on one head. More are merged, because the head is rewritten with every posting."""
@@ -96,11 +110,12 @@ def apply_changes(lots: Iterable[Lot], changes: Iterable[LotChange]) -> tuple[Lo
     return tuple(sorted(merged, key=_spending_order))
 
 
-def changes_to_add(lots: Sequence[Lot], added: Sequence[LotChange]) -> list[LotChange]:
+def changes_to_add(lots: Sequence[Lot], added: Sequence[LotChange], *, at_ms: int) -> list[LotChange]:
     """The changes that add credits and keep at most LOTS_MAX lots.
 
     When there would be more, the two neighbours of one origin whose expiries lie closest become one lot with the
-    later expiry, so that the owner never loses time. The merge is part of the changes, so a chain still folds exactly.
+    later expiry, so that the owner never loses time; an expired lot is never merged into a live one, which would bring
+    it back to life. The merge is part of the changes, so a chain still folds exactly.
     """
     changes = list(added)
     after = apply_changes(lots, changes)
@@ -108,7 +123,11 @@ def changes_to_add(lots: Sequence[Lot], added: Sequence[LotChange]) -> list[LotC
         raise AmountWrong(most_micros=AMOUNT_MICROS_MAX)
     while len(after) > LOTS_MAX:
         sooner, later = min(
-            ((a, b) for a, b in pairwise(after) if a.origin is b.origin),
+            (
+                (a, b)
+                for a, b in pairwise(after)
+                if a.origin is b.origin and _outlives(a.expires_at_ms, at_ms) == _outlives(b.expires_at_ms, at_ms)
+            ),
             key=lambda pair: _expiry(pair[1].expires_at_ms) - _expiry(pair[0].expires_at_ms),
         )
         changes.append(LotChange(sooner.origin, sooner.expires_at_ms, -sooner.remaining_micros))
@@ -118,7 +137,13 @@ def changes_to_add(lots: Sequence[Lot], added: Sequence[LotChange]) -> list[LotC
 
 
 def legs_of(changes: Sequence[LotChange], shares: Sequence[Share]) -> tuple[Leg, ...]:
-    """Split what was consumed among payees, each origin apart, so that promo credits stay promo wherever they go."""
+    """Split what was consumed among payees, each origin apart, so that promo credits stay promo wherever they go.
+
+    Raise PayeeNotDeferred for an account that must be posted to at once: a leg alone would never reach it.
+    """
+    for share in shares:
+        if account_class(share.account_id) not in DEFERRED_CLASSES:
+            raise PayeeNotDeferred(share.account_id)
     legs: list[Leg] = []
     for origin, amount_micros in by_origin(changes).items():
         parts = split(amount_micros, [share.weight for share in shares])

@@ -15,7 +15,7 @@ from shared.ledger.errors import (
     LedgerUnavailable,
 )
 from shared.ledger.memory import MemoryLedgerStore
-from shared.ledger.models import Share
+from shared.ledger.models import HOUSE_REVENUE, Share
 from shared.ledger.operation import Posted
 from tests.ledger.builders import (
     ADA,
@@ -154,7 +154,7 @@ async def test_an_operation_that_cannot_be_computed_fails_alone(memory: MemoryLe
     """One caller's mistake (shares that add up to nothing) is its own, whoever waits beside it."""
     await opened(memory, paid=1_000)
     engine = engine_on(memory)
-    wrong = replace(debit(1, "wrong"), shares=(Share(ADA, 0),))
+    wrong = replace(debit(1, "wrong"), shares=(Share(HOUSE_REVENUE, 0),))
 
     async with asyncio.timeout(5):
         runs = [engine.run(debit(1, f"d{i}")) for i in range(150)]

@@ -15,6 +15,7 @@ from shared.ledger.errors import (
     CreditTooLow,
     HoldAbsent,
     HoldExceeded,
+    PayeeNotDeferred,
     RateExceeded,
     TooManyHolds,
 )
@@ -137,12 +138,15 @@ def test_changes_apply_exactly_or_not_at_all(lots: tuple[Lot, ...], raw: list[tu
         st.lists(st.tuples(origins, expiries, amounts).map(lambda raw: LotChange(*raw)), min_size=1, max_size=6),
         min_size=1,
         max_size=16,
-    )
+    ),
+    st.integers(NOW - 5 * DAY, NOW + 5 * DAY),
 )
-def test_adding_keeps_few_lots_and_never_shortens_a_life(gifts: list[list[LotChange]]) -> None:
+def test_adding_keeps_few_lots_and_neither_shortens_a_life_nor_revives_one(
+    gifts: list[list[LotChange]], now_ms: int
+) -> None:
     lots: tuple[Lot, ...] = ()
     for added in gifts:
-        changes = changes_to_add(lots, added)
+        changes = changes_to_add(lots, added, at_ms=now_ms)
         after = apply_changes(lots, changes)
 
         gained = sum(change.delta_micros for change in added)
@@ -155,15 +159,34 @@ def test_adding_keeps_few_lots_and_never_shortens_a_life(gifts: list[list[LotCha
             assert sum(lot.remaining_micros for lot in mine) == sum(lot.remaining_micros for lot in merged)
             for at_ms in {lot.expires_at_ms for lot in plain if lot.expires_at_ms is not None}:
                 assert usable(tuple(merged), at_ms) >= usable(tuple(mine), at_ms)
+            assert usable(tuple(merged), now_ms) == usable(tuple(mine), now_ms)
         lots = after
 
 
 def test_a_balance_has_a_bound() -> None:
     lots = (Lot(Origin.PAID, None, BALANCE_MICROS_MAX - 1),)
-    assert changes_to_add(lots, [LotChange(Origin.PAID, None, 1)])
+    assert changes_to_add(lots, [LotChange(Origin.PAID, None, 1)], at_ms=0)
 
     with pytest.raises(AmountWrong):
-        changes_to_add(lots, [LotChange(Origin.PAID, None, 2)])
+        changes_to_add(lots, [LotChange(Origin.PAID, None, 2)], at_ms=0)
+
+
+def test_an_expired_lot_is_not_merged_into_a_live_one() -> None:
+    """The closest neighbours by far are the one that has just died and the one that is about to."""
+    lots = tuple(Lot(Origin.PROMO, at_ms, 1) for at_ms in (999, 1_001, *range(10_000, 10_000 * LOTS_MAX, 10_000)))
+
+    changes = changes_to_add(lots[:-1], [LotChange(Origin.PROMO, lots[-1].expires_at_ms, 1)], at_ms=1_000)
+
+    after = apply_changes(lots[:-1], changes)
+    assert len(after) == LOTS_MAX
+    assert usable(after, 1_000) == usable(lots, 1_000)
+
+
+@pytest.mark.parametrize("payee", ["user:ada", "card:1", "pool:1", "escrow:1", "nobody"])
+def test_a_split_pays_deferred_accounts_only(payee: str) -> None:
+    """A leg to an account that is posted to at once would never arrive."""
+    with pytest.raises(PayeeNotDeferred):
+        legs_of([LotChange(Origin.PAID, None, -5)], [Share(AccountId(payee), 1)])
 
 
 @given(lot_tuples().filter(bool), weights, st.data())

@@ -30,7 +30,6 @@ from local.people import People, Person
 from local.process import HOST, free_port
 from local.stack import Stack
 
-PROJECT = "demo-credence-bench"
 MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
 HELLO = "hello"
 PAIRS, PAIRS_QUICK = 9, 1
@@ -82,7 +81,7 @@ class FirstRequests:
         match row.name:
             case "account_start":
                 # A person nobody has seen: the whole work, not the answer to a repeat.
-                token = self._people.add(PROJECT).token
+                token = self._people.add(self._deployment.project_id).token
             case "chat_completions":
                 body = self._chat_body()
             case "credit_debit":
@@ -103,7 +102,7 @@ class FirstRequests:
         return FirstRequest(row.method, path, token, body)
 
     def _started_person(self) -> Person:
-        person = self._people.add(PROJECT)
+        person = self._people.add(self._deployment.project_id)
         self._ask("/v1/account", person, {})
         return person
 
@@ -127,7 +126,7 @@ def measure(quick: bool) -> dict[str, Any]:
     with (
         tempfile.TemporaryDirectory(prefix="credence-") as folder,
         Stack(say) as stack,
-        Deployment(stack, PROJECT) as deployment,
+        Deployment(stack, f"demo-bench-{secrets.token_hex(6)}") as deployment,
     ):
         first_requests = FirstRequests(stack, deployment)
         starter = _Starter(Path(folder), deployment.environment)

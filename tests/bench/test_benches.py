@@ -6,12 +6,9 @@ import subprocess
 import sys
 from typing import Any
 
-import pytest
-
 from local.manifest import read_manifest
 from local.node import REPOSITORY
-
-pytestmark = pytest.mark.stack
+from local.stack import Stack
 
 TIMEOUT_S = 120.0
 
@@ -45,9 +42,10 @@ CHAT_KEYS = (
 CHAT_PEER_KEYS = ("peer_added_p50_ms", "peer_added_p95_ms", "peer_rps", "added_ratio")
 
 
-def run_quick(module: str) -> dict[str, Any]:
-    """What a benchmark prints when it is only tried out."""
-    environment = {name: value for name, value in os.environ.items() if name != "PEER"}
+def run_quick(module: str, stack: Stack) -> dict[str, Any]:
+    """What a benchmark prints when it is only tried out, on the Firestore emulator that the tests have anyway."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PEER"}
+    environment = {**inherited, "FIRESTORE_EMULATOR_HOST": stack.firestore_address}
     done = subprocess.run(
         [sys.executable, "-m", module, "--quick"],
         cwd=REPOSITORY,
@@ -74,8 +72,8 @@ def assert_numbers(figures: dict[str, Any], names: tuple[str, ...]) -> None:
         assert type(figures[name]) in (int, float), name
 
 
-def test_the_ledger_benchmark_counts_calls_and_documents_exactly() -> None:
-    figures = run_quick("bench.ledger")
+def test_the_ledger_benchmark_counts_calls_and_documents_exactly(stack: Stack) -> None:
+    figures = run_quick("bench.ledger", stack)
 
     assert_numbers(figures, LEDGER_KEYS)
     assert figures["debit_warm_rpcs"] == 1
@@ -85,16 +83,16 @@ def test_the_ledger_benchmark_counts_calls_and_documents_exactly() -> None:
     assert figures["hot_ours_ok"] > 0
 
 
-def test_the_chat_benchmark_finds_one_capture_for_every_call() -> None:
-    figures = run_quick("bench.chat")
+def test_the_chat_benchmark_finds_one_capture_for_every_call(stack: Stack) -> None:
+    figures = run_quick("bench.chat", stack)
 
     assert_numbers(figures, CHAT_KEYS)
     assert [figures[name] for name in CHAT_PEER_KEYS] == [None] * len(CHAT_PEER_KEYS)
     assert figures["captures"] == figures["calls"] > 0
 
 
-def test_the_cold_start_benchmark_starts_every_function_of_the_manifest() -> None:
-    figures = run_quick("bench.cold")
+def test_the_cold_start_benchmark_starts_every_function_of_the_manifest(stack: Stack) -> None:
+    figures = run_quick("bench.cold", stack)
 
     assert set(figures["ratios"]) == {row.name for row in read_manifest()}
     assert figures["worst_ratio"] == max(figures["ratios"].values())

@@ -1,7 +1,7 @@
 """Whatever anybody sends, the functions answer as their own OpenAPI document says, and never with a 5xx.
 
-The document is the one the gateway serves. Each operation is called with what it asks for and with what it does not, with a token
-and without.
+The document is the one the gateway serves. Each operation is called with what it asks for and with what it does not,
+with a token and without.
 """
 
 from typing import Any

@@ -51,9 +51,14 @@ class RpcCounter:
         return cost
 
     def _counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(request: dict[str, Any], **rest: Any) -> Any:
-            reads, writes = len(request.get("documents", ())), len(request.get("writes", ()))
-            self._cost += Cost(1, reads, writes)
+        def counted(request: Any, **rest: Any) -> Any:
+            self._cost += Cost(1, reads=_length(request, "documents"), writes=_length(request, "writes"))
             return call(request=request, **rest)
 
         return counted
+
+
+def _length(request: Any, name: str) -> int:
+    """How many `name` a request has, which may be a dictionary or a message."""
+    items = request.get(name, ()) if isinstance(request, dict) else getattr(request, name, ())
+    return len(items)

@@ -12,9 +12,11 @@ from google.api_core import exceptions as google_errors
 from google.cloud import firestore
 
 from shared.base.ids import AccountId, EntryId
+from shared.ledger import protobuf
 from shared.ledger.documents import entry_document, entry_from, head_document, head_from
 from shared.ledger.models import Entry, Head
 
+DATABASE = "(default)"
 COMMIT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 5.0
 
@@ -100,23 +102,27 @@ class FirestoreLedgerStore:
         return Snapshot(heads, entries)
 
     async def commit(self, heads: Sequence[HeadWrite], entries: Sequence[Entry]) -> Mapping[AccountId, Version]:
-        batch = self._client.batch()
+        writes = []
         for write in heads:
-            document = {**head_document(write.head), "posted_at": firestore.SERVER_TIMESTAMP}
-            ref = self._account(write.head.account_id)
+            name, document = self._name(self._account(write.head.account_id)), head_document(write.head)
             if write.expected is None:
-                batch.create(ref, document)
+                writes.append(protobuf.create(name, document, stamp="posted_at"))
             else:
-                batch.update(ref, document, option=self._client.write_option(last_update_time=write.expected))
+                writes.append(protobuf.replace(name, document, stamp="posted_at", expected=write.expected))
         for entry in entries:
-            document = {**entry_document(entry), "committed_at": firestore.SERVER_TIMESTAMP}
-            batch.create(self._entry((entry.account_id, entry.entry_id)), document)
+            name = self._name(self._entry((entry.account_id, entry.entry_id)))
+            writes.append(protobuf.create(name, entry_document(entry), stamp="committed_at"))
+        batch = self._client.batch()
+        batch._add_write_pbs(writes)
         try:
             results = await batch.commit(retry=None, timeout=COMMIT_TIMEOUT_S)
         except google_errors.GoogleAPICallError as error:
             raise CommitFailed from error
         written = zip(heads, results[: len(heads)], strict=True)
         return {write.head.account_id: Version(result.update_time) for write, result in written}
+
+    def _name(self, ref: firestore.AsyncDocumentReference) -> str:
+        return f"projects/{self._client.project}/databases/{DATABASE}/documents/{ref.path}"
 
     def _account(self, account_id: AccountId) -> firestore.AsyncDocumentReference:
         return self._client.collection("accounts").document(account_id)

@@ -18,9 +18,9 @@ from starlette.routing import Route
 
 from local.manifest import FunctionRow, read_manifest
 from local.process import HOST
-from shared.base.errors import CredenceError
 from shared.base.ids import new_request_id
 from shared.base.settings import Settings, SettingsWrong
+from shared.web.cors import show_to_pages
 from shared.web.errors import MethodWrong, PathUnknown, error_response
 from shared.web.function import HttpFunction
 from shared.web.openapi import openapi_document
@@ -28,6 +28,8 @@ from shared.web.openapi import openapi_document
 READY_PATH = "/_ready"
 CERTIFICATES_PATH = "/_local/certificates"
 OPENAPI_PATH = "/openapi.json"
+_NOT_OURS = frozenset({"HEAD", "OPTIONS"})
+"""Routed, but answered by no function: what a router adds to GET, and what browsers ask before a call."""
 
 
 def build_gateway(certificates: str) -> Starlette:
@@ -43,7 +45,7 @@ def build_gateway(certificates: str) -> Starlette:
     async def openapi(request: Request) -> Response:
         return JSONResponse(document)
 
-    return Starlette(
+    gateway = Starlette(
         routes=[
             *(Route(row.path, _load(row), methods=[row.method, "OPTIONS"]) for row in read_manifest()),
             Route(READY_PATH, ready),
@@ -52,6 +54,9 @@ def build_gateway(certificates: str) -> Starlette:
         ],
         exception_handlers={404: _answer_404, 405: _answer_405},
     )
+    # The load balancer's URL map redirects nothing either.
+    gateway.router.redirect_slashes = False
+    return gateway
 
 
 def build_document() -> dict[str, Any]:
@@ -65,13 +70,13 @@ def _load(row: FunctionRow) -> HttpFunction:
 
 
 async def _answer_404(request: Request, error: Exception) -> Response:
-    return error_response(PathUnknown(), new_request_id())
+    return show_to_pages(error_response(PathUnknown(), new_request_id()))
 
 
 async def _answer_405(request: Request, error: Exception) -> Response:
-    allowed = getattr(error, "headers", None) or {}
-    refusal: CredenceError = MethodWrong(allowed.get("Allow", "another method"))
-    return error_response(refusal, new_request_id())
+    routed = (getattr(error, "headers", None) or {}).get("Allow", "").split(", ")
+    methods = ", ".join(sorted(set(routed) - _NOT_OURS)) or "another method"
+    return show_to_pages(error_response(MethodWrong(methods), new_request_id()))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ A function file declares its contract and one handler; `http_function` turns it 
 functions-framework and the local gateway both serve.
 """
 
+import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from shared.web.errors import MethodWrong, crash_response, error_response
 from shared.web.path import read_path
 
 Method = Literal["GET", "POST"]
+_TRACE = re.compile(r"[0-9a-f]{32}")
 Handler = Callable[[Any, Caller, App], Awaitable[BaseModel | Response]]
 """The first argument is the contract's own `body`, which no type can say of a decorator's argument."""
 
@@ -128,4 +130,4 @@ async def _answer(contract: Contract, handler: Handler, request: Request, reques
 def _trace(request: Request) -> dict[str, str | int | float | bool | None]:
     """The trace that Cloud Logging joins lines by, when the load balancer sent one."""
     trace, _, _ = request.headers.get("x-cloud-trace-context", "").partition("/")
-    return {"logging.googleapis.com/trace": trace} if trace.isalnum() and len(trace) == 32 else {}
+    return {"logging.googleapis.com/trace": trace} if _TRACE.fullmatch(trace) else {}

@@ -5,8 +5,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from shared.web.body import Empty
-from shared.web.errors import STATUS_OF_KIND
+from shared.web.errors import STATUS_OF_CODE, STATUS_OF_KIND
 from shared.web.function import Contract, HttpFunction
 
 REF = "#/components/schemas/{model}"
@@ -58,11 +57,25 @@ def _operation(contract: Contract) -> dict[str, Any]:
         operation["security"] = [{"bearer": []}]
     if contract.method == "POST":
         content = {"application/json": {"schema": _ref(contract.body)}}
-        operation["requestBody"] = {"content": content, "required": contract.body is not Empty}
-    elif contract.path_param is not None:
-        schema = contract.body.model_json_schema()["properties"][contract.path_param]
-        operation["parameters"] = [{"name": contract.path_param, "in": "path", "required": True, "schema": schema}]
+        required = any(field.is_required() for field in contract.body.model_fields.values())
+        operation["requestBody"] = {"content": content, "required": required}
+    else:
+        operation["parameters"] = _parameters(contract)
     return operation
+
+
+def _parameters(contract: Contract) -> list[dict[str, Any]]:
+    """The fields of a GET: the path's, and the query's."""
+    schema = contract.body.model_json_schema()
+    return [
+        {
+            "name": name,
+            "in": "path" if name == contract.path_param else "query",
+            "required": name in schema.get("required", []),
+            "schema": field,
+        }
+        for name, field in schema["properties"].items()
+    ]
 
 
 def _success(contract: Contract) -> dict[str, Any]:
@@ -74,9 +87,9 @@ def _success(contract: Contract) -> dict[str, Any]:
 
 
 def _refusals() -> dict[str, Any]:
-    """Every status a refusal can have; which of them a function raises stands in its docstring."""
+    """Every status a refusal can have; which of them a function raises stands in its docstring. 500 is a defect."""
     content = {"application/json": {"schema": {"$ref": REF.format(model="Error")}}}
-    statuses = sorted({*STATUS_OF_KIND.values(), 405, 413})
+    statuses = sorted({*STATUS_OF_KIND.values(), *STATUS_OF_CODE.values(), 500})
     return {str(status): {"description": "Refused; see error.code.", "content": content} for status in statuses}
 
 

@@ -14,6 +14,7 @@ TIMEOUT_S = 120.0
 
 LEDGER_KEYS = (
     "bare_commit_ms",
+    "store_commit_ms",
     "debit_warm_ms",
     "debit_warm_ratio",
     "debit_warm_rpcs",

@@ -3,7 +3,6 @@
 import asyncio
 import json
 
-import pytest
 from pydantic import Field
 
 from shared.app import App
@@ -17,6 +16,65 @@ from tests.web.server import REPLY_DEADLINE_S, request_head, serve
 
 BYTES_MAX = 2_000
 SECRET = "sk-what-the-user-said"
+
+NOT_JSON = [
+    b"{",
+    b"{}{}",
+    b"{} x",
+    b"nonsense",
+    b'{"note": "a",}',
+    b"{'note': 'a'}",
+    b'{"note": "a\nb"}',
+    b'{"note": "\\x41"}',
+    b'{"note": "\\ud800"}',
+    b'{"amount_micros": NaN}',
+    b'{"amount_micros": Infinity}',
+    b'{"amount_micros": -Infinity}',
+    b'{"amount_micros": 01}',
+    b'{"amount_micros": +1}',
+    b'{"amount_micros": 1_000}',
+    b'{"amount_micros": ' + b"9" * 10_000 + b"}",
+    b"[" * 1_000,
+    b'{"lines":' * 1_000 + b"1" + b"}" * 1_000,
+    b"\x00",
+    b"\xff\xfe{\x00}\x00",
+    b"\xef\xbb\xbf{}",
+    b'{"note": "\xff"}',
+    b'{"note": "\xed\xa0\x80"}',
+    b'{"note": "\xc0\xae"}',
+]
+WRONG_FIELDS: list[tuple[dict[str, object], str]] = [
+    ({"amount_micros": 0}, "amount_micros"),
+    ({"amount_micros": -1}, "amount_micros"),
+    ({"amount_micros": 2**63}, "amount_micros"),
+    ({"amount_micros": -(2**63)}, "amount_micros"),
+    ({"amount_micros": 2**64 + 1}, "amount_micros"),
+    ({"amount_micros": AMOUNT_MICROS_MAX + 1}, "amount_micros"),
+    ({"amount_micros": 1.0}, "amount_micros"),
+    ({"amount_micros": 1e300}, "amount_micros"),
+    ({"amount_micros": "1"}, "amount_micros"),
+    ({"amount_micros": True}, "amount_micros"),
+    ({"amount_micros": None}, "amount_micros"),
+    ({"amount_micros": [1]}, "amount_micros"),
+    ({"key": ""}, "key"),
+    ({"key": "a b"}, "key"),
+    ({"key": "a\n"}, "key"),
+    ({"key": "é"}, "key"),
+    ({"key": 1}, "key"),
+    ({"key": "k" * (IDEMPOTENCY_KEY_CHARS_MAX + 1)}, "key"),
+    ({"note": ""}, "note"),
+    ({"note": "a" * 201}, "note"),
+    ({"note": 1}, "note"),
+    ({"lines": {}}, "lines"),
+    ({"lines": [{"text": "a"}, {"text": 1}]}, "lines.1.text"),
+    ({"lines": [{"text": "a", "more": 1}]}, "lines.0.more"),
+    ({"lines": [{}] * 4}, "lines"),
+    ({"Note": "a"}, "Note"),
+    ({"__class__": "a"}, "__class__"),
+    ({"": "a"}, "body"),
+    ({"x" * 1_000: "a"}, "x" * 200),
+]
+"""Each with the field that is named for it."""
 
 
 class Line(Body):
@@ -61,44 +119,14 @@ async def test_what_is_well_formed_arrives_as_it_was_sent() -> None:
             assert (reply.status, reply.json) == (200, value)
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b" \n{ } \t", '{"note":"é"}'.encode()])
-async def test_nothing_is_as_good_as_an_empty_object(body: bytes) -> None:
+async def test_nothing_is_as_good_as_an_empty_object() -> None:
     """A function without required fields needs no body."""
     async with serve(taking_orders()) as site:
-        assert (await site.ask("POST", "/order", body)).status == 200
+        for body in (b"", b"{}", b" \n{ } \t", '{"note":"é"}'.encode()):
+            assert (await site.ask("POST", "/order", body)).status == 200
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"{",
-        b"{}{}",
-        b"{} x",
-        b"nonsense",
-        b'{"note": "a",}',
-        b"{'note': 'a'}",
-        b'{"note": "a\nb"}',
-        b'{"note": "\\x41"}',
-        b'{"note": "\\ud800"}',
-        b'{"amount_micros": NaN}',
-        b'{"amount_micros": Infinity}',
-        b'{"amount_micros": -Infinity}',
-        b'{"amount_micros": 01}',
-        b'{"amount_micros": +1}',
-        b'{"amount_micros": 1_000}',
-        b'{"amount_micros": ' + b"9" * 10_000 + b"}",
-        b"[" * 1_000,
-        b'{"lines":' * 1_000 + b"1" + b"}" * 1_000,
-        b"\x00",
-        b"\xff\xfe{\x00}\x00",
-        b"\xef\xbb\xbf{}",
-        b'{"note": "\xff"}',
-        b'{"note": "\xed\xa0\x80"}',
-        b'{"note": "\xc0\xae"}',
-    ],
-    ids=lambda body: repr(body[:24]),
-)
-async def test_what_is_not_json_is_refused(body: bytes) -> None:
+async def test_what_is_not_json_is_refused() -> None:
     """Deep nesting, endless numbers, half characters and other encodings are not; nothing is guessed."""
 
     @http_function(auth="none", body=Order, body_bytes_max=100_000)
@@ -106,64 +134,29 @@ async def test_what_is_not_json_is_refused(body: bytes) -> None:
         raise AssertionError("it was let through")
 
     async with serve(order) as site:
-        reply = await site.ask("POST", "/order", body)
+        for body in NOT_JSON:
+            reply = await site.ask("POST", "/order", body)
+            assert (reply.status, reply.error["code"]) == (400, "invalid_request"), body
+            assert reply.error["type"] == "invalid_request_error"
+            assert reply.error["message"].startswith("The body is not valid JSON: "), body
 
-    assert (reply.status, reply.error["code"], reply.error["type"]) == (400, "invalid_request", "invalid_request_error")
-    assert "JSON" in reply.error["message"]
 
-
-@pytest.mark.parametrize("body", [b"[]", b"null", b"1", b'"{}"', b"true", b'[{"note":"a"}]'])
-async def test_a_body_is_an_object(body: bytes) -> None:
+async def test_a_body_is_an_object() -> None:
     """Nothing else has fields."""
     async with serve(taking_orders()) as site:
-        reply = await site.ask("POST", "/order", body)
+        for body in (b"[]", b"null", b"1", b'"{}"', b"true", b'[{"note":"a"}]'):
+            reply = await site.ask("POST", "/order", body)
+            assert (reply.status, reply.error["message"]) == (400, "The body must be a JSON object.")
 
-    assert (reply.status, reply.error["message"]) == (400, "The body must be a JSON object.")
 
-
-@pytest.mark.parametrize(
-    ("value", "param"),
-    [
-        ({"amount_micros": 0}, "amount_micros"),
-        ({"amount_micros": -1}, "amount_micros"),
-        ({"amount_micros": 2**63}, "amount_micros"),
-        ({"amount_micros": -(2**63)}, "amount_micros"),
-        ({"amount_micros": 2**64 + 1}, "amount_micros"),
-        ({"amount_micros": AMOUNT_MICROS_MAX + 1}, "amount_micros"),
-        ({"amount_micros": 1.0}, "amount_micros"),
-        ({"amount_micros": 1e300}, "amount_micros"),
-        ({"amount_micros": "1"}, "amount_micros"),
-        ({"amount_micros": True}, "amount_micros"),
-        ({"amount_micros": None}, "amount_micros"),
-        ({"amount_micros": [1]}, "amount_micros"),
-        ({"key": ""}, "key"),
-        ({"key": "a b"}, "key"),
-        ({"key": "a\n"}, "key"),
-        ({"key": "é"}, "key"),
-        ({"key": 1}, "key"),
-        ({"key": "k" * (IDEMPOTENCY_KEY_CHARS_MAX + 1)}, "key"),
-        ({"note": ""}, "note"),
-        ({"note": "a" * 201}, "note"),
-        ({"note": 1}, "note"),
-        ({"lines": {}}, "lines"),
-        ({"lines": [{"text": "a"}, {"text": 1}]}, "lines.1.text"),
-        ({"lines": [{"text": "a", "more": 1}]}, "lines.0.more"),
-        ({"lines": [{}] * 4}, "lines"),
-        ({"Note": "a"}, "Note"),
-        ({"__class__": "a"}, "__class__"),
-        ({"": "a"}, "body"),
-        ({"x" * 1_000: "a"}, "x" * 200),
-    ],
-    ids=lambda value: str(value)[:32],
-)
-async def test_a_wrong_field_is_named(value: dict[str, object], param: str) -> None:
+async def test_a_wrong_field_is_named() -> None:
     """The first one at fault; the client's SDK shows it as `param`."""
     async with serve(taking_orders()) as site:
-        reply = await site.post("/order", value)
-
-    assert (reply.status, reply.error["code"]) == (400, "invalid_request")
-    assert reply.error["param"] == (None if param == "body" else param)
-    assert reply.error["message"].startswith(f"{param}: ")
+        for value, param in WRONG_FIELDS:
+            reply = await site.post("/order", value)
+            assert (reply.status, reply.error["code"]) == (400, "invalid_request"), value
+            assert reply.error["param"] == (None if param == "body" else param), value
+            assert reply.error["message"].startswith(f"{param}: ")
 
 
 async def test_a_refusal_never_repeats_what_a_field_held(log_lines: Lines) -> None:

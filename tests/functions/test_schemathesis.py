@@ -1,4 +1,4 @@
-"""Whatever the OpenAPI document allows or forbids, every function answers as the document says, and never with a 5xx."""
+"""Whatever the OpenAPI document allows or forbids, every function answers as it says, and never with a 5xx."""
 
 import os
 from dataclasses import dataclass

@@ -15,11 +15,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from google.cloud import firestore
+from msgspec.structs import replace
 
 from bench.report import at_least, at_most, exactly, median, rotations, run_bench, say, spread
 from bench.rpcs import Cost, RpcCounter
@@ -131,7 +132,14 @@ class Ways:
     async def debit_stock_on(self, account_id: AccountId) -> None:
         """A debit in the library's transaction, on any account."""
         facts = tuple(sorted(FACTS.items()))
-        debit = Debit(account_id, AMOUNT_MICROS, HOUSE_ONLY, _key(), facts, system_clock())
+        debit = Debit(
+            account_id=account_id,
+            amount_micros=AMOUNT_MICROS,
+            shares=HOUSE_ONLY,
+            key=_key(),
+            facts=facts,
+            at_ms=system_clock(),
+        )
         await debit_stock(self._client, debit)
 
     async def hold(self, hold_id: HoldId) -> None:

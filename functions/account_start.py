@@ -6,12 +6,12 @@ Called by apps after sign-in and again when an e-mail address was verified; a re
 from typing import Literal
 
 from shared.app import App
+from shared.base.body import Body, Empty
 from shared.web.auth import Caller
-from shared.web.body import Body, Empty
 from shared.web.function import http_function
 
 
-class WelcomeStage(Body):
+class WelcomeStage(Body, frozen=True, kw_only=True):
     """One stage of the welcome bonus."""
 
     stage: str
@@ -19,7 +19,7 @@ class WelcomeStage(Body):
     status: Literal["granted", "waiting", "claimed"]
 
 
-class AccountStartResponse(Body):
+class AccountStartResponse(Body, frozen=True, kw_only=True):
     """The wallet as it stands."""
 
     account_id: str

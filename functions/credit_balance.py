@@ -1,13 +1,13 @@
 """Tell the caller's credits in OpenRouter's shape, with exact micros beside. Called by programs; reads only."""
 
 from shared.app import App
+from shared.base.body import Body, Empty
 from shared.base.micros import CREDIT_MICROS
 from shared.web.auth import Caller
-from shared.web.body import Body, Empty
 from shared.web.function import http_function
 
 
-class CreditBalance(Body):
+class CreditBalance(Body, frozen=True, kw_only=True):
     """Credits as numbers for the tools that know this shape, micros for those who count."""
 
     total_credits: float
@@ -17,7 +17,7 @@ class CreditBalance(Body):
     spendable_micros: int
 
 
-class CreditBalanceResponse(Body):
+class CreditBalanceResponse(Body, frozen=True, kw_only=True):
     """OpenRouter's envelope."""
 
     data: CreditBalance

@@ -1,24 +1,26 @@
 """Charge an account for finished work. Called by trusted backends; a repeat with the same key answers the same."""
 
-from pydantic import Field
+from typing import Annotated
+
+from msgspec import Meta
 
 from shared.app import App
+from shared.base.body import LAST, AmountMicros, Body, IdempotencyKey, ShortText
 from shared.base.ids import AccountId
 from shared.web.auth import Caller
-from shared.web.body import AmountMicros, Body, IdempotencyKey, ShortText
 from shared.web.function import http_function
 
 
-class DebitRequest(Body):
+class DebitRequest(Body, frozen=True, kw_only=True):
     """What to charge, to whom, for what."""
 
-    account_id: str = Field(pattern=r"^(user|card|pool):[A-Za-z0-9_-]{1,128}$")
+    account_id: Annotated[str, Meta(pattern=rf"^(user|card|pool):[A-Za-z0-9_-]{{1,128}}{LAST}")]
     amount_micros: AmountMicros
     reason: ShortText
     idempotency_key: IdempotencyKey
 
 
-class DebitResponse(Body):
+class DebitResponse(Body, frozen=True, kw_only=True):
     """The entry that proves the charge."""
 
     entry_id: str

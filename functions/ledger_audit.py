@@ -1,12 +1,12 @@
 """Walk what was posted since the last audit and alarm on a break. Called by Cloud Scheduler; a repeat looks again."""
 
 from shared.app import App
+from shared.base.body import Body, Empty
 from shared.web.auth import Caller
-from shared.web.body import Body, Empty
 from shared.web.function import http_function
 
 
-class BrokenAccount(Body):
+class BrokenAccount(Body, frozen=True, kw_only=True):
     """An account whose documents do not prove each other."""
 
     account_id: str
@@ -15,7 +15,7 @@ class BrokenAccount(Body):
     reason: str
 
 
-class LedgerAuditResponse(Body):
+class LedgerAuditResponse(Body, frozen=True, kw_only=True):
     """What this run did. `finished` is false when something was left for the next run."""
 
     accounts: int

@@ -3,13 +3,13 @@
 import datetime
 
 from shared.app import App
+from shared.base.body import Body, Empty
 from shared.catalog.models import Model, Price
 from shared.web.auth import Caller
-from shared.web.body import Body, Empty
 from shared.web.function import http_function
 
 
-class ModelPrice(Body):
+class ModelPrice(Body, frozen=True, kw_only=True):
     """Micros of a credit per million tokens, or per image."""
 
     prompt_micros_per_mtok: int | None
@@ -17,7 +17,7 @@ class ModelPrice(Body):
     image_micros: int | None
 
 
-class ListedModel(Body):
+class ListedModel(Body, frozen=True, kw_only=True):
     """OpenAI's four fields and ours."""
 
     id: str
@@ -31,7 +31,7 @@ class ListedModel(Body):
     pricing: ModelPrice
 
 
-class ModelListResponse(Body):
+class ModelListResponse(Body, frozen=True, kw_only=True):
     """OpenAI's list."""
 
     object: str = "list"

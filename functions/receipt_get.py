@@ -1,25 +1,25 @@
 """Give one entry of the caller's wallet as a receipt, with all that its hash covers. Called by programs; reads only."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from msgspec import Meta
 
 from shared.app import App
+from shared.base.body import LAST, Body
 from shared.base.ids import EntryId
 from shared.base.micros import format_credits
 from shared.ledger.documents import entry_document
 from shared.web.auth import Caller
-from shared.web.body import Body
 from shared.web.function import http_function
 
 
-class ReceiptRequest(Body):
+class ReceiptRequest(Body, frozen=True, kw_only=True):
     """Which receipt."""
 
-    receipt_id: str = Field(pattern=r"^[0-9a-f]{64}$")
+    receipt_id: Annotated[str, Meta(pattern=rf"^[0-9a-f]{{64}}{LAST}")]
 
 
-class ReceiptResponse(Body):
+class ReceiptResponse(Body, frozen=True, kw_only=True):
     """What a person reads first, then the entry as it is hashed."""
 
     receipt_id: str

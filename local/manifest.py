@@ -1,30 +1,27 @@
 """infra/functions.yaml as typed rows, for the local gateway and for the checks that nothing is listed twice."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from msgspec import Meta
 
 from local.node import REPOSITORY
+from shared.base.body import LAST, Body, shape
 
 MANIFEST = REPOSITORY / "infra" / "functions.yaml"
 TIMER_PATH = "/_timers"
 """Where the local gateway takes what Cloud Scheduler would post to a deployed function."""
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Trigger(_Row):
+class Trigger(Body, frozen=True, kw_only=True):
     """What starts a function: exactly one of these."""
 
-    http: str | None = Field(default=None, pattern=r"^(GET|POST) /\S*$")
+    http: Annotated[str, Meta(pattern=rf"^(GET|POST) /\S*{LAST}")] | None = None
     schedule: str | None = None
 
 
-class FunctionRow(_Row):
+class FunctionRow(Body, frozen=True, kw_only=True):
     """One deployed function."""
 
     name: str
@@ -48,5 +45,5 @@ class FunctionRow(_Row):
 
 
 def read_manifest(path: Path = MANIFEST) -> list[FunctionRow]:
-    """Every row. Raise ValidationError for a malformed one."""
-    return [FunctionRow.model_validate(row) for row in yaml.safe_load(path.read_text(encoding="utf-8"))]
+    """Every row. Raise Misshapen for a malformed one."""
+    return [shape(FunctionRow, row) for row in yaml.safe_load(path.read_text(encoding="utf-8"))]

@@ -1,7 +1,8 @@
 """What starting an account answers."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from shared.base.ids import AccountId
 
@@ -16,8 +17,7 @@ class StageStatus(StrEnum):
     """The same person already had it on another account."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """One stage of the welcome bonus for one account."""
 
     name: str
@@ -25,8 +25,7 @@ class Stage:
     status: StageStatus
 
 
-@dataclass(frozen=True, slots=True)
-class StartedAccount:
+class StartedAccount(Struct, frozen=True):
     """An open wallet."""
 
     account_id: AccountId

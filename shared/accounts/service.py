@@ -1,8 +1,9 @@
 """Starting an account: open the wallet, grant what of the welcome bonus has been earned so far."""
 
 import asyncio
-from dataclasses import replace
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from shared.accounts.models import Stage, StageStatus, StartedAccount
 from shared.accounts.rules import person_signal

@@ -1,14 +1,13 @@
 """The product's numbers, in one typed place. Prices of models are in shared/catalog/catalog.toml."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from shared.base.micros import credits_to_micros
 
 DAY_MS = 86_400_000
 
 
-@dataclass(frozen=True, slots=True)
-class WelcomeStage:
+class WelcomeStage(Struct, frozen=True):
     """One part of the welcome bonus, granted when the signal it names is proved."""
 
     name: str

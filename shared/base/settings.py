@@ -5,9 +5,13 @@ Read by our own few lines and not pydantic-settings, which would add a tenth of 
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from msgspec import Meta, Struct
+
+from shared.base.body import Misshapen, shape
+from shared.base.callers import parse_callers
+from shared.base.secret import Secret
 
 GOOGLE_IDENTITY_CERTS_URL = "https://www.googleapis.com/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com"
 GOOGLE_OIDC_CERTS_URL = "https://www.googleapis.com/oauth2/v1/certs"
@@ -24,13 +28,11 @@ class SettingsWrong(Exception):
     """The environment cannot be used as it is; the process must not start."""
 
 
-class Settings(BaseModel):
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every knob. The environment variable is the field's name in capitals."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     environment: Environment = Environment.PRODUCTION
-    project_id: str = Field(min_length=1)
+    project_id: Annotated[str, Meta(min_length=1)]
     firestore_emulator_host: str | None = None
     firebase_auth_emulator_host: str | None = None
     identity_certs_url: str = GOOGLE_IDENTITY_CERTS_URL
@@ -43,35 +45,49 @@ class Settings(BaseModel):
     """Base URL of the local model stand-in; it answers for every model that has no better route."""
     standin_disconnect: Literal["drain", "estimate", "free"] = "estimate"
     """What the stand-in's stream costs when its client leaves; tests try all three."""
-    huggingface_api_key: SecretStr | None = None
+    huggingface_api_key: Secret | None = None
     huggingface_base_url: str = "https://router.huggingface.co/v1"
-    openrouter_api_key: SecretStr | None = None
+    openrouter_api_key: Secret | None = None
     openrouter_base_url: str = "https://openrouter.ai/api/v1"
 
-    @model_validator(mode="after")
-    def _refuse_emulators_in_production(self) -> Self:
-        """An emulator accepts unsigned tokens: in production that would let anyone be anyone."""
+    def __post_init__(self) -> None:
+        """Raise ValueError, which `from_environment` reports, for settings that cannot go together."""
+        parse_callers(self.service_callers)
         if self.environment is Environment.PRODUCTION:
-            local_only = {
-                "FIRESTORE_EMULATOR_HOST": self.firestore_emulator_host,
-                "FIREBASE_AUTH_EMULATOR_HOST": self.firebase_auth_emulator_host,
-                "STANDIN_URL": self.standin_url,
-                "IDENTITY_CERTS_URL": self.identity_certs_url != GOOGLE_IDENTITY_CERTS_URL,
-                "OIDC_CERTS_URL": self.oidc_certs_url != GOOGLE_OIDC_CERTS_URL,
-            }
-            if found := sorted(name for name, value in local_only.items() if value):
-                raise ValueError(f"{', '.join(found)} must not be set in production (set ENVIRONMENT=local to develop)")
-        return self
+            _refuse_emulators(self)
+            _require_https(self)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Raise SettingsWrong, naming the variables and no values, when the environment cannot be used."""
-        named = {name: environment[name.upper()] for name in cls.model_fields if environment.get(name.upper())}
+        """Raise SettingsWrong, naming the variable and no value, when the environment cannot be used."""
+        named: dict[str, object] = {
+            name: environment[name.upper()] for name in cls.__struct_fields__ if environment.get(name.upper())
+        }
         named.setdefault("project_id", environment.get("GOOGLE_CLOUD_PROJECT", ""))
         try:
-            return cls.model_validate(named)
-        except ValidationError as error:
-            faults = "; ".join(
-                f"{'.'.join(map(str, fault['loc'])).upper() or 'settings'}: {fault['msg']}" for fault in error.errors()
-            )
-            raise SettingsWrong(faults) from None
+            return shape(cls, named)
+        except Misshapen as fault:
+            raise SettingsWrong(f"{fault.place.upper() or 'settings'}: {fault.reason}") from None
+
+
+def _refuse_emulators(settings: Settings) -> None:
+    """An emulator accepts unsigned tokens: in production that would let anyone be anyone."""
+    local_only = {
+        "FIRESTORE_EMULATOR_HOST": settings.firestore_emulator_host,
+        "FIREBASE_AUTH_EMULATOR_HOST": settings.firebase_auth_emulator_host,
+        "STANDIN_URL": settings.standin_url,
+        "IDENTITY_CERTS_URL": settings.identity_certs_url != GOOGLE_IDENTITY_CERTS_URL,
+        "OIDC_CERTS_URL": settings.oidc_certs_url != GOOGLE_OIDC_CERTS_URL,
+    }
+    if found := sorted(name for name, value in local_only.items() if value):
+        raise ValueError(f"{', '.join(found)} must not be set in production (set ENVIRONMENT=local to develop)")
+
+
+def _require_https(settings: Settings) -> None:
+    """A provider's key is sent to its address: never where the network could read it."""
+    addresses = {
+        "HUGGINGFACE_BASE_URL": settings.huggingface_base_url,
+        "OPENROUTER_BASE_URL": settings.openrouter_base_url,
+    }
+    if found := sorted(name for name, address in addresses.items() if not address.startswith("https://")):
+        raise ValueError(f"{', '.join(found)} must begin with https:// in production")

@@ -1,13 +1,14 @@
 """What a model is to us: what it can do, what it costs, and which providers serve it."""
 
 from enum import StrEnum
-from typing import Self
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from msgspec import Meta
 
+from shared.base.body import Body
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+Positive = Annotated[int, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=0)]
 
 
 class Modality(StrEnum):
@@ -22,32 +23,32 @@ class Modality(StrEnum):
 CHAT_MODALITIES = frozenset({Modality.TEXT, Modality.VISION})
 
 
-class Price(_Value):
+class Price(Body, frozen=True, kw_only=True):
     """What a model costs, in micros. A kind of unit without a price cannot be bought."""
 
-    prompt_micros_per_mtok: int | None = Field(default=None, gt=0)
-    completion_micros_per_mtok: int | None = Field(default=None, gt=0)
-    image_micros: int | None = Field(default=None, gt=0)
+    prompt_micros_per_mtok: Positive | None = None
+    completion_micros_per_mtok: Positive | None = None
+    image_micros: Positive | None = None
     sure: bool = True
     """False where the provider's price could not be checked when the entry was written."""
 
 
-class Route(_Value):
+class Route(Body, frozen=True, kw_only=True):
     """One provider that serves a model, under the provider's own name for it."""
 
     provider: str
     model: str
 
 
-class Model(_Value):
+class Model(Body, frozen=True, kw_only=True):
     """One row of the catalog."""
 
     id: str
     name: str
     modality: Modality
-    context_tokens: int = Field(gt=0)
-    output_tokens_max: int = Field(default=0, ge=0)
-    image_tokens_max: int = Field(default=0, ge=0)
+    context_tokens: Positive
+    output_tokens_max: Count = 0
+    image_tokens_max: Count = 0
     """The most prompt tokens that one image can cost, whatever its size."""
     capabilities: frozenset[str] = frozenset()
     price: Price | None = None
@@ -57,11 +58,9 @@ class Model(_Value):
     pooling: bool = False
     pooling_reason: str = "No provider's terms that allow sharing a key for this model have been checked."
 
-    @model_validator(mode="after")
-    def _require_bounds(self) -> Self:
+    def __post_init__(self) -> None:
         """What has no bound cannot be held: an uncapped answer, or a picture that counts for nothing."""
         if self.modality in CHAT_MODALITIES and not self.output_tokens_max:
             raise ValueError("a model that chats states its output_tokens_max")
         if self.modality is Modality.VISION and not self.image_tokens_max:
             raise ValueError("a model that sees states its image_tokens_max")
-        return self

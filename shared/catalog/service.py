@@ -5,6 +5,7 @@ from collections.abc import Iterable, Set
 from pathlib import Path
 from typing import Self
 
+from shared.base.body import shape
 from shared.catalog.errors import ModelUnfit, ModelUnknown, ModelUnpriced
 from shared.catalog.models import CHAT_MODALITIES, Model, Price, Route
 
@@ -26,9 +27,9 @@ class Catalog:
 
     @classmethod
     def from_file(cls, providers: Set[str]) -> Self:
-        """The catalog that ships with the code. Raise ValueError if a row is malformed or doubled."""
+        """The catalog that ships with the code. Raise Misshapen or ValueError if a row is malformed or doubled."""
         rows = tomllib.loads(_FILE.read_text(encoding="utf-8"))["models"]
-        return cls([Model.model_validate(row) for row in rows], providers)
+        return cls([shape(Model, row) for row in rows], providers)
 
     def available(self) -> list[Model]:
         """Models that somebody configured here can serve, in the file's order."""

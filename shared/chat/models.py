@@ -1,41 +1,39 @@
 """A chat request as OpenAI's clients send it, and the answer with its charge."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from msgspec import Meta, Struct, field
+
+from shared.base.body import ForeignBody
 
 CHOICES_MAX = 8
 MESSAGES_MAX = 2_000
 TOKENS_ASKED_MAX = 10**7
+TOOLS_MAX = 256
+_TokenCap = Annotated[int, Meta(ge=1, le=TOKENS_ASKED_MAX)]
 
 
-class StreamOptions(BaseModel):
+class StreamOptions(Struct, frozen=True):
     """What the client wants of a stream."""
-
-    model_config = ConfigDict(extra="allow")
 
     include_usage: bool | None = None
 
 
-class ChatRequest(BaseModel):
+class ChatRequest(ForeignBody, frozen=True, kw_only=True):
     """The fields we read. All others are passed on as they are, except those `rules.check_payload` names."""
 
-    model_config = ConfigDict(extra="allow")
-
-    model: str = Field(min_length=1, max_length=200)
-    messages: list[dict[str, Any]] = Field(min_length=1, max_length=MESSAGES_MAX)
+    model: Annotated[str, Meta(min_length=1, max_length=200)]
+    messages: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=MESSAGES_MAX)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: int | None = Field(default=None, ge=1, le=TOKENS_ASKED_MAX)
-    max_completion_tokens: int | None = Field(default=None, ge=1, le=TOKENS_ASKED_MAX)
-    n: int | None = Field(default=None, ge=1, le=CHOICES_MAX)
-    tools: list[dict[str, Any]] | None = Field(default=None, max_length=256)
+    max_tokens: _TokenCap | None = None
+    max_completion_tokens: _TokenCap | None = None
+    n: Annotated[int, Meta(ge=1, le=CHOICES_MAX)] | None = None
+    tools: Annotated[list[dict[str, Any]], Meta(max_length=TOOLS_MAX)] | None = None
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """What a stream has delivered so far, counted by us in case the provider never says."""
 
     text_bytes: int = 0
@@ -53,8 +51,7 @@ class Tally:
         return bool(self.ended) and self.begun <= self.ended
 
 
-@dataclass(frozen=True, slots=True)
-class ChatAnswer:
+class ChatAnswer(Struct, frozen=True):
     """A whole answer: the body to send, and headers that tell the charge and the route."""
 
     body: dict[str, Any]

@@ -51,10 +51,10 @@ PART_FIELDS = frozenset({"type", "text", "refusal", "thinking", "reasoning", "si
 
 def check_payload(request: ChatRequest, model: Model) -> None:
     """Raise ChatInvalid or ModelUnfit for what cannot be priced. Everything else is the provider's to judge."""
-    for name, value in (request.model_extra or {}).items():
+    for name, value in request.others.items():
         # Some providers' parsers ignore case, and would let a second `MODEL` or `Max_Tokens` win over ours.
         plain = name.casefold()
-        if plain in ChatRequest.model_fields:
+        if plain in ChatRequest.names():
             raise ChatInvalid(f"{plain} is written in lower case.", param=name)
         if plain in NOT_FOR_SALE and value is not None:
             raise ChatInvalid(f"{NOT_FOR_SALE[plain]} ({plain}) is not offered here.", param=name)
@@ -114,7 +114,8 @@ def completion_tokens_max(request: ChatRequest, model: Model) -> int:
 
 def upstream_payload(request: ChatRequest, upstream_model: str, quote: Quote) -> dict[str, Any]:
     """What the provider is sent: the client's own request with our model name, our cap, and usage always asked for."""
-    payload = request.model_dump(exclude_unset=True, exclude={"max_tokens", "max_completion_tokens", "stream_options"})
+    kept = {"messages": request.messages, "n": request.n, "stream": request.stream, "tools": request.tools}
+    payload = {name: value for name, value in kept.items() if value is not None} | request.others
     payload["model"] = upstream_model
     # Under this name whatever the client called it: some providers overlook the newer one, and would write on unpaid.
     payload["max_tokens"] = quote.completion_tokens_max
@@ -181,7 +182,7 @@ def _weigh_prompt(request: ChatRequest) -> tuple[int, int, int]:
     Templates write much of it as JSON, so that is how it is weighed; tools with each character beyond ASCII as an
     escape, which some do. An image counts by what the model makes of it, not by the length of its address or data.
     """
-    described = [request.tools, request.model_extra]
+    described = [request.tools, request.others]
     images = [_image_address(part) for part in _parts(request.messages) if part.get("type") == "image_url"]
     text_bytes = _json_bytes(request.messages) + len(json.dumps(described, separators=(",", ":")))
     return text_bytes - _text_bytes(images), _count_values([request.messages, described]), len(images)

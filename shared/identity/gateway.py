@@ -7,7 +7,6 @@ import asyncio
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol, Self, TypeVar
 
 import google.auth
@@ -17,6 +16,7 @@ from cryptography.x509 import load_pem_x509_certificate
 from google.auth.crypt import RSAVerifier
 from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import AuthorizedSession
+from msgspec import Struct
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
@@ -54,8 +54,7 @@ class _Verifier(Protocol):
     def verify(self, message: bytes, signature: bytes) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Published:
+class _Published(Struct, frozen=True):
     """The certificates as they were published at one moment, by key id."""
 
     verifiers: Mapping[str, _Verifier]

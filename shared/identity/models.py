@@ -1,16 +1,13 @@
 """Who calls, and the steps on the way to knowing it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from shared.base.ids import UserId
 
-Callers = Mapping[str, frozenset[str]]
-"""What each known service account (by email) may do."""
 
-
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True):
     """A person whose token, sign-in and account were all good when it was checked, at most a minute ago."""
 
     uid: UserId
@@ -24,16 +21,14 @@ class User:
     """`password`, `google.com`, `anonymous` ..."""
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Struct, frozen=True):
     """One of our own services or jobs, known by its service account."""
 
     email: str
     scopes: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     """A JSON web token taken apart. Nothing in it is verified yet."""
 
     header: Mapping[str, object]
@@ -43,8 +38,7 @@ class Token:
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class UserClaims:
+class UserClaims(Struct, frozen=True):
     """What a user's token says, once it says it to us and at the right time."""
 
     uid: UserId
@@ -53,8 +47,7 @@ class UserClaims:
     sign_in_provider: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """What Firebase Authentication knows about a user now."""
 
     email: str | None

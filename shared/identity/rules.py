@@ -6,13 +6,12 @@ A token may be refused on claims that nobody has verified yet; it is accepted on
 import base64
 import json
 import re
-from collections import defaultdict
 from collections.abc import Mapping
 
+from shared.base.callers import Callers
 from shared.base.ids import UserId
-from shared.base.settings import SettingsWrong
 from shared.identity.errors import TokenExpired, TokenInvalid, TokenRevoked, UserDisabled
-from shared.identity.models import Account, Callers, Service, Token, User, UserClaims
+from shared.identity.models import Account, Service, Token, User, UserClaims
 
 TOKEN_CHARS_MAX = 8_192
 """About five times a Firebase token that carries the most custom claims allowed (1,000 bytes)."""
@@ -26,8 +25,6 @@ SERVICE_ISSUERS = ("accounts.google.com", "https://accounts.google.com")
 """A tuple, because a stranger's `iss` may be of a type that cannot be looked up in a set."""
 
 _TOKEN = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)")
-_SCOPE = re.compile(r"[a-z][a-z0-9_.:-]*")
-_EMAIL = re.compile(r"[^@\s=,]+@[^@\s=,]+")
 
 
 def parse_token(text: str) -> Token:
@@ -121,18 +118,6 @@ def check_service(claims: Mapping[str, object], *, audience: str | None, callers
     if not scopes:
         raise TokenInvalid("The service account is not a known caller.")
     return Service(email, scopes)
-
-
-def parse_callers(text: str) -> Callers:
-    """Read `scope=email[,email] scope=email ...` as what each email may do. Raise SettingsWrong when it says less."""
-    scopes_of: defaultdict[str, set[str]] = defaultdict(set)
-    for clause in text.split():
-        scope, _, emails = clause.partition("=")
-        for email in emails.split(","):
-            if not _SCOPE.fullmatch(scope) or not _EMAIL.fullmatch(email):
-                raise SettingsWrong("SERVICE_CALLERS: must read scope=email[,email] scope=email ...")
-            scopes_of[email].add(scope)
-    return {email: frozenset(scopes) for email, scopes in scopes_of.items()}
 
 
 def _check_times(claims: Mapping[str, object], *, now_ms: int) -> int:

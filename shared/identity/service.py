@@ -4,12 +4,13 @@ import hashlib
 from collections import OrderedDict
 from typing import Protocol, Self
 
+from shared.base.callers import Callers, parse_callers
 from shared.base.clock import Clock
 from shared.base.ids import UserId
 from shared.base.settings import Settings
 from shared.identity import gateway, rules
 from shared.identity.flight import SingleFlight
-from shared.identity.models import Account, Callers, Service, Token, User
+from shared.identity.models import Account, Service, Token, User
 
 USER_CACHE_MS = 60_000
 """A revoked or disabled user is let in for this long at most; in exchange Google is asked once a minute per user."""
@@ -66,7 +67,7 @@ class Identity:
         return cls(
             project_id=settings.project_id,
             service_audience=settings.service_audience,
-            callers=rules.parse_callers(settings.service_callers),
+            callers=parse_callers(settings.service_callers),
             user_signatures=gateway.EmulatorSignatures()
             if emulator_host
             else gateway.Certificates(settings.identity_certs_url, clock),

@@ -5,7 +5,6 @@ Every read is tried a few times and then raises StoreUnavailable; nothing here w
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -13,6 +12,7 @@ from google.api_core import exceptions as google_errors
 from google.auth import exceptions as auth_errors
 from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
+from msgspec import Struct
 
 from shared.base.ids import AccountId, EntryId
 from shared.ledger.documents import Document
@@ -29,16 +29,14 @@ PAGE_ACCOUNTS_MAX = 300
 Value = TypeVar("Value")
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(Struct, frozen=True):
     """A place in the order of `posted_at`: the id breaks ties, because server time has milliseconds only."""
 
     posted_at: datetime
     account_id: AccountId
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """Accounts posted to after a stamp, oldest first, and the server's time when that was read."""
 
     stamps: tuple[Stamp, ...]

@@ -11,9 +11,11 @@ that falls back only costs a second look, and a cursor passes an account only af
 """
 
 import asyncio
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from shared.base.clock import Clock
 from shared.base.ids import AccountId
@@ -36,8 +38,7 @@ ALARMS_MAX = 200
 """Open alarms looked at again in one run. With more of them than that, nobody waits for the audit to say so."""
 
 
-@dataclass(frozen=True, slots=True)
-class AuditLimits:
+class AuditLimits(Struct, frozen=True):
     """What bounds one run: about a minute's work, well within a timer function's time."""
 
     accounts_max: int = 2_000
@@ -56,8 +57,7 @@ class End(Enum):
     BROKEN = "broken"
 
 
-@dataclass(frozen=True, slots=True)
-class AuditReport:
+class AuditReport(Struct, frozen=True):
     """What a run did. `finished`: nothing known was left for the next run."""
 
     accounts: int
@@ -66,8 +66,7 @@ class AuditReport:
     finished: bool
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(Struct):
     """What is counted while a run goes on, and the alarms that are open."""
 
     accounts_left: int

@@ -7,7 +7,8 @@ and no library decides the order. Amounts and times are decimal strings.
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from shared.base.ids import AccountId
 from shared.ledger.errors import ChainBroken

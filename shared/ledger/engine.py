@@ -8,9 +8,10 @@ import asyncio
 import random
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
+
+from msgspec import Struct
 
 from shared.base.errors import CredenceError
 from shared.base.ids import AccountId
@@ -55,8 +56,7 @@ class _Lane:
         self.users = 0
 
 
-@dataclass(slots=True)
-class _Effort:
+class _Effort(Struct):
     """A group that is being brought to its outcomes."""
 
     left: list[Waiting]

@@ -3,8 +3,9 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from shared.base.errors import CredenceError
 from shared.base.ids import AccountId
@@ -19,8 +20,7 @@ GROUP_OPERATIONS_MAX = 100
 Heads = Mapping[AccountId, Head | None]
 
 
-@dataclass(slots=True, eq=False)
-class Waiting:
+class Waiting(Struct, eq=False):
     """An operation and whoever waits for its outcome."""
 
     operation: Operation[Any]
@@ -37,8 +37,7 @@ class Waiting:
             self.outcome.set_exception(error)
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(Struct):
     """A group applied, in memory, on top of the heads it was given."""
 
     heads: dict[AccountId, Head | None]
@@ -47,8 +46,7 @@ class Plan:
     refused: list[Waiting]
 
 
-@dataclass(frozen=True, slots=True)
-class Doubt:
+class Doubt(Struct, frozen=True):
     """A commit whose answer is out. It may take effect as long as the heads stand at the versions it expects."""
 
     versions: Mapping[AccountId, Version | None]

@@ -1,6 +1,6 @@
 """The operations on holds: place one, let it go. They write the head only."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from shared.base.ids import AccountId, EntryId, HoldId, entry_id_of
 from shared.ledger import rules
@@ -9,23 +9,20 @@ from shared.ledger.models import Hold, HoldLimits
 from shared.ledger.operation import Entries, Heads, Step, present
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """The outcome of placing a hold."""
 
     hold: Hold
     spendable_micros: int
 
 
-@dataclass(frozen=True, slots=True)
-class Released:
+class Released(Struct, frozen=True):
     """The outcome of letting a hold go."""
 
     hold_id: HoldId
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceHold:
+class PlaceHold(Struct, frozen=True):
     """Set credits aside for a call. Writes the head only."""
 
     account_id: AccountId
@@ -60,8 +57,7 @@ class PlaceHold:
         return Held(placed, rules.spendable_micros(head, placed.placed_at_ms))
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseHold:
+class ReleaseHold(Struct, frozen=True):
     """Let a hold go uncharged. Refused once the hold was captured: a hold resolves one way only."""
 
     account_id: AccountId

@@ -4,12 +4,12 @@ Paths: `audit_marks/{account}`, `audit_marks/lane:{lane}`, `alarms/{account}`. N
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from google.api_core import exceptions as google_errors
 from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
+from msgspec import Struct
 
 from shared.base.ids import AccountId
 from shared.ledger.archive import Stamp
@@ -20,8 +20,7 @@ from shared.ledger.store import READ_TIMEOUT_S, StoreUnavailable
 Value = TypeVar("Value")
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """The state of a walk at one entry, from which it can go on."""
 
     seq: int = 0
@@ -33,8 +32,7 @@ class Mark:
 START = Mark()
 
 
-@dataclass(frozen=True, slots=True)
-class Alarm:
+class Alarm(Struct, frozen=True):
     """An account that does not verify, why, and the last point up to which it did."""
 
     account_id: AccountId

@@ -1,8 +1,9 @@
 """The values of the ledger: what a head, a lot, a hold, a leg and an entry are. All frozen, all integers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from shared.base.ids import AccountId, EntryId, HoldId
 
@@ -51,8 +52,7 @@ def account_class(account_id: AccountId) -> str:
     return account_id.partition(":")[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Lot:
+class Lot(Struct, frozen=True):
     """Credits of one origin that expire together; `None` never expires."""
 
     origin: Origin
@@ -60,8 +60,7 @@ class Lot:
     remaining_micros: int
 
 
-@dataclass(frozen=True, slots=True)
-class LotChange:
+class LotChange(Struct, frozen=True):
     """What an entry did to the lots of one origin and expiry. Summed over a chain, changes give the lots."""
 
     origin: Origin
@@ -69,8 +68,7 @@ class LotChange:
     delta_micros: int
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+class Leg(Struct, frozen=True):
     """The other side of an entry: positive where the credits went, negative where they came from."""
 
     account_id: AccountId
@@ -78,16 +76,14 @@ class Leg:
     amount_micros: int
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """A payee's weight in the split of a charge. List the platform first: ties in rounding go to it."""
 
     account_id: AccountId
     weight: int
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """Credits set aside for a call. Past `expires_at_ms` it no longer counts, whether or not it was swept."""
 
     hold_id: HoldId
@@ -96,16 +92,14 @@ class Hold:
     expires_at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class RateWindow:
+class RateWindow(Struct, frozen=True):
     """How many holds were placed since `start_ms`; it rides on the head, so the count is exact across instances."""
 
     start_ms: int = 0
     count: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class HoldLimits:
+class HoldLimits(Struct, frozen=True):
     """What bounds the holds of an account."""
 
     open_max: int
@@ -113,8 +107,7 @@ class HoldLimits:
     per_window_max: int
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """An account as it stands: the only mutable document of the ledger, and the fold of its entries and holds."""
 
     account_id: AccountId
@@ -132,8 +125,7 @@ class Head:
         return sum(lot.remaining_micros for lot in self.lots)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One posting. Everything but `hash` is hashed; server time and lane stand beside it in the document, unhashed."""
 
     account_id: AccountId

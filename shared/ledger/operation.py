@@ -4,10 +4,12 @@ The engine may run a step many times, against other heads each time, before one 
 no clock, draws no random number and touches nothing outside its arguments.
 """
 
-from abc import ABC, abstractmethod
+from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import ClassVar, Generic, Protocol, TypeVar
+
+from msgspec import Struct, StructMeta
+from msgspec.structs import replace
 
 from shared.base.ids import AccountId, EntryId, HoldId, entry_id_of
 from shared.ledger import rules
@@ -21,16 +23,14 @@ Facts = tuple[tuple[str, str], ...]
 Result_co = TypeVar("Result_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
+class Posted(Struct, frozen=True):
     """The outcome of a posting: its entry, freshly written or remembered."""
 
     entry: Entry
     repeated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Step(Generic[Result_co]):
+class Step(Struct, Generic[Result_co], frozen=True):
     """What one operation changes, and what it answers once that is durable."""
 
     heads: tuple[Head, ...]
@@ -56,10 +56,13 @@ class Operation(Protocol[Result_co]):
         """The remembered result if the operation was already done, else None. Raise KeyReused for another request."""
 
 
-class Posting(ABC):
+class _PostingMeta(StructMeta, ABCMeta):
+    """A struct that can leave methods to its subclasses."""
+
+
+class Posting(Struct, frozen=True, kw_only=True, metaclass=_PostingMeta):
     """What all operations that post entries share: identity by key, and recall by request hash."""
 
-    __slots__ = ()
     kind: ClassVar[EntryKind]
     account_id: AccountId
     at_ms: int

@@ -1,8 +1,9 @@
 """The operations that post entries: open, grant, debit, capture, transfer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import ClassVar
+
+from msgspec.structs import replace
 
 from shared.base.ids import AccountId, HoldId
 from shared.ledger import rules
@@ -12,13 +13,10 @@ from shared.ledger.models import EntryKind, Head, Leg, LotChange, Origin, Share
 from shared.ledger.operation import Facts, Heads, Posted, Posting, Step, post, present
 
 
-@dataclass(frozen=True, slots=True)
-class OpenAccount(Posting):
+class OpenAccount(Posting, frozen=True, kw_only=True):
     """Open an account with nothing on it. Its entry is the first link of the account's chain."""
 
     kind: ClassVar[EntryKind] = EntryKind.OPEN
-    account_id: AccountId
-    at_ms: int
 
     def idempotency_key(self) -> str:
         return f"open:{self.account_id}"
@@ -33,19 +31,16 @@ class OpenAccount(Posting):
         return post(self, Head(self.account_id), changes=(), legs=(), facts=())
 
 
-@dataclass(frozen=True, slots=True)
-class Grant(Posting):
+class Grant(Posting, frozen=True, kw_only=True):
     """Add credits that come out of a deferred account: a bonus, a purchase."""
 
     kind: ClassVar[EntryKind] = EntryKind.GRANT
-    account_id: AccountId
     amount_micros: int
     origin: Origin
     expires_at_ms: int | None
     source: AccountId
     key: str
     facts: Facts
-    at_ms: int
 
     def idempotency_key(self) -> str:
         return self.key
@@ -64,17 +59,14 @@ class Grant(Posting):
         return post(self, head, changes=changes, legs=legs, facts=self.facts)
 
 
-@dataclass(frozen=True, slots=True)
-class Debit(Posting):
+class Debit(Posting, frozen=True, kw_only=True):
     """Charge for work already done, split among payees."""
 
     kind: ClassVar[EntryKind] = EntryKind.DEBIT
-    account_id: AccountId
     amount_micros: int
     shares: tuple[Share, ...]
     key: str
     facts: Facts
-    at_ms: int
 
     def idempotency_key(self) -> str:
         return self.key
@@ -92,17 +84,14 @@ class Debit(Posting):
         return post(self, head, changes=changes, legs=legs, facts=self.facts)
 
 
-@dataclass(frozen=True, slots=True)
-class Capture(Posting):
+class Capture(Posting, frozen=True, kw_only=True):
     """Take at most what a hold set aside, split among payees, and resolve the hold."""
 
     kind: ClassVar[EntryKind] = EntryKind.CAPTURE
-    account_id: AccountId
     hold_id: HoldId
     amount_micros: int
     shares: tuple[Share, ...]
     facts: Facts
-    at_ms: int
 
     def idempotency_key(self) -> str:
         return capture_key(self.hold_id)
@@ -127,17 +116,14 @@ class Capture(Posting):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer(Posting):
+class Transfer(Posting, frozen=True, kw_only=True):
     """Move credits between two immediate accounts, lot by lot, in one commit; both entries bear the same id."""
 
     kind: ClassVar[EntryKind] = EntryKind.TRANSFER
-    account_id: AccountId
     payee_id: AccountId
     amount_micros: int
     key: str
     facts: Facts
-    at_ms: int
 
     def idempotency_key(self) -> str:
         return self.key

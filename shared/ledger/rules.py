@@ -1,8 +1,9 @@
 """Pure arithmetic of lots, holds, windows and splits. Nothing here reads a clock or a store."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
+
+from msgspec.structs import replace
 
 from shared.base.ids import HoldId
 from shared.base.micros import AMOUNT_MICROS_MAX, split

@@ -30,7 +30,7 @@ class Ledger:
 
     async def open(self, account_id: AccountId) -> Posted:
         """Open an account; a repeat answers with the entry that opened it."""
-        return await self._engine.run(OpenAccount(account_id, self._clock()))
+        return await self._engine.run(OpenAccount(account_id=account_id, at_ms=self._clock()))
 
     async def grant_promo(
         self, account_id: AccountId, amount_micros: int, *, lifetime_ms: int, key: str, facts: Facts
@@ -59,7 +59,14 @@ class Ledger:
         shares: Sequence[Share] = HOUSE_ONLY,
     ) -> Posted:
         """Charge for finished work. Raise CreditTooLow, KeyReused, AccountAbsent or AccountNotOpen."""
-        debit = Debit(account_id, amount_micros, tuple(shares), key, facts_of(facts), self._clock())
+        debit = Debit(
+            account_id=account_id,
+            amount_micros=amount_micros,
+            shares=tuple(shares),
+            key=key,
+            facts=facts_of(facts),
+            at_ms=self._clock(),
+        )
         return await self._engine.run(debit)
 
     async def transfer(
@@ -67,8 +74,14 @@ class Ledger:
     ) -> Posted:
         """Move credits, their origin and expiry kept. Raise what `debit` raises. The key is the payer's own."""
         # The payee's chain records the same id, so the payer is part of it: two payers may choose the same key.
-        own_key = f"transfer:{payer_id}:{key}"
-        transfer = Transfer(payer_id, payee_id, amount_micros, own_key, facts_of(facts), self._clock())
+        transfer = Transfer(
+            account_id=payer_id,
+            payee_id=payee_id,
+            amount_micros=amount_micros,
+            key=f"transfer:{payer_id}:{key}",
+            facts=facts_of(facts),
+            at_ms=self._clock(),
+        )
         return await self._engine.run(transfer)
 
     async def hold(self, account_id: AccountId, amount_micros: int, *, hold_id: HoldId) -> Held:
@@ -87,7 +100,14 @@ class Ledger:
         shares: Sequence[Share] = HOUSE_ONLY,
     ) -> Posted:
         """Take part or all of a hold and resolve it. Raise HoldAbsent or HoldExceeded."""
-        capture = Capture(account_id, hold_id, amount_micros, tuple(shares), facts_of(facts), self._clock())
+        capture = Capture(
+            account_id=account_id,
+            hold_id=hold_id,
+            amount_micros=amount_micros,
+            shares=tuple(shares),
+            facts=facts_of(facts),
+            at_ms=self._clock(),
+        )
         return await self._engine.run(capture)
 
     async def release(self, account_id: AccountId, hold_id: HoldId) -> None:

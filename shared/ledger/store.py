@@ -5,11 +5,11 @@ Paths: `accounts/{account}` is a head, `accounts/{account}/entries/{entry}` an e
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NewType, Protocol
 
 from google.api_core import exceptions as google_errors
 from google.cloud import firestore
+from msgspec import Struct
 
 from shared.base.ids import AccountId, EntryId
 from shared.ledger import protobuf
@@ -33,24 +33,21 @@ class StoreUnavailable(Exception):
     """A read did not answer in time."""
 
 
-@dataclass(frozen=True, slots=True)
-class KnownHead:
+class KnownHead(Struct, frozen=True):
     """A head as it was read or written, with the version a later commit must still find. `None`: no such account."""
 
     head: Head | None
     version: Version | None
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """What one batched read saw. Absent entries are left out."""
 
     heads: Mapping[AccountId, KnownHead]
     entries: Mapping[EntryRef, Entry]
 
 
-@dataclass(frozen=True, slots=True)
-class HeadWrite:
+class HeadWrite(Struct, frozen=True):
     """A head to write over the version it was computed from; `None` means that it must not exist yet."""
 
     head: Head

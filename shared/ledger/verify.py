@@ -6,9 +6,10 @@ Correct on a live ledger: entries appended while it reads never make it raise.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
+
+from msgspec import Struct, field
 
 from shared.base.ids import AccountId, EntryId
 from shared.ledger.archive import LedgerArchive
@@ -31,8 +32,7 @@ OnProgress = Callable[[int, int], None]
 """Told the accounts and the entries checked so far."""
 
 
-@dataclass(frozen=True, slots=True)
-class AccountReport:
+class AccountReport(Struct, frozen=True):
     """An account whose chain holds."""
 
     account_id: AccountId
@@ -40,8 +40,7 @@ class AccountReport:
     balance_micros: int
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerReport:
+class LedgerReport(Struct, frozen=True):
     """What a check of all accounts found. Intact when nothing is broken and `drift_micros` is zero."""
 
     accounts: int
@@ -58,8 +57,7 @@ class LedgerReport:
         return not self.broken and self.drift_micros == 0
 
 
-@dataclass(slots=True)
-class _Sums:
+class _Sums(Struct):
     """What is added up while accounts are walked, to be judged at the end."""
 
     balance_micros: int = 0

@@ -1,7 +1,8 @@
 """What a call may cost, what it used, and what it was charged."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from shared.base.ids import EntryId
 
@@ -25,16 +26,14 @@ class Outcome(StrEnum):
     """The client left before the end."""
 
 
-@dataclass(frozen=True, slots=True)
-class TokenPrice:
+class TokenPrice(Struct, frozen=True):
     """The price frozen into a call, in micros per million tokens."""
 
     prompt_micros_per_mtok: int
     completion_micros_per_mtok: int
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """Tokens that a call used."""
 
     prompt_tokens: int
@@ -42,8 +41,7 @@ class Usage:
     source: UsageSource
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(Struct, frozen=True):
     """The most a call can cost. That much is held before the provider is called."""
 
     price: TokenPrice
@@ -53,8 +51,7 @@ class Quote:
     amount_micros: int
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(Struct, frozen=True):
     """What a call was charged, and where the proof is. A free call has no entry."""
 
     amount_micros: int

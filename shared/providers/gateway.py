@@ -69,7 +69,7 @@ class Upstreams:
             response = await self._session.post(
                 f"{provider.base_url}/chat/completions",
                 data=_encode(payload),
-                headers={"authorization": f"Bearer {provider.key}", "content-type": "application/json"},
+                headers={"authorization": f"Bearer {provider.key.reveal()}", "content-type": "application/json"},
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(
                     total=timeout_s, sock_connect=CONNECT_TIMEOUT_S, sock_read=self._silence_timeout_s
@@ -177,7 +177,7 @@ async def _message(provider: Provider, response: aiohttp.ClientResponse) -> str:
     try:
         said = json.loads(await _read(response, REFUSAL_BYTES_MAX))
         message = said["error"]["message"] if isinstance(said["error"], dict) else said["error"]
-        return str(message).replace(provider.key, "...")[:_MESSAGE_CHARS_MAX].encode(errors="replace").decode()
+        return str(message).replace(provider.key.reveal(), "...")[:_MESSAGE_CHARS_MAX].encode(errors="replace").decode()
     except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, RecursionError):
         return f"status {response.status}"
 

@@ -1,8 +1,11 @@
 """A provider as this process knows it, and what comes back from one."""
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
+
+from shared.base.secret import Secret
 
 
 class DisconnectPolicy(StrEnum):
@@ -16,18 +19,16 @@ class DisconnectPolicy(StrEnum):
     """The provider does not bill an abandoned answer: charge nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
+class Provider(Struct, frozen=True):
     """An OpenAI-compatible endpoint and the key that opens it."""
 
     name: str
     base_url: str
-    key: str = field(repr=False)
+    key: Secret
     disconnect: DisconnectPolicy
 
 
-@dataclass(frozen=True, slots=True)
-class StreamEvent:
+class StreamEvent(Struct, frozen=True):
     """One server-sent event: its bytes as they came, and what they say. `data` is None for `[DONE]`."""
 
     raw: bytes

@@ -1,8 +1,8 @@
 """Who calls. Every function says which sort of caller it takes; nobody else reaches its body."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from msgspec import Struct
 from starlette.requests import Request
 
 from shared.app import App
@@ -36,8 +36,7 @@ class ScopeMissing(CredenceError):
         super().__init__(f"This service is not allowed {scope}.")
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """Whoever calls, in this one request. `name` is for logs and idempotency keys."""
 
     request_id: RequestId

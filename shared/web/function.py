@@ -7,19 +7,20 @@ functions-framework and the local gateway both serve.
 import re
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
-from pydantic import BaseModel
+import msgspec
+from msgspec import Struct
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from shared.app import App, current_app
+from shared.base.body import Empty
 from shared.base.errors import CredenceError
 from shared.base.ids import RequestId, new_request_id
 from shared.base.log import Severity, request_fields, write_line
 from shared.web.auth import Auth, Caller, authenticate
-from shared.web.body import BODY_BYTES_MAX, Empty, read_body
+from shared.web.body import BODY_BYTES_MAX, read_body
 from shared.web.cors import is_preflight, preflight_response, show_to_pages
 from shared.web.crash import write_crash
 from shared.web.errors import MethodWrong, crash_response, error_response
@@ -27,22 +28,21 @@ from shared.web.path import read_path
 
 Method = Literal["GET", "POST"]
 _TRACE = re.compile(r"[0-9a-f]{32}")
-Handler = Callable[[Any, Caller, App], Awaitable[BaseModel | Response]]
+Handler = Callable[[Any, Caller, App], Awaitable[Struct | Response]]
 """The first argument is the contract's own `body`, which no type can say of a decorator's argument."""
 
 
-@dataclass(frozen=True, slots=True)
-class Contract:
+class Contract(Struct, frozen=True):
     """All that a function promises; the OpenAPI document and the manifest's checks are made from it."""
 
     name: str
     method: Method
     auth: Auth
     scope: str | None
-    body: type[BaseModel]
+    body: type[Struct]
     body_bytes_max: int
     path_param: str | None
-    answer: type[BaseModel] | None
+    answer: type[Struct] | None
     summary: str
     streams: bool
 
@@ -61,10 +61,10 @@ def http_function(
     auth: Auth,
     scope: str | None = None,
     method: Method = "POST",
-    body: type[BaseModel] = Empty,
+    body: type[Struct] = Empty,
     body_bytes_max: int = BODY_BYTES_MAX,
     path_param: str | None = None,
-    answer: type[BaseModel] | None = None,
+    answer: type[Struct] | None = None,
     streams: bool = False,
 ) -> Callable[[Handler], HttpFunction]:
     """Wrap a handler. `scope` is what a service must be allowed; `path_param` names the field that the last segment
@@ -122,8 +122,10 @@ async def _answer(contract: Contract, handler: Handler, request: Request, reques
     if isinstance(answer, Response):
         answer.headers["x-request-id"] = request_id
         return answer
-    return JSONResponse(
-        answer.model_dump(mode="json"), headers={"x-request-id": request_id, "cache-control": "no-store"}
+    return Response(
+        msgspec.json.encode(answer),
+        media_type="application/json",
+        headers={"x-request-id": request_id, "cache-control": "no-store"},
     )
 
 

@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic.json_schema import models_json_schema
+import msgspec
+from msgspec import Struct
 
+from shared.base.body import LAST, ForeignBody
 from shared.web.errors import STATUS_OF_CODE, STATUS_OF_KIND
 from shared.web.function import Contract, HttpFunction
 
-REF = "#/components/schemas/{model}"
+REF = "#/components/schemas/{name}"
 ERROR_SCHEMA = {
     "type": "object",
     "required": ["error"],
@@ -31,8 +33,6 @@ def openapi_document(routes: Iterable[tuple[str, HttpFunction]]) -> dict[str, An
     """OpenAPI 3.1 for the given paths."""
     contracts = [(path, function.contract) for path, function in routes]
     models = {model for _, c in contracts for model in (c.body, c.answer) if model is not None}
-    ordered = sorted(models, key=lambda model: model.__name__)
-    _, shared = models_json_schema([(model, "validation") for model in ordered], ref_template=REF)
     paths: dict[str, Any] = {}
     for path, contract in contracts:
         paths.setdefault(path, {})[contract.method.lower()] = _operation(contract)
@@ -41,10 +41,35 @@ def openapi_document(routes: Iterable[tuple[str, HttpFunction]]) -> dict[str, An
         "info": {"title": "Credence", "version": "1", "description": "AI by the credit, every credit proved."},
         "paths": paths,
         "components": {
-            "schemas": {**shared.get("$defs", {}), "Error": ERROR_SCHEMA},
+            "schemas": {**_schemas(models), "Error": ERROR_SCHEMA},
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+def _schemas(models: Iterable[type[Struct]]) -> dict[str, Any]:
+    """The models and all that stands in them, as a stranger sees them: `others` is our name for the rest."""
+    ordered = sorted(models, key=lambda model: model.__name__)
+    _, schemas = msgspec.json.schema_components(ordered, ref_template=REF)
+    for model in ordered:
+        if issubclass(model, ForeignBody):
+            del schemas[model.__name__]["properties"]["others"]
+    plain: dict[str, Any] = _plain_patterns(schemas)
+    return plain
+
+
+def _schema(model: type[Struct]) -> dict[str, Any]:
+    schema: dict[str, Any] = _schemas([model])[model.__name__]
+    return schema
+
+
+def _plain_patterns(schema: Any) -> Any:
+    """The same with each pattern as JSON Schema has it, where `$` is the end of the text and nothing else."""
+    if isinstance(schema, dict):
+        return {name: _plain_patterns(value) for name, value in schema.items()}
+    if isinstance(schema, list):
+        return [_plain_patterns(value) for value in schema]
+    return schema.removesuffix(LAST) + "$" if isinstance(schema, str) and schema.endswith(LAST) else schema
 
 
 def _operation(contract: Contract) -> dict[str, Any]:
@@ -57,8 +82,7 @@ def _operation(contract: Contract) -> dict[str, Any]:
         operation["security"] = [{"bearer": []}]
     if contract.method == "POST":
         content = {"application/json": {"schema": _ref(contract.body)}}
-        required = any(field.is_required() for field in contract.body.model_fields.values())
-        operation["requestBody"] = {"content": content, "required": required}
+        operation["requestBody"] = {"content": content, "required": bool(_schema(contract.body)["required"])}
     else:
         operation["parameters"] = _parameters(contract)
     return operation
@@ -66,12 +90,12 @@ def _operation(contract: Contract) -> dict[str, Any]:
 
 def _parameters(contract: Contract) -> list[dict[str, Any]]:
     """The fields of a GET: the path's, and the query's."""
-    schema = contract.body.model_json_schema()
+    schema = _schema(contract.body)
     return [
         {
             "name": name,
             "in": "path" if name == contract.path_param else "query",
-            "required": name in schema.get("required", []),
+            "required": name in schema["required"],
             "schema": field,
         }
         for name, field in schema["properties"].items()
@@ -82,16 +106,17 @@ def _success(contract: Contract) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "object"} if contract.answer is None else _ref(contract.answer)
     content: dict[str, Any] = {"application/json": {"schema": schema}}
     if contract.streams:
-        content["text/event-stream"] = {"schema": {"type": "string"}}
+        # OpenAPI describes one body, not the events in it.
+        content["text/event-stream"] = {}
     return {"description": "Done.", "content": content}
 
 
 def _refusals() -> dict[str, Any]:
     """Every status a refusal can have; which of them a function raises stands in its docstring. 500 is a defect."""
-    content = {"application/json": {"schema": {"$ref": REF.format(model="Error")}}}
+    content = {"application/json": {"schema": {"$ref": REF.format(name="Error")}}}
     statuses = sorted({*STATUS_OF_KIND.values(), *STATUS_OF_CODE.values(), 500})
     return {str(status): {"description": "Refused; see error.code.", "content": content} for status in statuses}
 
 
 def _ref(model: type) -> dict[str, str]:
-    return {"$ref": REF.format(model=model.__name__)}
+    return {"$ref": REF.format(name=model.__name__)}

@@ -1,17 +1,13 @@
 """Reading a GET: its query, and the last segment of its path where the route has a parameter."""
 
-from typing import TypeVar
-
-from pydantic import BaseModel
 from starlette.requests import Request
 
+from shared.base.body import Shape
 from shared.base.errors import BadRequest
 from shared.web.body import parse
 
-Given = TypeVar("Given", bound=BaseModel)
 
-
-def read_path(request: Request, model: type[Given], path_param: str | None) -> Given:
+def read_path(request: Request, model: type[Shape], path_param: str | None) -> Shape:
     """The query and the path parameter as a `model`; every value is text. Raise BadRequest.
 
     Read from the path itself and not from a router, because a deployed function is its own server and has no routes;

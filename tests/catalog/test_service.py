@@ -4,8 +4,8 @@ import datetime
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
+from shared.base.body import Misshapen, shape
 from shared.catalog.errors import ModelUnfit, ModelUnknown, ModelUnpriced
 from shared.catalog.models import CHAT_MODALITIES, Modality, Model, Route
 from shared.catalog.service import STANDIN, Catalog
@@ -39,7 +39,7 @@ def row(**fields: Any) -> dict[str, Any]:
 
 
 def catalog_of(*rows: dict[str, Any], providers: set[str] = REAL) -> Catalog:
-    return Catalog([Model.model_validate(fields) for fields in rows], providers)
+    return Catalog([shape(Model, fields) for fields in rows], providers)
 
 
 def test_file_has_every_model_that_the_product_names() -> None:
@@ -135,7 +135,7 @@ def test_what_has_no_price_is_not_sold(price: dict[str, int] | None) -> None:
 )
 def test_a_row_that_would_sell_for_nothing_is_refused(fields: dict[str, Any]) -> None:
     """Prices and bounds of zero, typing errors: found when the file loads, not when somebody finds out."""
-    with pytest.raises(ValidationError):
+    with pytest.raises(Misshapen):
         catalog_of(row(**fields))
 
 

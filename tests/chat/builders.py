@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from shared.base.body import shape
 from shared.catalog.models import Modality, Model, Price, Route
 from shared.chat import rules
 from shared.chat.models import ChatRequest
@@ -52,7 +53,7 @@ def says(text: object = "hi", role: str = "user") -> dict[str, Any]:
 def request_of(*messages: dict[str, Any], **fields: object) -> ChatRequest:
     """A request as it comes out of a body."""
     body = {"model": TEXT_MODEL.id, "messages": list(messages) or [says()], **fields}
-    return ChatRequest.model_validate(body)
+    return shape(ChatRequest, body)
 
 
 def image(address: object = "https://example.com/cat.png", **fields: object) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import requests
 
+from shared.base.callers import parse_callers
 from shared.base.clock import Clock
 from shared.identity.gateway import Certificates, FirebaseAccounts
-from shared.identity.rules import parse_callers
 from shared.identity.service import Identity
 from tests.identity.google import Google
 from tests.identity.tokens import AUDIENCE, PROJECT, WORKER

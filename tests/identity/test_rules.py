@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.base.callers import parse_callers
 from shared.base.ids import UserId
-from shared.base.settings import SettingsWrong
 from shared.identity.errors import TokenExpired, TokenInvalid, TokenRevoked, UserDisabled
 from shared.identity.models import Account, UserClaims
-from shared.identity.rules import check_account, check_user, parse_callers, parse_token
+from shared.identity.rules import check_account, check_user, parse_token
 from tests.identity.cases import PUBLISHED
 from tests.identity.tokens import PROJECT, sign, user_claims
 
@@ -46,7 +46,7 @@ def test_no_callers_is_an_empty_table() -> None:
     ],
 )
 def test_a_table_that_cannot_be_read_stops_the_process_and_is_not_repeated(text: str) -> None:
-    with pytest.raises(SettingsWrong) as refusal:
+    with pytest.raises(ValueError, match="SERVICE_CALLERS") as refusal:
         parse_callers(text)
     assert "x.com" not in str(refusal.value)
 

@@ -38,7 +38,7 @@ class Ticker:
 
 
 def open_account(account_id: AccountId = ADA, at_ms: int = NOW) -> OpenAccount:
-    return OpenAccount(account_id, at_ms)
+    return OpenAccount(account_id=account_id, at_ms=at_ms)
 
 
 def grant(
@@ -46,17 +46,28 @@ def grant(
 ) -> Grant:
     """Paid credits, or with `promo_until` promotional ones."""
     origin = Origin.PAID if promo_until is None else Origin.PROMO
-    return Grant(to, amount, origin, promo_until, HOUSE_PROMOTIONS, key, (), at_ms)
+    return Grant(
+        account_id=to,
+        amount_micros=amount,
+        origin=origin,
+        expires_at_ms=promo_until,
+        source=HOUSE_PROMOTIONS,
+        key=key,
+        facts=(),
+        at_ms=at_ms,
+    )
 
 
 def debit(amount: int, key: str = "debit", *, by: AccountId = ADA, at_ms: int = NOW, **facts: str) -> Debit:
-    return Debit(by, amount, HOUSE, key, tuple(sorted(facts.items())), at_ms)
+    return Debit(
+        account_id=by, amount_micros=amount, shares=HOUSE, key=key, facts=tuple(sorted(facts.items())), at_ms=at_ms
+    )
 
 
 def transfer(
     amount: int, key: str = "transfer", *, by: AccountId = ADA, to: AccountId = BEN, at_ms: int = NOW
 ) -> Transfer:
-    return Transfer(by, to, amount, key, (), at_ms)
+    return Transfer(account_id=by, payee_id=to, amount_micros=amount, key=key, facts=(), at_ms=at_ms)
 
 
 def place(
@@ -72,7 +83,7 @@ def place(
 
 
 def capture(amount: int, hold_id: str = "hold", *, by: AccountId = ADA, at_ms: int = NOW) -> Capture:
-    return Capture(by, HoldId(hold_id), amount, HOUSE, (), at_ms)
+    return Capture(account_id=by, hold_id=HoldId(hold_id), amount_micros=amount, shares=HOUSE, facts=(), at_ms=at_ms)
 
 
 def release(hold_id: str = "hold", *, by: AccountId = ADA, at_ms: int = NOW) -> ReleaseHold:

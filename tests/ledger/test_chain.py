@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import fields, replace
 
 from shared.base.ids import AccountId, EntryId, HoldId
 from shared.ledger.chain import ENTRY_TAG, Walk, encode, hash_entry, seal

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import deque
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from shared.base.errors import CredenceError
 from shared.base.ids import AccountId

@@ -1,10 +1,9 @@
 """What each posting does to the accounts, what it refuses, and what makes two requests the same."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from shared.base.ids import AccountId, HoldId, entry_id_of
 from shared.ledger.errors import (

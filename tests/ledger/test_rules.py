@@ -1,11 +1,11 @@
 """Properties of the pure arithmetic: credits are neither made nor lost, whatever the numbers."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from shared.base.ids import AccountId, HoldId
 from shared.base.micros import AMOUNT_MICROS_MAX, split

@@ -1,8 +1,7 @@
 """What every store promises the engine, in memory and in Firestore alike."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from shared.base.ids import AccountId, HoldId, entry_id_of
 from shared.ledger.chain import seal

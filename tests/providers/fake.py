@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from shared.base.secret import Secret
 from shared.providers.models import DisconnectPolicy, Provider
 
 HOST = "127.0.0.1"
@@ -43,7 +44,7 @@ class FakeProvider:
     @property
     def provider(self) -> Provider:
         """What our side knows of it."""
-        return Provider(self.name, self.url, f"{KEY}-{self.name}", self.policy)
+        return Provider(self.name, self.url, Secret(f"{KEY}-{self.name}"), self.policy)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(Asked(request.path, dict(request.headers), await request.json()))

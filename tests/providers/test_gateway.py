@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from shared.base.errors import CredenceError
+from shared.base.secret import Secret
 from shared.providers.errors import UpstreamBusy, UpstreamRefused, UpstreamUnavailable
 from shared.providers.gateway import Upstreams
 from shared.providers.models import DisconnectPolicy, Provider
@@ -23,7 +24,7 @@ async def test_request_goes_out_as_it_was_given(upstreams: Upstreams, fake: Fake
     (asked,) = fake.asked
     assert answer == says.completion()
     assert (asked.path, asked.payload) == ("/v1/chat/completions", PAYLOAD)
-    assert asked.headers["Authorization"] == f"Bearer {fake.provider.key}"
+    assert asked.headers["Authorization"] == f"Bearer {fake.provider.key.reveal()}"
 
 
 REFUSALS: list[tuple[int, type[CredenceError]]] = [
@@ -52,7 +53,7 @@ async def test_each_status_is_one_of_three_refusals(
     upstreams: Upstreams, fake: FakeProvider, status: int, kind: type[CredenceError]
 ) -> None:
     """Streamed or not, asked once, and without the key in it even if the provider quotes it."""
-    words = f"Something about {fake.provider.key} and Bearer"
+    words = f"Something about {fake.provider.key.reveal()} and Bearer"
     body = b"" if status == 204 else words
     headers = {"location": "http://127.0.0.1:1/elsewhere"} if status in (301, 307) else {}
 
@@ -167,7 +168,7 @@ async def test_a_call_keeps_to_the_time_that_is_left(upstreams: Upstreams, fake:
 async def test_nobody_there_is_a_failure(upstreams: Upstreams, fake: FakeProvider) -> None:
     """No listener, no such host, a hang-up."""
     for url in ("http://127.0.0.1:1/v1", "http://nobody.invalid/v1"):
-        provider = Provider("gone", url, says.KEY, DisconnectPolicy.FREE)
+        provider = Provider("gone", url, Secret(says.KEY), DisconnectPolicy.FREE)
         with pytest.raises(UpstreamUnavailable) as failure:
             await upstreams.chat(provider, PAYLOAD)
         assert url not in failure.value.message
@@ -224,6 +225,6 @@ async def test_closing_a_stream_hangs_up_on_the_provider(upstreams: Upstreams, f
 
 def test_a_provider_is_written_without_its_key() -> None:
     """In logs and tracebacks too."""
-    provider = Provider("acme", "https://example.com", says.KEY, DisconnectPolicy.DRAIN)
+    provider = Provider("acme", "https://example.com", Secret(says.KEY), DisconnectPolicy.DRAIN)
 
     assert says.KEY not in repr(provider)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.base.secret import Secret
 from shared.providers.errors import UpstreamUnavailable
 from shared.providers.gateway import Upstreams, UpstreamStream
 from shared.providers.models import DisconnectPolicy, Provider, StreamEvent
@@ -27,7 +28,7 @@ class Pieces:
 
 
 async def read_pieces(*pieces: bytes) -> list[StreamEvent]:
-    provider = Provider("acme", "http://127.0.0.1", "key", DisconnectPolicy.FREE)
+    provider = Provider("acme", "http://127.0.0.1", Secret("key"), DisconnectPolicy.FREE)
     stream = UpstreamStream(provider, Pieces(*pieces))  # type: ignore[arg-type]
     return [event async for event in stream.events()]
 

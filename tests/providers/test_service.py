@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.base.secret import Secret
 from shared.base.settings import Settings
 from shared.providers.models import DisconnectPolicy
 from shared.providers.service import configured_providers
@@ -23,15 +24,19 @@ def test_keys_are_bound_to_their_own_addresses() -> None:
         settings(HUGGINGFACE_API_KEY="hf_1", OPENROUTER_API_KEY="or_2", OPENROUTER_BASE_URL="https://example.com/v1/")
     )
 
-    assert (hugging.name, hugging.key, hugging.base_url) == ("huggingface", "hf_1", "https://router.huggingface.co/v1")
-    assert (router.name, router.key, router.base_url) == ("openrouter", "or_2", "https://example.com/v1")
+    assert (hugging.name, hugging.key, hugging.base_url) == (
+        "huggingface",
+        Secret("hf_1"),
+        "https://router.huggingface.co/v1",
+    )
+    assert (router.name, router.key, router.base_url) == ("openrouter", Secret("or_2"), "https://example.com/v1")
 
 
 def test_a_key_is_taken_without_the_line_break_that_secrets_often_have() -> None:
     """Else no request could be written, and the error would be a crash."""
     (provider,) = configured_providers(settings(HUGGINGFACE_API_KEY="hf_1\n"))
 
-    assert provider.key == "hf_1"
+    assert provider.key == Secret("hf_1")
 
 
 @pytest.mark.parametrize("policy", list(DisconnectPolicy))

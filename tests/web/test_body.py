@@ -2,14 +2,15 @@
 
 import asyncio
 import json
+from typing import Annotated
 
-from pydantic import Field
+from msgspec import Meta, field
 
 from shared.app import App
+from shared.base.body import AmountMicros, Body, IdempotencyKey, ShortText
 from shared.base.ids import IDEMPOTENCY_KEY_CHARS_MAX
 from shared.base.micros import AMOUNT_MICROS_MAX
 from shared.web.auth import Caller
-from shared.web.body import AmountMicros, Body, IdempotencyKey, ShortText
 from shared.web.function import HttpFunction, http_function
 from tests.web.conftest import Lines
 from tests.web.server import REPLY_DEADLINE_S, request_head, serve
@@ -77,19 +78,19 @@ WRONG_FIELDS: list[tuple[dict[str, object], str]] = [
 """Each with the field that is named for it."""
 
 
-class Line(Body):
+class Line(Body, frozen=True, kw_only=True):
     """One of a list."""
 
     text: ShortText
 
 
-class Order(Body):
+class Order(Body, frozen=True, kw_only=True):
     """Every sort of field that our functions take."""
 
     amount_micros: AmountMicros = 1
     key: IdempotencyKey = "key"
     note: ShortText | None = None
-    lines: list[Line] = Field(default_factory=list, max_length=3)
+    lines: Annotated[list[Line], Meta(max_length=3)] = field(default_factory=list)
 
 
 def taking_orders() -> HttpFunction:

@@ -6,9 +6,9 @@ import pytest
 from starlette.responses import JSONResponse, Response
 
 from shared.app import App
+from shared.base.body import Body, Empty
 from shared.base.errors import CredenceError, Kind
 from shared.web.auth import Caller
-from shared.web.body import Body, Empty
 from shared.web.function import HttpFunction, http_function
 from tests.web.conftest import Lines
 from tests.web.server import serve
@@ -17,13 +17,13 @@ SECRET = "sk-what-the-user-said"
 TRACE = "105445aa7843bc8bf206b12000100000"
 
 
-class Note(Body):
+class Note(Body, frozen=True, kw_only=True):
     """A field to put a secret into."""
 
     text: str = "none"
 
 
-class Told(Body):
+class Told(Body, frozen=True, kw_only=True):
     """An answer."""
 
     request_id: str

@@ -1,33 +1,33 @@
 """The document is made from the contracts: nothing they promise is missing, nothing else is in it."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import schemathesis
-from pydantic import Field
+from msgspec import Meta
 from starlette.responses import Response
 
 from shared.app import App
+from shared.base.body import LAST, Body, Empty
 from shared.web.auth import Caller
-from shared.web.body import Body, Empty
 from shared.web.errors import STATUS_OF_CODE, STATUS_OF_KIND
 from shared.web.function import http_function
 from shared.web.openapi import openapi_document
 
 
-class Ask(Body):
+class Ask(Body, frozen=True, kw_only=True):
     """Which thing, and how."""
 
-    thing_id: str = Field(pattern=r"^[a-z]+$")
+    thing_id: Annotated[str, Meta(pattern=rf"^[a-z]+{LAST}")]
     view: str = "plain"
 
 
-class Part(Body):
+class Part(Body, frozen=True, kw_only=True):
     """A part of an answer."""
 
     name: str
 
 
-class Thing(Body):
+class Thing(Body, frozen=True, kw_only=True):
     """An answer with a part."""
 
     part: Part

@@ -1,13 +1,13 @@
 """What a GET may say: each query parameter once, the last segment of the path, and nothing else."""
 
 from shared.app import App
+from shared.base.body import Body, ShortText
 from shared.web.auth import Caller
-from shared.web.body import Body, ShortText
 from shared.web.function import HttpFunction, http_function
 from tests.web.server import serve
 
 
-class Question(Body):
+class Question(Body, frozen=True, kw_only=True):
     """A field of the path and one of the query."""
 
     thing_id: ShortText

@@ -4,11 +4,11 @@ import pytest
 from starlette.responses import Response
 
 from shared.app import App
+from shared.base.body import Empty
 from shared.base.errors import BadRequest, CredenceError, Kind
 from shared.ledger.errors import KeyReused, RateExceeded
 from shared.metering.errors import CallUnaffordable
 from shared.web.auth import Caller, ScopeMissing
-from shared.web.body import Empty
 from shared.web.errors import STATUS_OF_KIND, TYPE_OF_KIND
 from shared.web.function import HttpFunction, http_function
 from tests.web.conftest import Lines

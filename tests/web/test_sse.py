@@ -9,8 +9,8 @@ import pytest
 from starlette.responses import Response
 
 from shared.app import App
+from shared.base.body import Empty
 from shared.web.auth import Caller
-from shared.web.body import Empty
 from shared.web.function import HttpFunction, http_function
 from shared.web.sse import EventStreamResponse
 from tests.web.conftest import Lines

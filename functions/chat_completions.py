@@ -15,7 +15,13 @@ BODY_BYTES_MAX = 20 * 1024 * 1024
 """Room for images sent as data; Cloud Run takes 32 MiB."""
 
 
-@http_function(auth="user", body=ChatRequest, body_bytes_max=BODY_BYTES_MAX, streams=True)
+@http_function(
+    auth="user",
+    body=ChatRequest,
+    body_bytes_max=BODY_BYTES_MAX,
+    streams=True,
+    imports_ahead="shared.providers.gateway",
+)
 async def chat_completions(body: ChatRequest, caller: Caller, app: App) -> Response:
     """Raise CallUnaffordable (402), ModelUnknown (404), what the ledger's hold raises, or what the provider did."""
     if body.stream:

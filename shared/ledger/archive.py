@@ -65,8 +65,8 @@ class LedgerArchive(Protocol):
     async def account_count(self) -> int:
         """How many heads there are, for showing progress."""
 
-    async def changed_after(self, lane: int, after: Stamp | None, limit: int) -> Changes:
-        """Accounts of the lane whose head was written after the stamp."""
+    async def changed_after(self, lanes: Sequence[int], after: Stamp | None, limit: int) -> Changes:
+        """Accounts of these lanes whose head was written after the stamp. At most 30 lanes."""
 
 
 class FirestoreLedgerArchive:
@@ -136,8 +136,8 @@ class FirestoreLedgerArchive:
         rows = await _tried(lambda: accounts.count().get(retry=None, timeout=READ_TIMEOUT_S))
         return int(rows[0][0].value)
 
-    async def changed_after(self, lane: int, after: Stamp | None, limit: int) -> Changes:
-        heads = self._client.collection("accounts").where(filter=FieldFilter("lane", "==", lane))
+    async def changed_after(self, lanes: Sequence[int], after: Stamp | None, limit: int) -> Changes:
+        heads = self._client.collection("accounts").where(filter=FieldFilter("lane", "in", list(lanes)))
         query = heads.order_by("posted_at").order_by("__name__").select(["posted_at"]).limit(limit)
         if after:
             query = query.start_after({"posted_at": after.posted_at, "__name__": after.account_id})

@@ -11,6 +11,7 @@ that falls back only costs a second look, and a cursor passes an account only af
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 
@@ -27,8 +28,9 @@ from shared.ledger.marks import START, Alarm, AuditMarks, Mark, mark_of, resume
 from shared.ledger.models import Head
 from shared.ledger.verify import ACCOUNTS_AT_ONCE, check_count, head_of, in_groups, walk_entries
 
-LANES_AT_ONCE = 32
-"""Lanes asked for news side by side."""
+BAND_LANES = 16
+"""Neighbouring lanes asked for news in one query, and read behind one cursor. Firestore takes up to 30 in one `in`."""
+BANDS = LANES // BAND_LANES
 CURSOR_MARGIN = timedelta(seconds=10)
 """How far behind the server's time a cursor stays. `posted_at` is the time at which a commit was received, and the
 commit becomes visible later, at most COMMIT_TIMEOUT_S or so; a cursor that ran ahead would pass an account whose
@@ -97,29 +99,27 @@ class Audit:
         Raise StoreUnavailable when the store does not answer; what was done until then is remembered.
         """
         run = _Run(self._limits.accounts_max, self._limits.entries_max)
-        await self._recheck_alarms(run)
-        # Another lane goes first each minute, so that no lane always meets a run that is used up.
-        first = self._clock() // 60_000 % LANES
-        lanes = (*range(first, LANES), *range(first))
-        for at in range(0, LANES, LANES_AT_ONCE):
-            # Most lanes have nothing new; asking for them together is what makes a quiet run short.
-            group = lanes[at : at + LANES_AT_ONCE]
-            pages = await asyncio.gather(*(self._first_page(lane) for lane in group))
-            for lane, (cursor, changes) in zip(group, pages, strict=True):
-                await self._audit_lane(run, lane, cursor, changes)
+        alarms, cursors = await asyncio.gather(self._marks.open_alarms(ALARMS_MAX), self._marks.cursors(BANDS))
+        await self._recheck(run, alarms)
+        # Another band goes first each minute, so that no band always meets a run that is used up.
+        first = self._clock() // 60_000 % BANDS
+        bands = (*range(first, BANDS), *range(first))
+        # Most runs are quiet; asking for all bands together makes those short.
+        pages = await asyncio.gather(*(self._changed_after(band, cursors.get(band)) for band in bands))
+        for band, changes in zip(bands, pages, strict=True):
+            await self._audit_band(run, band, cursors.get(band), changes)
         return run.report()
 
     async def run_full(self) -> AuditReport:
         """Walk every account from its first entry, whatever its mark says. Unbounded: for a job, not for a timer."""
         run = _Run(self._limits.accounts_max, self._limits.entries_max)
-        await self._recheck_alarms(run)
+        await self._recheck(run, await self._marks.open_alarms(ALARMS_MAX))
         async for group in in_groups(self._archive.account_ids(), ACCOUNTS_AT_ONCE):
             await asyncio.gather(*(self._audit_whole(run, account_id) for account_id in group))
         return run.report()
 
-    async def _recheck_alarms(self, run: _Run) -> None:
+    async def _recheck(self, run: _Run, alarms: Sequence[Alarm]) -> None:
         """Go on from where each broken account was last whole. Only an account that verifies again loses its alarm."""
-        alarms = await self._marks.open_alarms(ALARMS_MAX)
         run.alarms = {alarm.account_id: alarm for alarm in alarms}
         run.finished = len(alarms) < ALARMS_MAX
         for alarm in alarms:
@@ -131,13 +131,12 @@ class Audit:
             elif end is End.PART:
                 await self._marks.put_alarm(replace(alarm, good=reached))
 
-    async def _first_page(self, lane: int) -> tuple[Stamp | None, Changes]:
-        """The lane's cursor, and what changed after it."""
-        cursor = await self._marks.cursor(lane)
-        return cursor, await self._archive.changed_after(lane, cursor, self._limits.page_accounts_max)
+    async def _changed_after(self, band: int, after: Stamp | None) -> Changes:
+        lanes = range(band * BAND_LANES, (band + 1) * BAND_LANES)
+        return await self._archive.changed_after(lanes, after, self._limits.page_accounts_max)
 
-    async def _audit_lane(self, run: _Run, lane: int, before: Stamp | None, changes: Changes) -> None:
-        """Audit the accounts of a lane that changed after its cursor, then move the cursor over those that are done."""
+    async def _audit_band(self, run: _Run, band: int, before: Stamp | None, changes: Changes) -> None:
+        """Audit the accounts of a band that changed after its cursor, then move the cursor over those that are done."""
         cursor = before
         advancing = True
         while True:
@@ -153,10 +152,10 @@ class Audit:
                 break
             if len(stamps) < self._limits.page_accounts_max:
                 break
-            changes = await self._archive.changed_after(lane, stamps[-1], self._limits.page_accounts_max)
+            changes = await self._changed_after(band, stamps[-1])
         if cursor is not None and cursor != before:
             # If we die before this, the next run looks at the same accounts and finds their marks at their heads.
-            await self._marks.put_cursor(lane, cursor)
+            await self._marks.put_cursor(band, cursor)
 
     async def _audit_changed(self, run: _Run, account_id: AccountId) -> End:
         """Go on from the mark. An account with an open alarm was just looked at, and its alarm remembers it."""

@@ -1,9 +1,11 @@
-"""What the audit remembers between runs: how far each account was walked, how far each lane was read, what is broken.
+"""What the audit remembers between runs: how far each account was walked and each band of lanes read, what is broken.
 
-Paths: `audit_marks/{account}`, `audit_marks/lane:{lane}`, `alarms/{account}`. No class of account is called `lane`.
+Paths: `audit_marks/{account}`, `audit_marks/band:{band}`, `alarms/{account}`. No class of account is called `band`.
 """
 
+import functools
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from google.api_core import exceptions as google_errors
@@ -51,11 +53,11 @@ class AuditMarks(Protocol):
     async def put_mark(self, account_id: AccountId, mark: Mark) -> None:
         """Remember how far the account was walked."""
 
-    async def cursor(self, lane: int) -> Stamp | None:
-        """Up to where the lane was read."""
+    async def cursors(self, bands: int) -> Mapping[int, Stamp]:
+        """Up to where each band was read; a band never read, or whose note cannot be, is left out."""
 
-    async def put_cursor(self, lane: int, stamp: Stamp) -> None:
-        """Remember up to where the lane was read."""
+    async def put_cursor(self, band: int, stamp: Stamp) -> None:
+        """Remember up to where the band was read."""
 
     async def open_alarms(self, limit: int) -> list[Alarm]:
         """Accounts that did not verify when last looked at."""
@@ -80,13 +82,21 @@ class FirestoreAuditMarks:
     async def put_mark(self, account_id: AccountId, mark: Mark) -> None:
         await self._write(f"audit_marks/{account_id}", {**mark_document(mark), "at": firestore.SERVER_TIMESTAMP})
 
-    async def cursor(self, lane: int) -> Stamp | None:
-        fields = await self._read(f"audit_marks/lane:{lane:02}")
-        return _understood(lambda: Stamp(fields["posted_at"], AccountId(fields["account"])), None)
+    async def cursors(self, bands: int) -> Mapping[int, Stamp]:
+        band_of = {f"band:{band}": band for band in range(bands)}
+        references = [self._client.document(f"audit_marks/{name}") for name in band_of]
+        found: dict[int, Stamp] = {}
+        try:
+            async for snapshot in self._client.get_all(references, retry=None, timeout=READ_TIMEOUT_S):
+                if stamp := _understood(functools.partial(stamp_from, snapshot.to_dict() or {}), None):
+                    found[band_of[snapshot.id]] = stamp
+        except google_errors.GoogleAPICallError as error:
+            raise StoreUnavailable from error
+        return found
 
-    async def put_cursor(self, lane: int, stamp: Stamp) -> None:
+    async def put_cursor(self, band: int, stamp: Stamp) -> None:
         fields = {"posted_at": stamp.posted_at, "account": stamp.account_id}
-        await self._write(f"audit_marks/lane:{lane:02}", fields)
+        await self._write(f"audit_marks/band:{band}", fields)
 
     async def open_alarms(self, limit: int) -> list[Alarm]:
         query = self._client.collection("alarms").where(filter=FieldFilter("open", "==", True)).limit(limit)
@@ -143,6 +153,13 @@ def mark_from(fields: Mapping[str, Any]) -> Mark:
     """A stored mark. Raise KeyError, TypeError or ValueError when it is not one."""
     lots = tuple(Lot(Origin(lot["origin"]), lot["expires_at_ms"], lot["remaining_micros"]) for lot in fields["lots"])
     return Mark(int(fields["seq"]), str(fields["hash"]), lots, int(fields["spent_micros"]))
+
+
+def stamp_from(fields: Mapping[str, Any]) -> Stamp | None:
+    """A stored cursor. Raise KeyError, TypeError or ValueError when it is not one."""
+    if not isinstance(fields["posted_at"], datetime):
+        raise TypeError("not a time")
+    return Stamp(fields["posted_at"], AccountId(str(fields["account"])))
 
 
 def alarm_document(alarm: Alarm) -> dict[str, Any]:

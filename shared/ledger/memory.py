@@ -91,11 +91,11 @@ class MemoryLedgerArchive:
     async def account_count(self) -> int:
         return len(self._store.heads)
 
-    async def changed_after(self, lane: int, after: Stamp | None, limit: int) -> Changes:
+    async def changed_after(self, lanes: Sequence[int], after: Stamp | None, limit: int) -> Changes:
         ordered = sorted(
             (document["posted_at"], account_id)
             for account_id, document in self._store.heads.items()
-            if document.get("lane") == lane and document.get("posted_at")
+            if document.get("lane") in lanes and document.get("posted_at")
         )
         later = [Stamp(*place) for place in ordered if after is None or place > (after.posted_at, after.account_id)]
         return Changes(tuple(later[:limit]), self._store.server_time() if later else None)
@@ -106,7 +106,7 @@ class MemoryAuditMarks:
 
     def __init__(self) -> None:
         self.marks: dict[AccountId, Mark] = {}
-        self.cursors: dict[int, Stamp] = {}
+        self.stamps: dict[int, Stamp] = {}
         self.alarms: dict[AccountId, Alarm] = {}
 
     async def mark(self, account_id: AccountId) -> Mark:
@@ -115,11 +115,11 @@ class MemoryAuditMarks:
     async def put_mark(self, account_id: AccountId, mark: Mark) -> None:
         self.marks[account_id] = mark
 
-    async def cursor(self, lane: int) -> Stamp | None:
-        return self.cursors.get(lane)
+    async def cursors(self, bands: int) -> Mapping[int, Stamp]:
+        return {band: stamp for band, stamp in self.stamps.items() if band < bands}
 
-    async def put_cursor(self, lane: int, stamp: Stamp) -> None:
-        self.cursors[lane] = stamp
+    async def put_cursor(self, band: int, stamp: Stamp) -> None:
+        self.stamps[band] = stamp
 
     async def open_alarms(self, limit: int) -> list[Alarm]:
         return list(self.alarms.values())[:limit]

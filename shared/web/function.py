@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from shared.app import App, current_app
+from shared.base.ahead import import_ahead
 from shared.base.body import Empty
 from shared.base.errors import CredenceError
 from shared.base.ids import RequestId, new_request_id
@@ -45,6 +46,7 @@ class Contract(Struct, frozen=True):
     answer: type[Struct] | None
     summary: str
     streams: bool
+    imports_ahead: str | None
 
 
 class HttpFunction(Protocol):
@@ -66,15 +68,27 @@ def http_function(
     path_param: str | None = None,
     answer: type[Struct] | None = None,
     streams: bool = False,
+    imports_ahead: str | None = None,
 ) -> Callable[[Handler], HttpFunction]:
     """Wrap a handler. `scope` is what a service must be allowed; `path_param` names the field that the last segment
-    of the path fills; `answer` is the shape of a 200, where the handler does not build the response itself.
+    of the path fills; `answer` is the shape of a 200, where the handler does not build the response itself;
+    `imports_ahead` names a slow module that the first request imports while its caller is checked.
     """
 
     def wrap(handler: Handler) -> HttpFunction:
         summary = (handler.__globals__["__doc__"] or "").strip().split("\n")[0]
         contract = Contract(
-            handler.__name__, method, auth, scope, body, body_bytes_max, path_param, answer, summary, streams
+            name=handler.__name__,
+            method=method,
+            auth=auth,
+            scope=scope,
+            body=body,
+            body_bytes_max=body_bytes_max,
+            path_param=path_param,
+            answer=answer,
+            summary=summary,
+            streams=streams,
+            imports_ahead=imports_ahead,
         )
 
         async def serve(request: Request) -> Response:
@@ -113,6 +127,8 @@ async def _answer(contract: Contract, handler: Handler, request: Request, reques
     if request.method != contract.method:
         raise MethodWrong(contract.method)
     app = current_app()
+    if contract.imports_ahead is not None:
+        import_ahead(contract.imports_ahead)
     caller = await authenticate(request, app, request_id, contract.auth, contract.scope)
     if contract.method == "GET":
         given = read_path(request, contract.body, contract.path_param)

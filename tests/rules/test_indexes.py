@@ -41,8 +41,8 @@ EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "archive entries": _entries_of_two_pages,
     "archive head and count": lambda client: FirestoreLedgerArchive(client).head_and_count(ALICE),
     "archive account count": lambda client: FirestoreLedgerArchive(client).account_count(),
-    "archive changes": lambda client: FirestoreLedgerArchive(client).changed_after(0, None, 10),
-    "archive changes after a stamp": lambda client: FirestoreLedgerArchive(client).changed_after(0, STAMP, 10),
+    "archive changes": lambda client: FirestoreLedgerArchive(client).changed_after(range(16), None, 10),
+    "archive changes after a stamp": lambda client: FirestoreLedgerArchive(client).changed_after(range(16), STAMP, 10),
     "open alarms": lambda client: FirestoreAuditMarks(client).open_alarms(10),
 }
 

@@ -37,8 +37,9 @@ from shared.ledger.verify import verify_account
 MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
 ROUNDS, ROUNDS_QUICK = 300, 3
 WARM_UP_ROUNDS, WARM_UP_ROUNDS_QUICK = 60, 1
-WARM_UP_CALLS_EACH, WARM_UP_CALLS_EACH_QUICK = 32, 1
-"""Calls of each user before anything counts, two commits each: until then the emulator is busy compiling itself."""
+WARM_UP_CALLS_EACH, WARM_UP_CALLS_EACH_QUICK = 64, 1
+"""Calls of each user to each endpoint, whole and streamed, before anything counts. The emulator is a Java program:
+a commit takes a quarter of its first time once some thousands of them have made Java compile it. Firestore is warm."""
 AT_ONCE, AT_ONCE_QUICK = 32, 4
 CALLS_EACH, CALLS_EACH_QUICK = 10, 2
 """Calls of one of those at once, one after the other."""
@@ -140,9 +141,11 @@ async def _call(endpoints: Sequence[Endpoint], account_url: str, quick: bool) ->
                     raise BenchFailed(f"an account could not be started: {await response.text()}")
         load = Load(session)
         by_name = {endpoint.name: endpoint for endpoint in endpoints}
-        say("Warming the emulator up")
+        say("Warming up")
         calls_each = WARM_UP_CALLS_EACH_QUICK if quick else WARM_UP_CALLS_EACH
-        await load.burst_per_s(ours, len(ours.tokens), calls_each, stream=False)
+        for endpoint in endpoints:
+            for stream in (False, True):
+                await load.burst_per_s(endpoint, USERS_QUICK if quick else USERS, calls_each, stream=stream)
         times = await _call_in_turn(load, by_name, quick)
         return times, await _call_at_once(load, by_name, quick)
 

@@ -1,0 +1,32 @@
+"""Settings: what a deployment wrote down is checked before anything is built, and told by name only."""
+
+import pytest
+
+from shared.base.settings import Settings, SettingsWrong
+
+PRODUCTION = {"PROJECT_ID": "credence-production"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SERVICE_CALLERS", "credit:debit"),
+        ("SERVICE_CALLERS", "timer=nobody"),
+        ("HUGGINGFACE_BASE_URL", "http://router.example.com/v1"),
+        ("OPENROUTER_BASE_URL", "ftp://example.com"),
+        ("ENVIRONMENT", "prod"),
+        ("STANDIN_DISCONNECT", "never"),
+    ],
+)
+def test_what_cannot_be_used_stops_the_process(name: str, value: str) -> None:
+    with pytest.raises(SettingsWrong, match=name) as refusal:
+        Settings.from_environment({**PRODUCTION, name: value})
+
+    assert value not in str(refusal.value)
+
+
+def test_an_address_without_tls_is_for_local_processes() -> None:
+    """Tests and self-hosted models on the same machine."""
+    local = {"ENVIRONMENT": "local", "OPENROUTER_BASE_URL": "http://127.0.0.1:9/v1", **PRODUCTION}
+
+    assert Settings.from_environment(local).openrouter_base_url == "http://127.0.0.1:9/v1"

@@ -1,8 +1,9 @@
 """What is hashed and how a chain is walked: the format a stranger needs to check an account without us.
 
-An entry's hash is SHA-256 over a version tag and the entry's fields in a fixed order, each written as its length in
-UTF-8 bytes, a colon, the text and a comma; lists are preceded by their length. No two entries share an encoding,
-and no library decides the order. Amounts and times are decimal strings.
+What is hashed is a version tag and fields in a fixed order, each written as its length in UTF-8 bytes, a colon, the
+text and a comma; lists are preceded by their length. No two entries share an encoding, and no library decides the
+order. Amounts and times are decimal strings. An entry's content is hashed first, and its hash is that of the hash
+before it and the content's: whoever proves that one entry leads to a later one shows 32 bytes for each in between.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from shared.ledger.models import GENESIS_HASH, SPENDING_KINDS, Entry, EntryKind,
 from shared.ledger.rules import apply_changes
 
 ENTRY_TAG = "credence.entry.v1"
+LINK_TAG = "credence.link.v1"
 REQUEST_TAG = "credence.request.v1"
 _NONE = "-"
 """Stands for an absent value; a decimal number or an id is never a lone hyphen."""
@@ -33,11 +35,20 @@ def digest(tag: str, fields: Iterable[str]) -> str:
 
 def hash_entry(entry: Entry) -> str:
     """The hash that `entry` must carry; its own `hash` field is the only one left out."""
+    return link(entry.prev_hash, hash_content(entry))
+
+
+def link(prev_hash: str, content_hash: str) -> str:
+    """The hash of the entry with this content that follows the one with `prev_hash`."""
+    return digest(LINK_TAG, (prev_hash, content_hash))
+
+
+def hash_content(entry: Entry) -> str:
+    """The hash of all that an entry says: every field but `hash` and `prev_hash`."""
     fields = [
         entry.account_id,
         entry.entry_id,
         str(entry.seq),
-        entry.prev_hash,
         entry.kind.value,
         str(entry.delta_micros),
         str(entry.balance_micros),

@@ -32,7 +32,7 @@ def plainly_encoded(texts: list[str]) -> bytes:
 
 def plainly_hashed(e: dict[str, Any]) -> str:
     """The entry hash once more, from its description alone, over the document as JSON shows it."""
-    texts = ["credence.entry.v1", e["account"], e["entry_id"], str(e["seq"]), e["prev_hash"], e["kind"]]
+    texts = ["credence.entry.v1", e["account"], e["entry_id"], str(e["seq"]), e["kind"]]
     texts += [str(e["delta_micros"]), str(e["balance_micros"]), e["hold_id"] or "-", e["request_hash"], str(e["at_ms"])]
     texts.append(str(len(e["lots"])))
     for lot in e["lots"]:
@@ -44,7 +44,8 @@ def plainly_hashed(e: dict[str, Any]) -> str:
     texts.append(str(len(e["facts"])))
     for name in sorted(e["facts"]):
         texts += [name, e["facts"][name]]
-    return hashlib.sha256(plainly_encoded(texts)).hexdigest()
+    content_hash = hashlib.sha256(plainly_encoded(texts)).hexdigest()
+    return hashlib.sha256(plainly_encoded(["credence.link.v1", e["prev_hash"], content_hash])).hexdigest()
 
 
 @pytest.mark.parametrize("vector", golden("entries"), ids=lambda vector: vector["kind"])

@@ -21,6 +21,7 @@ from shared.ledger.archive import FirestoreLedgerArchive, LedgerArchive
 from shared.ledger.errors import AccountAbsent, ChainBroken
 from shared.ledger.store import StoreUnavailable
 from shared.ledger.verify import LedgerReport, OnProgress, verify_account, verify_ledger
+from shared.ledger.windows import FirestoreLedgerWindows, LedgerWindows
 
 INTACT, BROKEN, UNREADABLE = 0, 1, 2
 PROGRESS_PERIOD_S = 0.2
@@ -28,6 +29,7 @@ BAR_CHARS = 30
 
 Answer = tuple[int, dict[str, object], list[str]]
 """Exit code, the answer for programs, and the same in lines for people."""
+Check = Callable[[LedgerArchive, LedgerWindows], Awaitable[Answer]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     subjects = parser.add_subparsers(required=True, metavar="WHAT")
     account = subjects.add_parser("account", parents=[shared], help="one account, from its first entry to its head")
     account.add_argument("account_id", metavar="ACCOUNT_ID", type=_account_id, help="for example user:abc")
-    account.set_defaults(run=lambda options: _run(options, lambda archive: _account(archive, options.account_id)))
+    account.set_defaults(run=lambda options: _run(options, lambda archive, _: _account(archive, options.account_id)))
     ledger = subjects.add_parser("ledger", parents=[shared], help="every account, every transfer, and the sum of all")
     ledger.set_defaults(run=lambda options: _run(options, _ledger))
 
@@ -53,7 +55,7 @@ def _account_id(text: str) -> AccountId:
     return AccountId(text)
 
 
-def _run(options: argparse.Namespace, check: Callable[[LedgerArchive], Awaitable[Answer]]) -> int:
+def _run(options: argparse.Namespace, check: Check) -> int:
     if not options.project:
         return _unreadable("name the project: --project, PROJECT_ID or GOOGLE_CLOUD_PROJECT")
     try:
@@ -68,8 +70,9 @@ def _run(options: argparse.Namespace, check: Callable[[LedgerArchive], Awaitable
     return code
 
 
-async def _check(project_id: str, check: Callable[[LedgerArchive], Awaitable[Answer]]) -> Answer:
-    return await check(FirestoreLedgerArchive(firestore.AsyncClient(project=project_id)))
+async def _check(project_id: str, check: Check) -> Answer:
+    client = firestore.AsyncClient(project=project_id)
+    return await check(FirestoreLedgerArchive(client), FirestoreLedgerWindows(client))
 
 
 async def _account(archive: LedgerArchive, account_id: AccountId) -> Answer:
@@ -87,8 +90,9 @@ async def _account(archive: LedgerArchive, account_id: AccountId) -> Answer:
     return INTACT, answer, [line]
 
 
-async def _ledger(archive: LedgerArchive) -> Answer:
-    report = await verify_ledger(archive, _progress(await archive.account_count()))
+async def _ledger(archive: LedgerArchive, windows: LedgerWindows) -> Answer:
+    horizons = await windows.horizons()
+    report = await verify_ledger(archive, horizons.settled_until, _progress(await archive.account_count()))
     if sys.stderr.isatty():
         sys.stderr.write("\n")
     answer: dict[str, object] = {

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from shared.chat.service import Chats
     from shared.identity.service import Identity
     from shared.ledger.audit import Audit
+    from shared.ledger.earnings import Earnings
+    from shared.ledger.engine import Engine
     from shared.ledger.service import Ledger
+    from shared.ledger.settlement import Settlement
     from shared.ledger.store import FirestoreLedgerStore
     from shared.metering.service import Meter
     from shared.providers.gateway import Upstreams
@@ -44,11 +47,30 @@ class App:
         return FirestoreLedgerStore(self.firestore)
 
     @cached_property
-    def ledger(self) -> "Ledger":
+    def ledger_engine(self) -> "Engine":
         from shared.ledger.engine import Engine
+
+        return Engine(self.ledger_store)
+
+    @cached_property
+    def ledger(self) -> "Ledger":
         from shared.ledger.service import Ledger
 
-        return Ledger(Engine(self.ledger_store), self.ledger_store, self.clock)
+        return Ledger(self.ledger_engine, self.ledger_store, self.clock)
+
+    @cached_property
+    def settlement(self) -> "Settlement":
+        from shared.ledger.settlement import Settlement
+        from shared.ledger.windows import FirestoreLedgerWindows
+
+        return Settlement(self.ledger_engine, FirestoreLedgerWindows(self.firestore), self.clock)
+
+    @cached_property
+    def earnings(self) -> "Earnings":
+        from shared.ledger.earnings import Earnings, FirestoreSales
+        from shared.ledger.windows import FirestoreLedgerWindows
+
+        return Earnings(self.ledger_store, FirestoreLedgerWindows(self.firestore), FirestoreSales(self.firestore))
 
     @cached_property
     def audit(self) -> "Audit":

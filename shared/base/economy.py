@@ -28,3 +28,8 @@ HOLDS_PER_WINDOW_MAX = 600
 WINDOW_MS = 60_000
 HOLD_LIFETIME_MS = 15 * 60_000
 """Longer than the longest call (chat times out at 5 minutes), so a live call never meets its own expired hold."""
+
+SENT_PER_DAY_MICROS_MAX = credits_to_micros(10_000)
+"""What one person may send to others in a day (UTC): a stolen sign-in empties no large wallet overnight."""
+SEND_REPEAT_WINDOW_MS = 10 * 60_000
+"""How long the same amount to the same person looks like a second click."""

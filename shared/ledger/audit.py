@@ -22,15 +22,12 @@ from shared.base.clock import Clock
 from shared.base.ids import AccountId
 from shared.base.log import write_line
 from shared.ledger.archive import Changes, LedgerArchive, Stamp
-from shared.ledger.documents import LANES, Document
+from shared.ledger.documents import BANDS, Document, lanes_of
 from shared.ledger.errors import ChainBroken
 from shared.ledger.marks import START, Alarm, AuditMarks, Mark, mark_of, resume
 from shared.ledger.models import Head
 from shared.ledger.verify import ACCOUNTS_AT_ONCE, check_count, head_of, in_groups, walk_entries
 
-BAND_LANES = 16
-"""Neighbouring lanes asked for news in one query, and read behind one cursor. Firestore takes up to 30 in one `in`."""
-BANDS = LANES // BAND_LANES
 CURSOR_MARGIN = timedelta(seconds=10)
 """How far behind the server's time a cursor stays. `posted_at` is the time at which a commit was received, and the
 commit becomes visible later, at most COMMIT_TIMEOUT_S or so; a cursor that ran ahead would pass an account whose
@@ -132,8 +129,7 @@ class Audit:
                 await self._marks.put_alarm(replace(alarm, good=reached))
 
     async def _changed_after(self, band: int, after: Stamp | None) -> Changes:
-        lanes = range(band * BAND_LANES, (band + 1) * BAND_LANES)
-        return await self._archive.changed_after(lanes, after, self._limits.page_accounts_max)
+        return await self._archive.changed_after(lanes_of(band), after, self._limits.page_accounts_max)
 
     async def _audit_band(self, run: _Run, band: int, before: Stamp | None, changes: Changes) -> None:
         """Audit the accounts of a band that changed after its cursor, then move the cursor over those that are done."""

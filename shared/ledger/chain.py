@@ -13,7 +13,17 @@ from msgspec.structs import replace
 
 from shared.base.ids import AccountId
 from shared.ledger.errors import ChainBroken
-from shared.ledger.models import GENESIS_HASH, SPENDING_KINDS, Entry, EntryKind, Head, Lot
+from shared.ledger.models import (
+    GENESIS_HASH,
+    OWING_KINDS,
+    SPENDING_KINDS,
+    STATUS_AFTER,
+    Entry,
+    EntryKind,
+    Head,
+    Lot,
+    Status,
+)
 from shared.ledger.rules import apply_changes
 
 ENTRY_TAG = "credence.entry.v1"
@@ -90,6 +100,7 @@ class Walk:
         self.hash = GENESIS_HASH
         self.lots: tuple[Lot, ...] = ()
         self.spent_micros = 0
+        self.status = Status.OPEN
 
     @property
     def balance_micros(self) -> int:
@@ -108,12 +119,13 @@ class Walk:
         given = sum(leg.amount_micros for leg in entry.legs)
         self._require(entry.delta_micros + given == 0, entry, "creates or destroys credits: its legs do not cancel it")
         try:
-            lots = apply_changes(self.lots, entry.lots)
+            lots = apply_changes(self.lots, entry.lots, may_owe=entry.kind in OWING_KINDS)
         except ArithmeticError:
             raise self._broken(entry, "spends a lot the account did not have") from None
         balance_micros = sum(lot.remaining_micros for lot in lots)
         self._require(entry.balance_micros == balance_micros, entry, "states a wrong balance")
         self.seq, self.hash, self.lots = entry.seq, entry.hash, lots
+        self.status = STATUS_AFTER.get(entry.kind, self.status)
         if entry.kind in SPENDING_KINDS:
             self.spent_micros -= entry.delta_micros
 
@@ -124,6 +136,7 @@ class Walk:
             (head.hash == self.hash, "the head carries another hash than the last entry"),
             (head.lots == self.lots, "the head's lots are not what the entries fold to"),
             (head.spent_micros == self.spent_micros, "the head's usage is not what the entries fold to"),
+            (head.status is self.status, "the head's status is not what the entries fold to"),
         ):
             if not holds:
                 raise ChainBroken(reason, account_id=self.account_id)

@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from msgspec import to_builtins
+
 from shared.base.ids import AccountId, EntryId, HoldId
 from shared.ledger.errors import ChainBroken
 from shared.ledger.models import (
@@ -16,12 +18,17 @@ from shared.ledger.models import (
     LotChange,
     Origin,
     RateWindow,
+    Sending,
     Status,
+    account_class,
 )
 
 FORMAT = 1
 LANES = 64
 """Shards of the two time-ordered indexes; one alone would cap all postings at about 500 a second."""
+BAND_LANES = 16
+"""Neighbouring lanes that are read in one query, behind one cursor. Firestore takes up to 30 in one `in`."""
+BANDS = LANES // BAND_LANES
 
 Document = Mapping[str, Any]
 Value = TypeVar("Value")
@@ -30,6 +37,11 @@ Value = TypeVar("Value")
 def lane_of(account_id: AccountId) -> int:
     """The lane of an account, fixed by its id."""
     return hashlib.sha256(account_id.encode()).digest()[0] % LANES
+
+
+def lanes_of(band: int) -> range:
+    """The lanes of a band."""
+    return range(band * BAND_LANES, (band + 1) * BAND_LANES)
 
 
 def head_document(head: Head) -> dict[str, Any]:
@@ -55,7 +67,14 @@ def head_document(head: Head) -> dict[str, Any]:
             for hold in head.holds.values()
         },
         "window": {"start_ms": head.window.start_ms, "count": head.window.count},
+        "sending": to_builtins(head.sending),
+        "expires_next_ms": expires_next_ms(head),
     }
+
+
+def expires_next_ms(head: Head) -> int | None:
+    """When the first of the head's lots expires; what the timer that sweeps expired lots looks for."""
+    return min((lot.expires_at_ms for lot in head.lots if lot.expires_at_ms is not None), default=None)
 
 
 def head_from(account_id: AccountId, document: Document) -> Head:
@@ -83,10 +102,13 @@ def head_from(account_id: AccountId, document: Document) -> Head:
                 for hold_id, hold in document["holds"].items()
             },
             window=RateWindow(_int(window["start_ms"]), _int(window["count"])),
+            sending=_sending(document["sending"]),
             status=Status(document["status"]),
         )
         if _int(document["balance_micros"]) != head.balance_micros:
             raise ValueError("its balance is not the sum of its lots")
+        if document["expires_next_ms"] != expires_next_ms(head):
+            raise ValueError("it states a wrong next expiry")
         return head
 
     return _read(build, account_id=account_id, what="head")
@@ -97,6 +119,7 @@ def entry_document(entry: Entry) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "lane": lane_of(entry.account_id),
+        "payees": payees_of(entry),
         "account": entry.account_id,
         "seq": entry.seq,
         "prev_hash": entry.prev_hash,
@@ -117,6 +140,11 @@ def entry_document(entry: Entry) -> dict[str, Any]:
         "facts": dict(entry.facts),
         "at_ms": entry.at_ms,
     }
+
+
+def payees_of(entry: Entry) -> list[str]:
+    """The people whom the entry owes something, so that they can find their sales. Indexed; the house is not listed."""
+    return sorted({leg.account_id for leg in entry.legs if account_class(leg.account_id) == "earn"})
 
 
 def entry_from(entry_id: EntryId, document: Document) -> Entry:
@@ -150,6 +178,16 @@ def entry_from(entry_id: EntryId, document: Document) -> Entry:
         )
 
     return _read(build, account_id=str(document.get("account")), what="entry", entry_id=entry_id)
+
+
+def _sending(fields: Document) -> Sending:
+    return Sending(
+        day_start_ms=_int(fields["day_start_ms"]),
+        sent_micros=_int(fields["sent_micros"]),
+        last_to=_str(fields["last_to"]),
+        last_micros=_int(fields["last_micros"]),
+        last_at_ms=_int(fields["last_at_ms"]),
+    )
 
 
 def _read(build: Callable[[], Value], *, account_id: str, what: str, entry_id: str | None = None) -> Value:

@@ -127,6 +127,90 @@ class TransferToSelf(CredenceError):
         super().__init__("A transfer needs two different accounts.")
 
 
+class NotReversible(CredenceError):
+    """The entry is of a kind that this does not undo."""
+
+    code = "not_reversible"
+    kind = Kind.CONFLICT
+
+    def __init__(self, entry_kind: str) -> None:
+        super().__init__(f"An entry of kind {entry_kind} cannot be undone this way.")
+
+
+class NothingExpired(CredenceError):
+    """No credits of the account have expired."""
+
+    code = "nothing_expired"
+    kind = Kind.CONFLICT
+
+    def __init__(self) -> None:
+        super().__init__("No credits of this account have expired.")
+
+
+class HoldsOpen(CredenceError):
+    """Calls of the account are in flight, and what they hold is not decided yet."""
+
+    code = "calls_in_flight"
+    kind = Kind.BUSY
+
+    def __init__(self) -> None:
+        super().__init__("Calls of this account are still in flight; try again when they have finished.")
+
+
+class AccountNotFrozen(CredenceError):
+    """Only a frozen account can be unfrozen."""
+
+    code = "account_not_frozen"
+    kind = Kind.CONFLICT
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"This account is {status}, not frozen.")
+
+
+class AccountInDebt(CredenceError):
+    """The account owes credits, so it cannot be closed."""
+
+    code = "account_in_debt"
+    kind = Kind.CONFLICT
+
+    def __init__(self, *, owed_micros: int) -> None:
+        super().__init__(f"This account owes {format_credits(owed_micros)} credits.")
+
+
+class SendLimitExceeded(CredenceError):
+    """The account has sent as much as it may in one day."""
+
+    code = "send_limit_exceeded"
+    kind = Kind.BUSY
+
+    def __init__(self, *, left_micros: int, retry_after_ms: int) -> None:
+        super().__init__(f"At most {format_credits(left_micros)} more credits can be sent today.")
+        self.left_micros = left_micros
+        self.retry_after_ms = retry_after_ms
+
+    def details(self) -> dict[str, int | str]:
+        """How much is left, and when there is more."""
+        return {"left_micros": self.left_micros, "retry_after_ms": self.retry_after_ms}
+
+
+class TransferRepeated(CredenceError):
+    """The same amount was sent to the same account a moment ago."""
+
+    code = "transfer_repeated"
+    kind = Kind.CONFLICT
+
+    def __init__(self, *, sent_at_ms: int) -> None:
+        super().__init__(
+            "The same amount was just sent to the same account. Send it with `confirm_repeat` if that is meant.",
+            param="confirm_repeat",
+        )
+        self.sent_at_ms = sent_at_ms
+
+    def details(self) -> dict[str, int | str]:
+        """When the first one was sent."""
+        return {"sent_at_ms": self.sent_at_ms}
+
+
 class EntryAbsent(CredenceError):
     """The account has no such entry."""
 

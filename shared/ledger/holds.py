@@ -1,6 +1,7 @@
 """The operations on holds: place one, let it go. They write the head only."""
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.base.ids import AccountId, EntryId, HoldId, entry_id_of
 from shared.ledger import rules
@@ -55,6 +56,36 @@ class PlaceHold(Struct, frozen=True):
         if placed.amount_micros != self.hold.amount_micros:
             raise KeyReused
         return Held(placed, rules.spendable_micros(head, placed.placed_at_ms))
+
+
+class ExtendHold(Struct, frozen=True):
+    """Let a hold live longer, for a call that goes on. It never lives shorter. Writes the head only."""
+
+    account_id: AccountId
+    hold_id: HoldId
+    expires_at_ms: int
+    at_ms: int
+
+    @property
+    def account_ids(self) -> tuple[AccountId, ...]:
+        return (self.account_id,)
+
+    @property
+    def entry_id(self) -> None:
+        return None
+
+    def apply(self, heads: Heads) -> Step[Held]:
+        before, hold = rules.take_hold(present(heads, self.account_id), self.hold_id, self.at_ms)
+        extended = replace(hold, expires_at_ms=max(hold.expires_at_ms, self.expires_at_ms))
+        after = replace(before, holds={**before.holds, self.hold_id: extended})
+        return Step((after,), (), Held(extended, rules.spendable_micros(after, self.at_ms)))
+
+    def recall(self, heads: Heads, entries: Entries) -> Held | None:
+        head = heads.get(self.account_id)
+        hold = head.holds.get(self.hold_id) if head else None
+        if head is None or hold is None or hold.expires_at_ms < self.expires_at_ms:
+            return None
+        return Held(hold, rules.spendable_micros(head, self.at_ms))
 
 
 class ReleaseHold(Struct, frozen=True):

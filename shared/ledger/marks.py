@@ -16,7 +16,7 @@ from msgspec import Struct
 from shared.base.ids import AccountId
 from shared.ledger.archive import Stamp
 from shared.ledger.chain import Walk
-from shared.ledger.models import GENESIS_HASH, Lot, Origin
+from shared.ledger.models import GENESIS_HASH, Lot, Origin, Status
 from shared.ledger.store import READ_TIMEOUT_S, StoreUnavailable
 
 Value = TypeVar("Value")
@@ -29,6 +29,7 @@ class Mark(Struct, frozen=True):
     hash: str = GENESIS_HASH
     lots: tuple[Lot, ...] = ()
     spent_micros: int = 0
+    status: Status = Status.OPEN
 
 
 START = Mark()
@@ -131,13 +132,14 @@ class FirestoreAuditMarks:
 def resume(account_id: AccountId, mark: Mark) -> Walk:
     """A walk that stands where the mark says."""
     walk = Walk(account_id)
-    walk.seq, walk.hash, walk.lots, walk.spent_micros = mark.seq, mark.hash, mark.lots, mark.spent_micros
+    walk.seq, walk.hash, walk.lots = mark.seq, mark.hash, mark.lots
+    walk.spent_micros, walk.status = mark.spent_micros, mark.status
     return walk
 
 
 def mark_of(walk: Walk) -> Mark:
     """Where a walk stands."""
-    return Mark(walk.seq, walk.hash, walk.lots, walk.spent_micros)
+    return Mark(walk.seq, walk.hash, walk.lots, walk.spent_micros, walk.status)
 
 
 def mark_document(mark: Mark) -> dict[str, Any]:
@@ -146,13 +148,20 @@ def mark_document(mark: Mark) -> dict[str, Any]:
         {"origin": lot.origin.value, "expires_at_ms": lot.expires_at_ms, "remaining_micros": lot.remaining_micros}
         for lot in mark.lots
     ]
-    return {"seq": mark.seq, "hash": mark.hash, "lots": lots, "spent_micros": mark.spent_micros}
+    return {
+        "seq": mark.seq,
+        "hash": mark.hash,
+        "lots": lots,
+        "spent_micros": mark.spent_micros,
+        "status": mark.status.value,
+    }
 
 
 def mark_from(fields: Mapping[str, Any]) -> Mark:
     """A stored mark. Raise KeyError, TypeError or ValueError when it is not one."""
     lots = tuple(Lot(Origin(lot["origin"]), lot["expires_at_ms"], lot["remaining_micros"]) for lot in fields["lots"])
-    return Mark(int(fields["seq"]), str(fields["hash"]), lots, int(fields["spent_micros"]))
+    status = Status(fields["status"])
+    return Mark(int(fields["seq"]), str(fields["hash"]), lots, int(fields["spent_micros"]), status)
 
 
 def stamp_from(fields: Mapping[str, Any]) -> Stamp | None:

@@ -11,10 +11,11 @@ from typing import Any
 from shared.base.clock import Clock, system_clock
 from shared.base.ids import AccountId, EntryId
 from shared.ledger.archive import Changes, Stamp
-from shared.ledger.documents import Document, entry_document, entry_from, head_document, head_from
+from shared.ledger.documents import Document, entry_document, entry_from, head_document, head_from, lanes_of
 from shared.ledger.marks import START, Alarm, Mark
 from shared.ledger.models import Entry
 from shared.ledger.store import CommitFailed, EntryRef, HeadWrite, KnownHead, Snapshot, Version
+from shared.ledger.windows import Horizons
 
 
 class MemoryLedgerStore:
@@ -99,6 +100,42 @@ class MemoryLedgerArchive:
         )
         later = [Stamp(*place) for place in ordered if after is None or place > (after.posted_at, after.account_id)]
         return Changes(tuple(later[:limit]), self._store.server_time() if later else None)
+
+
+class MemoryLedgerWindows:
+    """The windows of a ledger in memory. It keeps no past, so `read_at` is always now."""
+
+    def __init__(self, store: MemoryLedgerStore) -> None:
+        self._store = store
+        self.settled_until: dict[int, datetime] = {}
+
+    async def horizons(self) -> Horizons:
+        return Horizons(dict(self.settled_until), self._store.server_time())
+
+    async def put_horizon(self, band: int, settled_until: datetime) -> None:
+        self.settled_until[band] = settled_until
+
+    async def first_committed_at(self, band: int, since: datetime | None) -> datetime | None:
+        ordered = self._ordered(band, since, None)
+        return ordered[0][0] if ordered else None
+
+    async def entries_between(
+        self, band: int, since: datetime | None, before: datetime | None, *, read_at: datetime | None = None
+    ) -> AsyncIterator[tuple[EntryRef, Document]]:
+        for _, ref in self._ordered(band, since, before):
+            yield ref, copy.deepcopy(self._store.entries[ref])
+
+    async def existing(self, refs: Sequence[EntryRef], *, read_at: datetime) -> frozenset[EntryRef]:
+        return frozenset(ref for ref in refs if ref in self._store.entries)
+
+    def _ordered(self, band: int, since: datetime | None, before: datetime | None) -> list[tuple[datetime, EntryRef]]:
+        return sorted(
+            (document["committed_at"], ref)
+            for ref, document in self._store.entries.items()
+            if document.get("lane") in lanes_of(band)
+            and (since is None or document["committed_at"] >= since)
+            and (before is None or document["committed_at"] < before)
+        )
 
 
 class MemoryAuditMarks:

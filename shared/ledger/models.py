@@ -34,10 +34,25 @@ class EntryKind(StrEnum):
     DEBIT = "debit"
     CAPTURE = "capture"
     TRANSFER = "transfer"
+    REFUND = "refund"
+    """Undoes a debit or a capture."""
+    REVOKE = "revoke"
+    """Undoes a grant."""
+    CLAWBACK = "clawback"
+    """Takes back what was paid for and is disputed, whether or not it is still there."""
+    EXPIRE = "expire"
+    FREEZE = "freeze"
+    UNFREEZE = "unfreeze"
+    CLOSE = "close"
+    SETTLE = "settle"
+    """Posts to a deferred account what the legs of one closed window owe it."""
 
 
-SPENDING_KINDS = frozenset({EntryKind.DEBIT, EntryKind.CAPTURE})
-"""Kinds whose debits count as usage; a transfer moves credits without using them."""
+SPENDING_KINDS = frozenset({EntryKind.DEBIT, EntryKind.CAPTURE, EntryKind.REFUND})
+"""Kinds whose deltas count as usage, a refund's against it; a transfer moves credits without using them."""
+OWING_KINDS = frozenset({EntryKind.CAPTURE, EntryKind.REVOKE, EntryKind.CLAWBACK, EntryKind.SETTLE})
+"""Kinds that may leave an account owing: what is disputed or delivered counts, even if the credits are gone. A capture
+owes only after a clawback took what its hold had set aside."""
 
 IMMEDIATE_CLASSES = frozenset({"user", "card", "pool", "escrow"})
 DEFERRED_CLASSES = frozenset({"earn", "house"})
@@ -45,6 +60,11 @@ DEFERRED_CLASSES = frozenset({"earn", "house"})
 
 HOUSE_REVENUE = AccountId("house:revenue")
 HOUSE_PROMOTIONS = AccountId("house:promotions")
+HOUSE_BREAKAGE = AccountId("house:breakage")
+"""Credits that nobody used before they expired."""
+HOUSE_DISPUTES = AccountId("house:disputes")
+HOUSE_CLEARING = AccountId("house:clearing")
+"""The other side of every settlement: its legs cancel those that were folded. Nothing is ever posted to it."""
 
 
 def account_class(account_id: AccountId) -> str:
@@ -52,8 +72,16 @@ def account_class(account_id: AccountId) -> str:
     return account_id.partition(":")[0]
 
 
+STATUS_AFTER = {
+    EntryKind.FREEZE: Status.FROZEN,
+    EntryKind.UNFREEZE: Status.OPEN,
+    EntryKind.CLOSE: Status.CLOSED,
+}
+"""Kinds that change what their account may do."""
+
+
 class Lot(Struct, frozen=True):
-    """Credits of one origin that expire together; `None` never expires."""
+    """Credits of one origin that expire together; `None` never expires. Below zero it is what the account owes."""
 
     origin: Origin
     expires_at_ms: int | None
@@ -107,6 +135,24 @@ class HoldLimits(Struct, frozen=True):
     per_window_max: int
 
 
+class SendLimits(Struct, frozen=True):
+    """What bounds the credits that a person sends to others."""
+
+    per_day_micros_max: int
+    repeat_window_ms: int
+    """A second transfer of the same amount to the same account within it needs a word of confirmation."""
+
+
+class Sending(Struct, frozen=True):
+    """What was sent in the day (UTC) that began at `day_start_ms`, and the last transfer. It rides on the head."""
+
+    day_start_ms: int = 0
+    sent_micros: int = 0
+    last_to: str = ""
+    last_micros: int = 0
+    last_at_ms: int = 0
+
+
 class Head(Struct, frozen=True):
     """An account as it stands: the only mutable document of the ledger, and the fold of its entries and holds."""
 
@@ -117,6 +163,7 @@ class Head(Struct, frozen=True):
     spent_micros: int = 0
     holds: Mapping[HoldId, Hold] = field(default_factory=dict)
     window: RateWindow = RateWindow()
+    sending: Sending = Sending()
     status: Status = Status.OPEN
 
     @property

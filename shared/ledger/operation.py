@@ -15,7 +15,7 @@ from shared.base.ids import AccountId, EntryId, HoldId, entry_id_of
 from shared.ledger import rules
 from shared.ledger.chain import REQUEST_TAG, digest, seal
 from shared.ledger.errors import AccountAbsent, KeyReused
-from shared.ledger.models import SPENDING_KINDS, Entry, EntryKind, Head, Leg, LotChange
+from shared.ledger.models import OWING_KINDS, SPENDING_KINDS, STATUS_AFTER, Entry, EntryKind, Head, Leg, LotChange
 
 Heads = Mapping[AccountId, Head | None]
 Entries = Mapping[tuple[AccountId, EntryId], Entry]
@@ -101,6 +101,11 @@ def facts_of(values: Mapping[str, str | int]) -> Facts:
     return tuple(sorted((name, str(value)) for name, value in values.items()))
 
 
+def flat(facts: Facts) -> list[str]:
+    """Facts as they are hashed."""
+    return [text for fact in facts for text in fact]
+
+
 def present(heads: Heads, account_id: AccountId) -> Head:
     """The head of an account that must exist; raise AccountAbsent."""
     head = heads[account_id]
@@ -117,17 +122,22 @@ def post(
     legs: tuple[Leg, ...],
     facts: Facts,
     hold_id: HoldId | None = None,
+    kind: EntryKind | None = None,
 ) -> Step[Posted]:
-    """Append one entry to the account of `head` and move the head onto it."""
+    """Append one entry to the account of `head` and move the head onto it.
+
+    `kind` is for the other side of a posting, where it is not the posting's own.
+    """
+    kind = kind or posting.kind
     delta_micros = sum(change.delta_micros for change in changes)
-    lots = rules.apply_changes(head.lots, changes)
+    lots = rules.apply_changes(head.lots, changes, may_owe=kind in OWING_KINDS)
     entry = seal(
         Entry(
             account_id=head.account_id,
             entry_id=posting.entry_id,
             seq=head.seq + 1,
             prev_hash=head.hash,
-            kind=posting.kind,
+            kind=kind,
             delta_micros=delta_micros,
             balance_micros=sum(lot.remaining_micros for lot in lots),
             lots=tuple(changes),
@@ -138,7 +148,7 @@ def post(
             at_ms=posting.at_ms,
         )
     )
-    spent_micros = -delta_micros if posting.kind in SPENDING_KINDS else 0
+    spent_micros = -delta_micros if kind in SPENDING_KINDS else 0
     after = replace(
         head,
         seq=entry.seq,
@@ -146,5 +156,6 @@ def post(
         lots=lots,
         spent_micros=head.spent_micros + spent_micros,
         holds=rules.live_holds(head.holds, posting.at_ms),
+        status=STATUS_AFTER.get(kind, head.status),
     )
     return Step((after,), (entry,), Posted(entry))

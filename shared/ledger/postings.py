@@ -9,8 +9,8 @@ from shared.base.ids import AccountId, HoldId
 from shared.ledger import rules
 from shared.ledger.errors import KeyReused, TransferToSelf
 from shared.ledger.holds import capture_key
-from shared.ledger.models import EntryKind, Head, Leg, LotChange, Origin, Share
-from shared.ledger.operation import Facts, Heads, Posted, Posting, Step, post, present
+from shared.ledger.models import EntryKind, Head, Leg, LotChange, Origin, SendLimits, Share
+from shared.ledger.operation import Facts, Heads, Posted, Posting, Step, flat, post, present
 
 
 class OpenAccount(Posting, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ class Grant(Posting, frozen=True, kw_only=True):
 
     def request_fields(self) -> Sequence[str]:
         # The expiry is left out: it follows from when the request was first made, which a repeat cannot know.
-        return (str(self.amount_micros), self.origin.value, self.source, *_flat(self.facts))
+        return (str(self.amount_micros), self.origin.value, self.source, *flat(self.facts))
 
     def apply(self, heads: Heads) -> Step[Posted]:
         head = present(heads, self.account_id)
@@ -72,7 +72,7 @@ class Debit(Posting, frozen=True, kw_only=True):
         return self.key
 
     def request_fields(self) -> Sequence[str]:
-        return (str(self.amount_micros), *_share_fields(self.shares), *_flat(self.facts))
+        return (str(self.amount_micros), *_share_fields(self.shares), *flat(self.facts))
 
     def apply(self, heads: Heads) -> Step[Posted]:
         head = present(heads, self.account_id)
@@ -97,23 +97,16 @@ class Capture(Posting, frozen=True, kw_only=True):
         return capture_key(self.hold_id)
 
     def request_fields(self) -> Sequence[str]:
-        return (str(self.amount_micros), *_share_fields(self.shares), *_flat(self.facts))
+        return (str(self.amount_micros), *_share_fields(self.shares), *flat(self.facts))
 
     def apply(self, heads: Heads) -> Step[Posted]:
         # No check of the status: credits held before a freeze were promised to the provider who has since delivered.
         head, hold = rules.take_hold(present(heads, self.account_id), self.hold_id, self.at_ms)
         rules.check_amount(self.amount_micros)
         rules.check_within_hold(hold, self.amount_micros)
-        changes = rules.consume(head.lots, self.amount_micros, valid_at_ms=hold.placed_at_ms)
+        changes = rules.consume_or_owe(head.lots, self.amount_micros, valid_at_ms=hold.placed_at_ms)
         legs = rules.legs_of(changes, self.shares)
-        return post(
-            self,
-            head,
-            changes=changes,
-            legs=legs,
-            facts=self.facts,
-            hold_id=self.hold_id,
-        )
+        return post(self, head, changes=changes, legs=legs, facts=self.facts, hold_id=self.hold_id)
 
 
 class Transfer(Posting, frozen=True, kw_only=True):
@@ -124,6 +117,10 @@ class Transfer(Posting, frozen=True, kw_only=True):
     amount_micros: int
     key: str
     facts: Facts
+    limits: SendLimits | None = None
+    """For what one person sends another: then only paid credits go, as many as a day allows, and no repeat unasked."""
+    repeat_confirmed: bool = False
+    """Not part of the request: it is the same transfer, with a word more."""
 
     def idempotency_key(self) -> str:
         return self.key
@@ -133,7 +130,7 @@ class Transfer(Posting, frozen=True, kw_only=True):
         return (self.account_id, self.payee_id)
 
     def request_fields(self) -> Sequence[str]:
-        return (self.payee_id, str(self.amount_micros), *_flat(self.facts))
+        return (self.payee_id, str(self.amount_micros), *flat(self.facts))
 
     def apply(self, heads: Heads) -> Step[Posted]:
         if self.account_id == self.payee_id:
@@ -142,11 +139,17 @@ class Transfer(Posting, frozen=True, kw_only=True):
         rules.check_amount(self.amount_micros)
         rules.check_may_spend(payer)
         rules.check_may_receive(payee)
-        rules.check_covers(payer, self.amount_micros, self.at_ms)
-        taken = rules.consume(payer.lots, self.amount_micros, valid_at_ms=self.at_ms)
+        if self.limits is None:
+            rules.check_covers(payer, self.amount_micros, self.at_ms)
+            taken = rules.consume(payer.lots, self.amount_micros, valid_at_ms=self.at_ms)
+        else:
+            payer = self._count_sent(payer, self.limits)
+            rules.check_covers_paid(payer, self.amount_micros, self.at_ms)
+            paid = [lot for lot in payer.lots if lot.origin is Origin.PAID]
+            taken = rules.consume(paid, self.amount_micros, valid_at_ms=self.at_ms)
         given = [replace(change, delta_micros=-change.delta_micros) for change in taken]
         moved = rules.by_origin(taken).items()
-        paid = post(
+        sent = post(
             self,
             payer,
             changes=taken,
@@ -160,12 +163,14 @@ class Transfer(Posting, frozen=True, kw_only=True):
             legs=tuple(Leg(self.account_id, origin, -amount) for origin, amount in moved),
             facts=self.facts,
         )
-        return Step(paid.heads + received.heads, paid.entries + received.entries, paid.result)
+        return Step(sent.heads + received.heads, sent.entries + received.entries, sent.result)
+
+    def _count_sent(self, payer: Head, limits: SendLimits) -> Head:
+        if not self.repeat_confirmed:
+            rules.check_not_repeated(payer.sending, self.payee_id, self.amount_micros, self.at_ms, limits)
+        sending = rules.count_sent(payer.sending, self.payee_id, self.amount_micros, self.at_ms, limits)
+        return replace(payer, sending=sending)
 
 
 def _share_fields(shares: tuple[Share, ...]) -> list[str]:
     return [str(len(shares)), *(text for s in shares for text in (s.account_id, str(s.weight)))]
-
-
-def _flat(facts: Facts) -> list[str]:
-    return [text for fact in facts for text in fact]

@@ -5,7 +5,8 @@ from itertools import pairwise
 
 from msgspec.structs import replace
 
-from shared.base.ids import HoldId
+from shared.base.economy import DAY_MS
+from shared.base.ids import AccountId, HoldId
 from shared.base.micros import AMOUNT_MICROS_MAX, split
 from shared.ledger.errors import (
     AccountNotOpen,
@@ -15,7 +16,9 @@ from shared.ledger.errors import (
     HoldExceeded,
     PayeeNotDeferred,
     RateExceeded,
+    SendLimitExceeded,
     TooManyHolds,
+    TransferRepeated,
 )
 from shared.ledger.models import (
     DEFERRED_CLASSES,
@@ -27,6 +30,8 @@ from shared.ledger.models import (
     LotChange,
     Origin,
     RateWindow,
+    Sending,
+    SendLimits,
     Share,
     Status,
     account_class,
@@ -59,6 +64,12 @@ def check_may_receive(head: Head) -> None:
         raise AccountNotOpen(head.status)
 
 
+def check_deferred(account_id: AccountId) -> None:
+    """Raise PayeeNotDeferred for an account that must be posted to at once: a leg alone would never reach it."""
+    if account_class(account_id) not in DEFERRED_CLASSES:
+        raise PayeeNotDeferred(account_id)
+
+
 def live_holds(holds: Mapping[HoldId, Hold], at_ms: int) -> dict[HoldId, Hold]:
     """The holds that still count. Expiry costs nothing: the next write simply leaves the dead ones out."""
     return {hold_id: hold for hold_id, hold in holds.items() if hold.expires_at_ms > at_ms}
@@ -86,10 +97,9 @@ def consume(lots: Sequence[Lot], amount_micros: int, *, valid_at_ms: int) -> lis
 
     A capture passes the time its hold was placed, so credits that expire while a call runs still pay for it.
     """
-    usable = [lot for lot in lots if _outlives(lot.expires_at_ms, valid_at_ms)]
     changes: list[LotChange] = []
     left = amount_micros
-    for lot in sorted(usable, key=_spending_order):
+    for lot in sorted(_usable(lots, valid_at_ms), key=_spending_order):
         taken = min(left, lot.remaining_micros)
         if taken:
             changes.append(LotChange(lot.origin, lot.expires_at_ms, -taken))
@@ -99,14 +109,34 @@ def consume(lots: Sequence[Lot], amount_micros: int, *, valid_at_ms: int) -> lis
     return changes
 
 
-def apply_changes(lots: Iterable[Lot], changes: Iterable[LotChange]) -> tuple[Lot, ...]:
-    """Lots after changes, merged when alike, in a fixed order, without empty ones. Raise ArithmeticError below zero."""
-    sums: dict[LotKey, int] = {(lot.origin, lot.expires_at_ms): lot.remaining_micros for lot in lots}
+def consume_or_owe(lots: Sequence[Lot], amount_micros: int, *, valid_at_ms: int) -> list[LotChange]:
+    """Like `consume`; what the lots do not cover is owed, as paid credits that never expire."""
+    covered_micros = min(amount_micros, usable_micros(lots, valid_at_ms))
+    changes = consume(lots, covered_micros, valid_at_ms=valid_at_ms)
+    if owed_micros := amount_micros - covered_micros:
+        changes.append(LotChange(Origin.PAID, None, -owed_micros))
+    return changes
+
+
+def usable_micros(lots: Iterable[Lot], valid_at_ms: int) -> int:
+    """What could be consumed of these lots: those that owe do not count."""
+    return sum(lot.remaining_micros for lot in _usable(lots, valid_at_ms))
+
+
+def apply_changes(lots: Iterable[Lot], changes: Iterable[LotChange], *, may_owe: bool = False) -> tuple[Lot, ...]:
+    """Lots after changes, merged when alike, in a fixed order, without empty ones.
+
+    Raise ArithmeticError when one falls below zero. With `may_owe` those that never expire may; a lot that owes
+    already may always be paid back.
+    """
+    before: dict[LotKey, int] = {(lot.origin, lot.expires_at_ms): lot.remaining_micros for lot in lots}
+    sums = dict(before)
     for change in changes:
         key = (change.origin, change.expires_at_ms)
         sums[key] = sums.get(key, 0) + change.delta_micros
-    if any(amount < 0 for amount in sums.values()):
-        raise ArithmeticError("a lot fell below zero")
+    for key, amount in sums.items():
+        if amount < min(0, before.get(key, 0)) and not (may_owe and key[1] is None):
+            raise ArithmeticError("a lot fell below zero")
     merged = [Lot(origin, expires_at_ms, amount) for (origin, expires_at_ms), amount in sums.items() if amount]
     return tuple(sorted(merged, key=_spending_order))
 
@@ -140,11 +170,10 @@ def changes_to_add(lots: Sequence[Lot], added: Sequence[LotChange], *, at_ms: in
 def legs_of(changes: Sequence[LotChange], shares: Sequence[Share]) -> tuple[Leg, ...]:
     """Split what was consumed among payees, each origin apart, so that promo credits stay promo wherever they go.
 
-    Raise PayeeNotDeferred for an account that must be posted to at once: a leg alone would never reach it.
+    Raise PayeeNotDeferred for an account that is not paid by settlement.
     """
     for share in shares:
-        if account_class(share.account_id) not in DEFERRED_CLASSES:
-            raise PayeeNotDeferred(share.account_id)
+        check_deferred(share.account_id)
     legs: list[Leg] = []
     for origin, amount_micros in by_origin(changes).items():
         parts = split(amount_micros, [share.weight for share in shares])
@@ -180,6 +209,31 @@ def take_hold(head: Head, hold_id: HoldId, at_ms: int) -> tuple[Head, Hold]:
     return replace(head, holds=holds), hold
 
 
+def count_sent(sending: Sending, to: AccountId, amount_micros: int, at_ms: int, limits: SendLimits) -> Sending:
+    """Count a transfer to another person. Raise SendLimitExceeded."""
+    day_start_ms = max(sending.day_start_ms, at_ms - at_ms % DAY_MS)
+    sent_micros = sending.sent_micros if day_start_ms == sending.day_start_ms else 0
+    if sent_micros + amount_micros > limits.per_day_micros_max:
+        left_micros = max(0, limits.per_day_micros_max - sent_micros)
+        raise SendLimitExceeded(left_micros=left_micros, retry_after_ms=max(0, day_start_ms + DAY_MS - at_ms))
+    return Sending(day_start_ms, sent_micros + amount_micros, to, amount_micros, at_ms)
+
+
+def check_not_repeated(sending: Sending, to: AccountId, amount_micros: int, at_ms: int, limits: SendLimits) -> None:
+    """Raise TransferRepeated for what looks like the last transfer sent once more."""
+    same = (sending.last_to, sending.last_micros) == (to, amount_micros)
+    if same and at_ms < sending.last_at_ms + limits.repeat_window_ms:
+        raise TransferRepeated(sent_at_ms=sending.last_at_ms)
+
+
+def check_covers_paid(head: Head, amount_micros: int, at_ms: int) -> None:
+    """Raise CreditTooLow unless paid credits cover the amount, whatever promotional ones there are besides."""
+    paid_micros = usable_micros([lot for lot in head.lots if lot.origin is Origin.PAID], at_ms)
+    spendable = min(paid_micros, spendable_micros(head, at_ms))
+    if spendable < amount_micros:
+        raise CreditTooLow(needed_micros=amount_micros, spendable_micros=spendable)
+
+
 def check_within_hold(hold: Hold, amount_micros: int) -> None:
     """Raise HoldExceeded when a capture asks for more than was set aside."""
     if amount_micros > hold.amount_micros:
@@ -196,6 +250,10 @@ def _count_one(window: RateWindow, at_ms: int, limits: HoldLimits) -> RateWindow
             per_window_max=limits.per_window_max, window_ms=limits.window_ms, retry_after_ms=retry_after_ms
         )
     return RateWindow(start_ms=window.start_ms, count=window.count + 1)
+
+
+def _usable(lots: Iterable[Lot], valid_at_ms: int) -> list[Lot]:
+    return [lot for lot in lots if lot.remaining_micros > 0 and _outlives(lot.expires_at_ms, valid_at_ms)]
 
 
 def _outlives(expires_at_ms: int | None, at_ms: int) -> bool:

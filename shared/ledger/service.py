@@ -3,19 +3,37 @@
 from collections.abc import Mapping, Sequence
 
 from shared.base.clock import Clock
-from shared.base.economy import HOLD_LIFETIME_MS, HOLDS_OPEN_MAX, HOLDS_PER_WINDOW_MAX, WINDOW_MS
-from shared.base.ids import AccountId, EntryId, HoldId
+from shared.base.economy import (
+    HOLD_LIFETIME_MS,
+    HOLDS_OPEN_MAX,
+    HOLDS_PER_WINDOW_MAX,
+    SEND_REPEAT_WINDOW_MS,
+    SENT_PER_DAY_MICROS_MAX,
+    WINDOW_MS,
+)
+from shared.base.ids import AccountId, EntryId, HoldId, UserId
 from shared.ledger import rules
 from shared.ledger.engine import Engine
 from shared.ledger.errors import AccountAbsent, EntryAbsent, HoldAbsent, LedgerUnavailable
-from shared.ledger.holds import Held, PlaceHold, ReleaseHold
-from shared.ledger.models import HOUSE_PROMOTIONS, HOUSE_REVENUE, Entry, Head, Hold, HoldLimits, Origin, Share
+from shared.ledger.holds import ExtendHold, Held, PlaceHold, ReleaseHold
+from shared.ledger.models import (
+    HOUSE_PROMOTIONS,
+    HOUSE_REVENUE,
+    Entry,
+    Head,
+    Hold,
+    HoldLimits,
+    Origin,
+    SendLimits,
+    Share,
+)
 from shared.ledger.operation import Posted, facts_of
 from shared.ledger.postings import Capture, Debit, Grant, OpenAccount, Transfer
 from shared.ledger.store import LedgerStore, StoreUnavailable
 
 HOUSE_ONLY = (Share(HOUSE_REVENUE, 1),)
 """The split of a charge in which nobody but the platform had a part."""
+SEND_LIMITS = SendLimits(per_day_micros_max=SENT_PER_DAY_MICROS_MAX, repeat_window_ms=SEND_REPEAT_WINDOW_MS)
 Facts = Mapping[str, str | int]
 
 
@@ -84,6 +102,26 @@ class Ledger:
         )
         return await self._engine.run(transfer)
 
+    async def send(
+        self, sender: UserId, recipient: UserId, amount_micros: int, *, key: str, repeat_confirmed: bool
+    ) -> Posted:
+        """Move a person's paid credits to another person, within the day's limit; promotional credits stay.
+
+        Raise what `transfer` raises, SendLimitExceeded, or TransferRepeated unless a repeat is confirmed.
+        """
+        payer_id, payee_id = AccountId(f"user:{sender}"), AccountId(f"user:{recipient}")
+        transfer = Transfer(
+            account_id=payer_id,
+            payee_id=payee_id,
+            amount_micros=amount_micros,
+            key=f"send:{payer_id}:{key}",
+            facts=facts_of({"sent_by": sender, "sent_to": recipient}),
+            limits=SEND_LIMITS,
+            repeat_confirmed=repeat_confirmed,
+            at_ms=self._clock(),
+        )
+        return await self._engine.run(transfer)
+
     async def hold(self, account_id: AccountId, amount_micros: int, *, hold_id: HoldId) -> Held:
         """Set credits aside. Raise CreditTooLow, TooManyHolds, RateExceeded, AccountAbsent or AccountNotOpen."""
         at_ms = self._clock()
@@ -109,6 +147,11 @@ class Ledger:
             at_ms=self._clock(),
         )
         return await self._engine.run(capture)
+
+    async def extend(self, account_id: AccountId, hold_id: HoldId) -> Held:
+        """Let a hold live a whole lifetime from now, for a call that goes on. Raise HoldAbsent."""
+        at_ms = self._clock()
+        return await self._engine.run(ExtendHold(account_id, hold_id, at_ms + HOLD_LIFETIME_MS, at_ms))
 
     async def release(self, account_id: AccountId, hold_id: HoldId) -> None:
         """Let a hold go uncharged. A hold that is no longer there is as good as released."""

@@ -10,9 +10,10 @@ from shared.ledger.archive import FirestoreLedgerArchive, LedgerArchive
 from shared.ledger.chain import seal
 from shared.ledger.documents import entry_from
 from shared.ledger.marks import AuditMarks, FirestoreAuditMarks
-from shared.ledger.memory import MemoryAuditMarks, MemoryLedgerArchive, MemoryLedgerStore
+from shared.ledger.memory import MemoryAuditMarks, MemoryLedgerArchive, MemoryLedgerStore, MemoryLedgerWindows
 from shared.ledger.store import FirestoreLedgerStore, LedgerStore
 from shared.ledger.verify import verify_ledger
+from shared.ledger.windows import FirestoreLedgerWindows, LedgerWindows
 from tests.ledger.builders import ADA, BEN, CLARA, Ticker, capture, debit, engine_on, opened, place, transfer
 
 
@@ -23,6 +24,7 @@ class LedgerAt:
     store: LedgerStore
     archive: LedgerArchive
     marks: AuditMarks
+    windows: LedgerWindows
 
     async def edit_head(self, account_id: AccountId, **fields: Any) -> None:
         assert isinstance(self.store, MemoryLedgerStore)
@@ -46,7 +48,12 @@ class OnFirestore(LedgerAt):
     """A ledger on the emulator and the means to tamper with it."""
 
     def __init__(self, client: firestore.AsyncClient) -> None:
-        super().__init__(FirestoreLedgerStore(client), FirestoreLedgerArchive(client), FirestoreAuditMarks(client))
+        super().__init__(
+            FirestoreLedgerStore(client),
+            FirestoreLedgerArchive(client),
+            FirestoreAuditMarks(client),
+            FirestoreLedgerWindows(client),
+        )
         self.client = client
 
     async def edit_head(self, account_id: AccountId, **fields: Any) -> None:
@@ -65,7 +72,7 @@ class OnFirestore(LedgerAt):
 def in_memory(clock: Ticker | None = None) -> LedgerAt:
     """An empty ledger in memory."""
     store = MemoryLedgerStore(clock) if clock else MemoryLedgerStore()
-    return LedgerAt(store, MemoryLedgerArchive(store), MemoryAuditMarks())
+    return LedgerAt(store, MemoryLedgerArchive(store), MemoryAuditMarks(), MemoryLedgerWindows(store))
 
 
 async def filled(ledger: LedgerAt) -> None:
@@ -102,6 +109,6 @@ async def reseal(ledger: LedgerAt, account_id: AccountId, number: int, **fields:
 
 async def assert_whole(store: MemoryLedgerStore) -> None:
     """Every chain holds, and no credit came from nowhere."""
-    report = await verify_ledger(MemoryLedgerArchive(store))
+    report = await verify_ledger(MemoryLedgerArchive(store), {})
     assert report.broken == ()
     assert report.drift_micros == 0

@@ -9,8 +9,8 @@ import pytest
 
 from shared.base.ids import AccountId
 from shared.ledger.archive import Stamp
-from shared.ledger.audit import BAND_LANES, BANDS, CURSOR_MARGIN, Audit, AuditLimits, may_pass
-from shared.ledger.documents import lane_of
+from shared.ledger.audit import CURSOR_MARGIN, Audit, AuditLimits, may_pass
+from shared.ledger.documents import BAND_LANES, BANDS, lane_of
 from shared.ledger.marks import START, mark_document, mark_from
 from shared.ledger.models import Origin
 from shared.ledger.verify import verify_account, verify_ledger
@@ -45,7 +45,7 @@ async def test_a_ledger_that_is_posted_to_meanwhile_is_never_accused(ledger: Led
 
     posting = asyncio.ensure_future(post())
     for _ in range(2):
-        report = await verify_ledger(ledger.archive)
+        report = await verify_ledger(ledger.archive, {})
         assert report.broken == ()
         assert report.drift_micros == 0
         await verify_account(ledger.archive, ADA)

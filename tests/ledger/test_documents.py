@@ -97,7 +97,7 @@ def at(document: Any, path: tuple[Any, ...]) -> Any:
     return document
 
 
-UNHASHED = {"lane"}
+UNHASHED = {"lane", "payees"}
 """Not part of the value; those who check read it from the document."""
 NAMES_OF_THE_CALLER = {"holds", "facts"}
 """Maps whose keys are free, so a key less or more is another value and not another shape."""
@@ -120,7 +120,7 @@ def test_a_document_of_another_shape_is_a_broken_chain(document: dict[str, Any])
 
     read(copied(document))
     for path in places(document):
-        if path[-1] in UNHASHED:
+        if path[0] in UNHASHED:
             continue
         for wrong in (1.5, True, b"bytes", [3], {"x": 3}, "other" * 20, 7):
             if is_fine(at(document, path), wrong):

@@ -43,5 +43,5 @@ async def test_transfers_in_both_directions_from_two_engines(
         )
 
     assert (await verify_account(firestore_ledger.archive, ADA)).balance_micros == 480
-    report = await verify_ledger(firestore_ledger.archive)
+    report = await verify_ledger(firestore_ledger.archive, {})
     assert report.intact

@@ -194,7 +194,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_ledger_is_what_the_paper_says(self) -> None:
-        report = self.runner.run(verify_ledger(MemoryLedgerArchive(self.memory)))
+        report = self.runner.run(verify_ledger(MemoryLedgerArchive(self.memory), {}))
         assert report.broken == ()
         assert report.drift_micros == 0
         heads = self.runner.run(self.memory.read(list(self.paper), ())).heads

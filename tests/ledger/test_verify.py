@@ -17,7 +17,7 @@ from tests.ledger.tampering import LedgerAt, document_at, filled, in_memory, res
 async def broken(ledger: LedgerAt, account_id: AccountId = ADA) -> ChainBroken:
     with pytest.raises(ChainBroken) as caught:
         await verify_account(ledger.archive, account_id)
-    report = await verify_ledger(ledger.archive)
+    report = await verify_ledger(ledger.archive, (await ledger.windows.horizons()).settled_until)
     assert account_id in {error.account_id for error in report.broken}
     assert not report.intact
     return caught.value
@@ -28,7 +28,7 @@ async def test_an_intact_ledger_verifies(ledger: LedgerAt) -> None:
 
     account = await verify_account(ledger.archive, ADA)
     seen: list[tuple[int, int]] = []
-    report = await verify_ledger(ledger.archive, lambda accounts, entries: seen.append((accounts, entries)))
+    report = await verify_ledger(ledger.archive, {}, lambda accounts, entries: seen.append((accounts, entries)))
 
     assert (account.entries, account.balance_micros) == (5, 45)
     assert report.intact

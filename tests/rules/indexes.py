@@ -21,7 +21,8 @@ EQUALITIES = {"EQUAL", "IN", "IS_NULL", "IS_NAN"}
 RANGES = {"LESS_THAN", "LESS_THAN_OR_EQUAL", "GREATER_THAN", "GREATER_THAN_OR_EQUAL", "NOT_EQUAL"}
 
 Field = tuple[str, str]
-"""A field path and its direction."""
+"""A field path and its direction. An array that is looked into is written with MEMBER, and counts as equal."""
+MEMBER = "[]"
 
 
 class QueryRefused(Exception):
@@ -49,19 +50,24 @@ class IndexFile:
     def single(self, group: str, path: str) -> list[tuple[str, str]]:
         """Scope and direction of each index of one field: its own setting, else its map's, else `*`, else automatic."""
         settings = {o["fieldPath"]: o["indexes"] for o in self.overrides if o["collectionGroup"] == group}
-        parts = path.split(".")
+        parts = path.removesuffix(MEMBER).split(".")
         for name in (*(".".join(parts[:length]) for length in range(len(parts), 0, -1)), "*"):
             if name in settings:
-                indexes = [index for index in settings[name] if "order" in index]
-                return [(index.get("queryScope", "COLLECTION"), index["order"]) for index in indexes]
+                kind = "arrayConfig" if path.endswith(MEMBER) else "order"
+                return [
+                    (index.get("queryScope", "COLLECTION"), index.get("order", ASCENDING))
+                    for index in settings[name]
+                    if kind in index
+                ]
         return [("COLLECTION", ASCENDING), ("COLLECTION", DESCENDING)]
 
     def candidates(self, shape: Shape) -> Iterator[tuple[Field, ...]]:
         """Indexes of the query's collections and scope, each with the document's name that ends it."""
         for index in self.composites:
-            ordered = all("order" in field for field in index["fields"])  # Not over arrays, text or vectors.
-            if ordered and (index["collectionGroup"], index["queryScope"]) == (shape.group, shape.scope):
-                yield _named([(field["fieldPath"], field["order"]) for field in index["fields"]])
+            # Not over text or vectors.
+            known = all("order" in field or field.get("arrayConfig") == "CONTAINS" for field in index["fields"])
+            if known and (index["collectionGroup"], index["queryScope"]) == (shape.group, shape.scope):
+                yield _named([_indexed(field) for field in index["fields"]])
         for path in {*shape.equal, *(path for path, _ in shape.order)} - {NAME}:
             for scope, direction in self.single(shape.group, path):
                 if scope == shape.scope:
@@ -107,6 +113,8 @@ def shape_of(query: StructuredQuery) -> Shape:
         if operator in EQUALITIES:
             equal.add(path)
             lists |= {path} if operator == "IN" else set()
+        elif operator == "ARRAY_CONTAINS":
+            equal.add(path + MEMBER)
         elif operator in RANGES:
             ranges.add(path)
         else:
@@ -139,6 +147,12 @@ def _conditions(where: StructuredQuery.Filter) -> Iterator[tuple[str, str]]:
             raise QueryRefused("not judged: a disjunction")
         for part in where.composite_filter.filters:
             yield from _conditions(part)
+
+
+def _indexed(field: Mapping[str, str]) -> Field:
+    if "arrayConfig" in field:
+        return field["fieldPath"] + MEMBER, ASCENDING
+    return field["fieldPath"], field["order"]
 
 
 def _named(fields: list[Field]) -> tuple[Field, ...]:

@@ -1,0 +1,137 @@
+"""What a payee has earned: settled on their account, pending in legs, and which sales a settlement folds."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Protocol
+
+from google.api_core import exceptions as google_errors
+from google.cloud import firestore
+from google.cloud.firestore_v1.base_query import FieldFilter
+from msgspec import Struct
+
+from shared.base.ids import AccountId, EntryId
+from shared.ledger.documents import BAND_LANES, Document, lane_of
+from shared.ledger.errors import EntryAbsent, LedgerUnavailable
+from shared.ledger.fold_check import window_settled_by
+from shared.ledger.models import Entry, EntryKind, Origin
+from shared.ledger.settlement import committed_at_of
+from shared.ledger.settling import Window, owed_by, sale_leaf, window_of
+from shared.ledger.store import READ_TIMEOUT_S, EntryRef, LedgerStore, StoreUnavailable
+from shared.ledger.verify import entry_of
+from shared.ledger.windows import LedgerWindows
+
+SALES_MAX = 5_000
+"""Sales read for one answer. Beyond it the answer says that there are more."""
+
+
+class Sale(Struct, frozen=True):
+    """One sale to the payee, without a word about who bought."""
+
+    entry_hash: str
+    amounts: Mapping[Origin, int]
+    leaf: str
+    """Its leaf under the settlement's root, in hexadecimal."""
+
+
+class Earned(Struct, frozen=True):
+    """By origin. Only paid-origin earnings can ever be paid out."""
+
+    settled: Mapping[Origin, int]
+    pending: Mapping[Origin, int]
+    pending_is_whole: bool
+    """False when there were more than SALES_MAX pending sales, and `pending` counts those only."""
+
+
+class Settled(Struct, frozen=True):
+    """A settlement and the sales it folds, in the order of its Merkle tree."""
+
+    entry: Entry
+    sales: tuple[Sale, ...]
+
+
+class Sales(Protocol):
+    """Entries that owe something to one payee."""
+
+    def since(
+        self, payee: AccountId, since: datetime | None, before: datetime | None
+    ) -> AsyncIterator[tuple[EntryRef, Document]]:
+        """In order of commit. Raise StoreUnavailable."""
+
+
+class FirestoreSales:
+    """Sales in Firestore: the index on `payees` and `committed_at`."""
+
+    def __init__(self, client: firestore.AsyncClient) -> None:
+        self._client = client
+
+    async def since(
+        self, payee: AccountId, since: datetime | None, before: datetime | None
+    ) -> AsyncIterator[tuple[EntryRef, Document]]:
+        query = self._client.collection_group("entries").where(filter=FieldFilter("payees", "array_contains", payee))
+        if since is not None:
+            query = query.where(filter=FieldFilter("committed_at", ">=", since))
+        if before is not None:
+            query = query.where(filter=FieldFilter("committed_at", "<", before))
+        ordered = query.order_by("committed_at").limit(SALES_MAX + 1)
+        try:
+            async for snapshot in ordered.stream(retry=None, timeout=READ_TIMEOUT_S):
+                ref = (AccountId(snapshot.reference.parent.parent.id), EntryId(snapshot.id))
+                yield ref, snapshot.to_dict() or {}
+        except google_errors.GoogleAPICallError as error:
+            raise StoreUnavailable from error
+
+
+class Earnings:
+    """Reads what payees earned. It posts nothing."""
+
+    def __init__(self, store: LedgerStore, windows: LedgerWindows, sales: Sales) -> None:
+        self._store = store
+        self._windows = windows
+        self._sales = sales
+
+    async def of(self, payee: AccountId) -> Earned:
+        """Settled and pending, by origin. A payee who never sold anything has earned nothing."""
+        try:
+            horizons = await self._windows.horizons()
+            head = (await self._store.read([payee], ())).heads[payee].head
+            oldest = min(horizons.settled_until.values(), default=None)
+            pending = dict.fromkeys(Origin, 0)
+            count = 0
+            async for ref, document in self._sales.since(payee, oldest, None):
+                count += 1
+                window = _window_of(ref, document)
+                settled_until = horizons.settled_until.get(window.band)
+                if settled_until is None or window.ends_at > settled_until:
+                    for origin, amount in owed_by(entry_of(*ref, document)).get(payee, {}).items():
+                        pending[origin] += amount
+        except StoreUnavailable:
+            raise LedgerUnavailable from None
+        settled = dict.fromkeys(Origin, 0)
+        for lot in head.lots if head else ():
+            settled[lot.origin] += lot.remaining_micros
+        return Earned(settled, pending, count <= SALES_MAX)
+
+    async def settlement(self, payee: AccountId, entry_id: EntryId) -> Settled:
+        """The sales that one settlement of the payee folds. Raise EntryAbsent."""
+        try:
+            seen = await self._store.read((), [(payee, entry_id)])
+            entry = seen.entries.get((payee, entry_id))
+            if entry is None or entry.kind is not EntryKind.SETTLE:
+                raise EntryAbsent
+            window = window_settled_by(entry)
+            sales = []
+            async for ref, document in self._sales.since(payee, window.starts_at, window.ends_at):
+                if _window_of(ref, document) == window:
+                    sales.append(_sale(entry_of(*ref, document), payee))
+        except StoreUnavailable:
+            raise LedgerUnavailable from None
+        return Settled(entry, tuple(sorted(sales, key=lambda sale: sale.entry_hash)))
+
+
+def _window_of(ref: EntryRef, document: Document) -> Window:
+    return window_of(lane_of(ref[0]) // BAND_LANES, committed_at_of(ref, document))
+
+
+def _sale(entry: Entry, payee: AccountId) -> Sale:
+    amounts = owed_by(entry)[payee]
+    return Sale(entry.hash, amounts, sale_leaf(entry.hash, amounts).hex())

@@ -1,0 +1,160 @@
+"""Settlement, called by the timer `ledger_settle`: post to deferred accounts what closed windows owe them.
+
+A window is closed once nothing can be committed into it any more. Its entries never change, so folding it again gives
+the same postings under the same keys: a run that is killed anywhere, or runs twice at once, changes nothing about the
+outcome. Only when all of a window's payees are posted to does the band's horizon move over it.
+"""
+
+import asyncio
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from shared.base.clock import Clock
+from shared.base.ids import AccountId
+from shared.base.log import write_line
+from shared.ledger.documents import BANDS, Document
+from shared.ledger.engine import Engine
+from shared.ledger.errors import AccountAbsent, ChainBroken, KeyReused
+from shared.ledger.operation import Posted
+from shared.ledger.postings import OpenAccount
+from shared.ledger.settling import (
+    Amounts,
+    Fold,
+    Folded,
+    Settle,
+    Window,
+    owed_by,
+    settle_id,
+    unsettled_micros,
+    window_of,
+)
+from shared.ledger.store import EntryRef
+from shared.ledger.verify import entry_of
+from shared.ledger.windows import LedgerWindows
+
+MARGIN = timedelta(seconds=60)
+"""How long after its end a window counts as closed. `committed_at` is the time at which a commit was received; one of
+ours waits at most five seconds for its answer, and the server gives up on one that takes longer than this."""
+PAYEES_AT_ONCE = 16
+WINDOWS_MAX = 50
+"""Windows settled in one run of the timer; the next run goes on."""
+
+
+class SettlementReport(Struct, frozen=True):
+    """What a run did. `finished`: no closed window was left for the next one."""
+
+    windows: int = 0
+    entries: int = 0
+    postings: int = 0
+    micros: int = 0
+    """What the postings moved, amounts taken back subtracted."""
+    finished: bool = True
+
+
+class Settlement:
+    """Folds closed windows and posts them."""
+
+    def __init__(self, engine: Engine, windows: LedgerWindows, clock: Clock) -> None:
+        self._engine = engine
+        self._windows = windows
+        self._clock = clock
+
+    async def run(self) -> SettlementReport:
+        """Settle closed windows, oldest first in each band. Raise StoreUnavailable; what was done stays done."""
+        horizons = await self._windows.horizons()
+        closed_at = horizons.read_at - MARGIN
+        report = SettlementReport()
+        left = WINDOWS_MAX
+        for band in range(BANDS):
+            since = horizons.settled_until.get(band)
+            while window := await self._next_window(band, since, closed_at):
+                if not left:
+                    return _added(report, SettlementReport(finished=False))
+                left -= 1
+                report = _added(report, await self._settle(window))
+                # If we die before this, the next run folds the window again and finds every posting done.
+                since = window.ends_at
+                await self._windows.put_horizon(band, since)
+        return report
+
+    async def unsettled(self) -> "Unsettled":
+        """What legs owe that is not settled, counted anew from the entries, all as of one moment."""
+        horizons = await self._windows.horizons()
+        owed: dict[EntryRef, list[Amounts]] = {}
+        entries = 0
+        for band in range(BANDS):
+            since = horizons.settled_until.get(band)
+            async for ref, document in self._windows.entries_between(band, since, None, read_at=horizons.read_at):
+                entries += 1
+                window = window_of(band, committed_at_of(ref, document))
+                for payee, amounts in owed_by(entry_of(*ref, document)).items():
+                    owed.setdefault((payee, settle_id(window)), []).append(amounts)
+        # A run that is under way has posted to some payees of a window whose horizon has not moved yet.
+        settled = await self._windows.existing(list(owed), read_at=horizons.read_at)
+        open_amounts = [amounts for ref, listed in owed.items() if ref not in settled for amounts in listed]
+        return Unsettled(unsettled_micros(open_amounts), entries, horizons.read_at)
+
+    async def _next_window(self, band: int, since: datetime | None, closed_at: datetime) -> Window | None:
+        """The oldest window of the band that has entries, if it is closed."""
+        first = await self._windows.first_committed_at(band, since)
+        if first is None:
+            return None
+        window = window_of(band, first)
+        return window if window.ends_at <= closed_at else None
+
+    async def _settle(self, window: Window) -> SettlementReport:
+        fold = Fold()
+        entries = 0
+        async for ref, document in self._windows.entries_between(window.band, window.starts_at, window.ends_at):
+            entry = entry_of(*ref, document)
+            fold.add(entry)
+            entries += 1
+        folded = fold.folded()
+        for at in range(0, len(folded), PAYEES_AT_ONCE):
+            await asyncio.gather(*(self._post(window, one) for one in folded[at : at + PAYEES_AT_ONCE]))
+        micros = unsettled_micros(dict(one.amounts) for one in folded)
+        write_line(
+            "INFO", "window_settled", band=window.band, start_s=window.start_s, entries=entries, payees=len(folded)
+        )
+        return SettlementReport(1, entries, len(folded), micros)
+
+    async def _post(self, window: Window, folded: Folded) -> Posted:
+        settle = Settle(account_id=folded.payee, window=window, folded=folded, at_ms=self._clock())
+        try:
+            return await self._engine.run(settle)
+        except AccountAbsent:
+            # A payee's first settlement. If we die in between, the account is open and empty, as it would have been.
+            await self._engine.run(OpenAccount(account_id=folded.payee, at_ms=self._clock()))
+            return await self._engine.run(settle)
+        except KeyReused:
+            # The window was settled before with other content: an entry appeared in it, changed or vanished since.
+            write_line("CRITICAL", "settlement_differs", band=window.band, start_s=window.start_s, account=folded.payee)
+            raise
+
+
+class Unsettled(Struct, frozen=True):
+    """What is owed and not settled, over how many entries, at which moment."""
+
+    micros: int
+    entries: int
+    read_at: datetime
+
+
+def committed_at_of(ref: EntryRef, document: Document) -> datetime:
+    """When the server received the commit of an entry. Raise ChainBroken when the document does not say."""
+    committed_at = document.get("committed_at")
+    if not isinstance(committed_at, datetime):
+        account_id: AccountId = ref[0]
+        raise ChainBroken("its entry states no time of commit", account_id=account_id, entry_id=ref[1])
+    return committed_at
+
+
+def _added(one: SettlementReport, other: SettlementReport) -> SettlementReport:
+    return SettlementReport(
+        one.windows + other.windows,
+        one.entries + other.entries,
+        one.postings + other.postings,
+        one.micros + other.micros,
+        one.finished and other.finished,
+    )

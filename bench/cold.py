@@ -29,6 +29,7 @@ from local.node import REPOSITORY
 from local.people import People, Person
 from local.process import HOST, free_port
 from local.stack import Stack
+from local.treasury import Treasury
 
 MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
 HELLO = "hello"
@@ -73,6 +74,10 @@ class FirstRequests:
         self._person = self._started_person()
         chat = self._ask("/v1/chat/completions", self._person, self._chat_body())
         self._receipt_id = chat.headers["x-credence-receipt"]
+        self._recipient = self._started_person()
+        treasury = Treasury(deployment.environment)
+        treasury.grant_paid(self._person.uid, 1_000)
+        self._settlement_id = treasury.settle_nothing(self._person.uid)
 
     def of(self, row: FunctionRow) -> FirstRequest:
         """Raise BenchFailed for a function that this benchmark does not know yet."""
@@ -91,11 +96,20 @@ class FirstRequests:
                     "reason": "bench",
                     "idempotency_key": secrets.token_hex(8),
                 }
-            case "ledger_audit":
+            case "credit_transfer":
+                body = {
+                    "recipient": self._recipient.uid,
+                    "amount_micros": 1,
+                    "idempotency_key": secrets.token_hex(8),
+                    "confirm_repeat": True,
+                }
+            case "settlement_get":
+                path = f"/v1/settlements/{self._settlement_id}"
+            case "ledger_audit" | "ledger_settle":
                 token = self._deployment.scheduler_token
             case "receipt_get":
                 path = f"/v1/receipts/{self._receipt_id}"
-            case "credit_balance" | "model_list":
+            case "credit_balance" | "earning_get" | "model_list":
                 pass
             case _:
                 raise BenchFailed(f"bench/cold.py does not know how to call {row.name}")

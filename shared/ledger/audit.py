@@ -42,8 +42,9 @@ class AuditLimits(Struct, frozen=True):
 
     accounts_max: int = 2_000
     entries_max: int = 50_000
-    account_entries_max: int = 10_000
-    """Of one account, so that a busy one does not starve the rest; the next run goes on from its mark."""
+    account_entries_max: int = 3_000
+    """Of one account, so that a busy one does not starve the rest; the next run goes on from its mark. As many as are
+    walked side by side (ACCOUNTS_AT_ONCE) each set this much of `entries_max` aside while they are walked."""
     page_accounts_max: int = 200
     """Accounts of one query."""
 

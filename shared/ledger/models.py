@@ -60,6 +60,8 @@ DEFERRED_CLASSES = frozenset({"earn", "house"})
 
 HOUSE_REVENUE = AccountId("house:revenue")
 HOUSE_PROMOTIONS = AccountId("house:promotions")
+HOUSE_PAYMENTS = AccountId("house:payments")
+"""Where paid credits come from: what customers paid is on its other side, in money."""
 HOUSE_BREAKAGE = AccountId("house:breakage")
 """Credits that nobody used before they expired."""
 HOUSE_DISPUTES = AccountId("house:disputes")

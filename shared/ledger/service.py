@@ -17,6 +17,7 @@ from shared.ledger.engine import Engine
 from shared.ledger.errors import AccountAbsent, EntryAbsent, HoldAbsent, LedgerUnavailable
 from shared.ledger.holds import ExtendHold, Held, PlaceHold, ReleaseHold
 from shared.ledger.models import (
+    HOUSE_PAYMENTS,
     HOUSE_PROMOTIONS,
     HOUSE_REVENUE,
     Entry,
@@ -64,6 +65,20 @@ class Ledger:
             key=key,
             facts=facts_of(facts),
             at_ms=at_ms,
+        )
+        return await self._engine.run(grant)
+
+    async def grant_paid(self, account_id: AccountId, amount_micros: int, *, key: str, facts: Facts) -> Posted:
+        """Give credits that were paid for. They never expire; the key is that of the payment in the real world."""
+        grant = Grant(
+            account_id=account_id,
+            amount_micros=amount_micros,
+            origin=Origin.PAID,
+            expires_at_ms=None,
+            source=HOUSE_PAYMENTS,
+            key=key,
+            facts=facts_of(facts),
+            at_ms=self._clock(),
         )
         return await self._engine.run(grant)
 

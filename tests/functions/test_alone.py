@@ -12,6 +12,7 @@ from local.deployment import Deployment
 from local.manifest import FunctionRow, read_manifest
 from local.process import ProcessFailed
 from local.stack import Stack
+from local.treasury import Treasury
 from tests.clients import TIMEOUT_S, add_member, answer, call
 from tests.functions.framework import TELL_IMPORTS, start_alone
 
@@ -47,7 +48,7 @@ def answered(request: pytest.FixtureRequest, stack: Stack, deployment: Deploymen
     """The function of one row: started, asked once for what it is there for, stopped."""
     row = ROWS[request.param]
     person = add_member(stack, deployment)
-    path, body = _request(row, deployment, f"user:{person.uid}", person.token)
+    path, body = _request(row, stack, deployment, f"user:{person.uid}", person.token)
     tokens = {"user": person.token, "service": _service_token(row, deployment), "none": None}
     headers = {"authorization": f"Bearer {tokens[row.auth]}"} if tokens[row.auth] else {}
     with start_alone(row.name, {**deployment.environment, **TELL_IMPORTS}) as alone:
@@ -60,11 +61,18 @@ def _service_token(row: FunctionRow, deployment: Deployment) -> str:
 
 
 def _request(
-    row: FunctionRow, deployment: Deployment, account_id: str, token: str
+    row: FunctionRow, stack: Stack, deployment: Deployment, account_id: str, token: str
 ) -> tuple[str, dict[str, Any] | None]:
     """A path and body that the function answers with 200."""
     debit = {"account_id": account_id, "amount_micros": 7, "reason": "a report", "idempotency_key": row.name}
     chat = {"model": "google/gemma-2-2b-it", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 20}
+    treasury, uid = Treasury(deployment.environment), account_id.partition(":")[2]
+    if row.name == "credit_transfer":
+        treasury.grant_paid(uid, 5)
+        recipient = add_member(stack, deployment)
+        return row.path, {"recipient": recipient.uid, "amount_micros": 5, "idempotency_key": row.name}
+    if row.name == "settlement_get":
+        return row.path.replace("{settlement_id}", treasury.settle_nothing(uid)), None
     if row.name == "receipt_get":
         receipt_id = answer(call(deployment, "POST", "/v1/debits", deployment.backend_token, json=debit))["entry_id"]
         return row.path.replace("{receipt_id}", receipt_id), None

@@ -13,7 +13,7 @@ from shared.ledger.audit import CURSOR_MARGIN, Audit, AuditLimits, may_pass
 from shared.ledger.documents import BAND_LANES, BANDS, lane_of
 from shared.ledger.marks import START, mark_document, mark_from
 from shared.ledger.models import Origin
-from shared.ledger.verify import verify_account, verify_ledger
+from shared.ledger.verify import ACCOUNTS_AT_ONCE, verify_account, verify_ledger
 from tests.ledger.builders import (
     ADA,
     BEN,
@@ -282,3 +282,18 @@ async def test_an_unreadable_mark_skips_nothing(firestore_ledger: Any) -> None:
     assert report.entries == 10
     assert report.broken == ()
     assert (await firestore_ledger.marks.mark(ADA)).seq == 5
+
+
+async def test_as_many_accounts_as_are_walked_at_once_all_find_room() -> None:
+    """What one sets aside while it is walked leaves enough for those beside it."""
+    limits = AuditLimits()
+    assert limits.account_entries_max * ACCOUNTS_AT_ONCE <= limits.entries_max
+
+    clock = Ticker()
+    ledger = in_memory(clock)
+    people = [AccountId(f"user:{i}") for i in range(BANDS * ACCOUNTS_AT_ONCE * 2)]
+    await opened(ledger.store, accounts=people)
+
+    report = await Audit(ledger.archive, ledger.marks, clock).run()
+
+    assert (report.entries, report.finished) == (len(people), True)

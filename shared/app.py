@@ -67,7 +67,8 @@ class App:
 
     @cached_property
     def earnings(self) -> "Earnings":
-        from shared.ledger.earnings import Earnings, FirestoreSales
+        from shared.ledger.earnings import Earnings
+        from shared.ledger.sales import FirestoreSales
         from shared.ledger.windows import FirestoreLedgerWindows
 
         return Earnings(self.ledger_store, FirestoreLedgerWindows(self.firestore), FirestoreSales(self.firestore))

@@ -18,6 +18,7 @@ LAST = r"$(?!\n)"
 """The end of the text in a pattern. To Python `$` alone may stand before a last line break."""
 _PLACE = re.compile(r" - at `(?:key in )?\$([^`]*)`$")
 _NAMED = re.compile(r"Object (?:contains (unknown)|missing required) field `(.*)`", re.DOTALL)
+_PATTERN = re.compile(r"Expected `str` matching regex .*", re.DOTALL)
 _VALUE = re.compile(r"Invalid (?:enum )?value .*", re.DOTALL)
 
 
@@ -84,4 +85,7 @@ def _misshapen(message: str) -> Misshapen:
     if named := _NAMED.fullmatch(reason):
         path += "." + named[2]
         reason = "There is no such field." if named[1] else "This field is required."
-    return Misshapen(path.removeprefix("."), _VALUE.sub("Not one of the values that are allowed", reason))
+    reason = _VALUE.sub("Not one of the values that are allowed.", reason)
+    # The pattern itself stands in the OpenAPI document, without what Python needs besides.
+    reason = _PATTERN.sub("This is not of the form that the OpenAPI document gives.", reason)
+    return Misshapen(path.removeprefix("."), reason.replace("`", ""))

@@ -57,7 +57,7 @@ def check_payload(request: ChatRequest, model: Model) -> None:
         if plain in ChatRequest.names():
             raise ChatInvalid(f"{plain} is written in lower case.", param=name)
         if plain in NOT_FOR_SALE and value is not None:
-            raise ChatInvalid(f"{NOT_FOR_SALE[plain]} ({plain}) is not offered here.", param=name)
+            raise ChatInvalid(f"Not offered here: {NOT_FOR_SALE[plain]} ({plain}).", param=name)
         if plain == "modalities" and value not in (None, ["text"]):
             raise ChatInvalid("Only text answers are offered here.", param=name)
     for index, tool in enumerate(request.tools or []):

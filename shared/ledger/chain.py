@@ -2,8 +2,9 @@
 
 What is hashed is a version tag and fields in a fixed order, each written as its length in UTF-8 bytes, a colon, the
 text and a comma; lists are preceded by their length. No two entries share an encoding, and no library decides the
-order. Amounts and times are decimal strings. An entry's content is hashed first, and its hash is that of the hash
-before it and the content's: whoever proves that one entry leads to a later one shows 32 bytes for each in between.
+order. Amounts and times are decimal strings; facts are sorted by name, by Unicode code points. An entry's content is
+hashed first, and its hash is that of the hash before it and the content's: whoever proves that one entry leads to a
+later one shows 32 bytes for each in between.
 """
 
 import hashlib

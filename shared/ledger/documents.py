@@ -194,7 +194,9 @@ def _read(build: Callable[[], Value], *, account_id: str, what: str, entry_id: s
     try:
         return build()
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        reason = f"its {what} document is malformed: {type(error).__name__} {error}"
+        # A missing field is a KeyError, whose text is nothing but its name.
+        said = f"no field {error}" if isinstance(error, KeyError) else str(error)
+        reason = f"its {what} document is malformed: {said}"
         raise ChainBroken(reason, account_id=account_id, entry_id=entry_id) from None
 
 

@@ -1,12 +1,7 @@
 """What a payee has earned: settled on their account, pending in legs, and which sales a settlement folds."""
 
-from collections.abc import AsyncIterator, Mapping
-from datetime import datetime
-from typing import Protocol
+from collections.abc import Mapping
 
-from google.api_core import exceptions as google_errors
-from google.cloud import firestore
-from google.cloud.firestore_v1.base_query import FieldFilter
 from msgspec import Struct
 
 from shared.base.ids import AccountId, EntryId
@@ -14,14 +9,12 @@ from shared.ledger.documents import BAND_LANES, Document, lane_of
 from shared.ledger.errors import EntryAbsent, LedgerUnavailable
 from shared.ledger.fold_check import window_settled_by
 from shared.ledger.models import Entry, EntryKind, Origin
+from shared.ledger.sales import SALES_MAX, Sales
 from shared.ledger.settlement import committed_at_of
 from shared.ledger.settling import Window, owed_by, sale_leaf, window_of
-from shared.ledger.store import READ_TIMEOUT_S, EntryRef, LedgerStore, StoreUnavailable
+from shared.ledger.store import EntryRef, LedgerStore, StoreUnavailable
 from shared.ledger.verify import entry_of
 from shared.ledger.windows import LedgerWindows
-
-SALES_MAX = 5_000
-"""Sales read for one answer. Beyond it the answer says that there are more."""
 
 
 class Sale(Struct, frozen=True):
@@ -47,38 +40,6 @@ class Settled(Struct, frozen=True):
 
     entry: Entry
     sales: tuple[Sale, ...]
-
-
-class Sales(Protocol):
-    """Entries that owe something to one payee."""
-
-    def since(
-        self, payee: AccountId, since: datetime | None, before: datetime | None
-    ) -> AsyncIterator[tuple[EntryRef, Document]]:
-        """In order of commit. Raise StoreUnavailable."""
-
-
-class FirestoreSales:
-    """Sales in Firestore: the index on `payees` and `committed_at`."""
-
-    def __init__(self, client: firestore.AsyncClient) -> None:
-        self._client = client
-
-    async def since(
-        self, payee: AccountId, since: datetime | None, before: datetime | None
-    ) -> AsyncIterator[tuple[EntryRef, Document]]:
-        query = self._client.collection_group("entries").where(filter=FieldFilter("payees", "array_contains", payee))
-        if since is not None:
-            query = query.where(filter=FieldFilter("committed_at", ">=", since))
-        if before is not None:
-            query = query.where(filter=FieldFilter("committed_at", "<", before))
-        ordered = query.order_by("committed_at").limit(SALES_MAX + 1)
-        try:
-            async for snapshot in ordered.stream(retry=None, timeout=READ_TIMEOUT_S):
-                ref = (AccountId(snapshot.reference.parent.parent.id), EntryId(snapshot.id))
-                yield ref, snapshot.to_dict() or {}
-        except google_errors.GoogleAPICallError as error:
-            raise StoreUnavailable from error
 
 
 class Earnings:

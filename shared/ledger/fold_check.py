@@ -10,6 +10,7 @@ from datetime import datetime
 from shared.base.ids import AccountId
 from shared.ledger.documents import BAND_LANES, Document, lane_of
 from shared.ledger.errors import ChainBroken
+from shared.ledger.legs import broken_at
 from shared.ledger.models import Entry, EntryKind
 from shared.ledger.settling import Fold, Folded, Window, settle_facts, settle_id, window_of
 
@@ -28,7 +29,7 @@ class FoldCheck:
         """Take in one entry. Raise ChainBroken when it states no time of commit, or settles no window."""
         committed_at = document.get("committed_at")
         if not isinstance(committed_at, datetime):
-            raise _broken(entry, "states no time of commit")
+            raise broken_at(entry, "states no time of commit")
         window = window_of(lane_of(entry.account_id) // BAND_LANES, committed_at)
         if self._is_settled(window):
             self._folds.setdefault(window, Fold()).add(entry)
@@ -46,8 +47,8 @@ class FoldCheck:
                     reason = f"window {window.start_s} of band {window.band} is settled, and its entry is missing"
                     faults.append(ChainBroken(reason, account_id=folded.payee, entry_id=settle_id(window)))
                 elif not _is_settled_by(window, folded, settled):
-                    faults.append(_broken(settled, "is not what the entries of its window fold to"))
-        faults += [_broken(entry, "settles a window that owes nothing to its account") for entry in posted.values()]
+                    faults.append(broken_at(settled, "is not what the entries of its window fold to"))
+        faults += [broken_at(entry, "settles a window that owes nothing to its account") for entry in posted.values()]
         return faults
 
     def _is_settled(self, window: Window) -> bool:
@@ -61,9 +62,9 @@ def window_settled_by(entry: Entry) -> Window:
     try:
         window = Window(int(facts["start_s"]), int(facts["band"]))
     except (KeyError, ValueError):
-        raise _broken(entry, "settles no window") from None
+        raise broken_at(entry, "settles no window") from None
     if entry.entry_id != settle_id(window):
-        raise _broken(entry, "settles another window than its id stands for")
+        raise broken_at(entry, "settles another window than its id stands for")
     return window
 
 
@@ -71,7 +72,3 @@ def _is_settled_by(window: Window, folded: Folded, entry: Entry) -> bool:
     moved = {change.origin: change.delta_micros for change in entry.lots}
     owed = {origin: amount for origin, amount in folded.amounts if amount}
     return moved == owed and entry.facts == settle_facts(window, folded)
-
-
-def _broken(entry: Entry, reason: str) -> ChainBroken:
-    return ChainBroken(reason, account_id=entry.account_id, seq=entry.seq, entry_id=entry.entry_id)

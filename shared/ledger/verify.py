@@ -4,8 +4,7 @@ Correct on a live ledger: entries appended while it reads never make it raise.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import TypeVar
 
@@ -17,19 +16,13 @@ from shared.ledger.chain import Walk, hash_entry
 from shared.ledger.documents import Document, entry_from, head_from, lane_of
 from shared.ledger.errors import AccountAbsent, ChainBroken
 from shared.ledger.fold_check import FoldCheck
-from shared.ledger.models import DEFERRED_CLASSES, IMMEDIATE_CLASSES, Entry, EntryKind, Head, Leg, account_class
-from shared.ledger.store import EntryRef
+from shared.ledger.legs import broken_at, check_legs, counterpart_refs, is_paired
+from shared.ledger.models import IMMEDIATE_CLASSES, Entry, Head, account_class
 
 BATCH_ENTRIES_MAX = 100
 """Entries checked together; the counterparts of their transfers are fetched in one read."""
 ACCOUNTS_AT_ONCE = 16
 """Accounts walked side by side; each waits for the store most of the time."""
-COUNTERPARTS = {
-    EntryKind.TRANSFER: frozenset({EntryKind.TRANSFER, EntryKind.CLOSE}),
-    EntryKind.CLOSE: frozenset({EntryKind.TRANSFER}),
-}
-"""What the other side of an entry may be. No other kind moves credits between two accounts at once."""
-PAIRED_KINDS = frozenset(COUNTERPARTS)
 BREAKS_MAX = 1_000
 """Broken accounts listed in one report; by then nobody needs the next."""
 
@@ -165,7 +158,7 @@ async def walk_entries(
     # A resumed walk sees the entry that it stands on once more, so that it goes on from the chain and not from a note.
     anchor_seq, anchored = walk.seq, not walk.seq
     async for batch in in_groups(archive.entry_documents(walk.account_id, max(0, anchor_seq - 1)), BATCH_ENTRIES_MAX):
-        counterparts = await archive.entries_named(_counterpart_refs(batch))
+        counterparts = await archive.entries_named(counterpart_refs(batch))
         for entry_id, document in batch:
             entry = entry_of(walk.account_id, entry_id, document)
             if not anchored:
@@ -187,7 +180,7 @@ async def walk_entries(
 def check_anchor(walk: Walk, entry: Entry) -> None:
     """Raise ChainBroken unless `entry` is the one that the walk stands on."""
     if (entry.seq, entry.hash, hash_entry(entry)) != (walk.seq, walk.hash, walk.hash):
-        raise _broken(entry, f"is not entry {walk.seq} as it was when last checked")
+        raise broken_at(entry, f"is not entry {walk.seq} as it was when last checked")
 
 
 def check_count(head: Head, count: int) -> None:
@@ -223,62 +216,6 @@ def entry_of(account_id: AccountId, entry_id: EntryId, document: Document) -> En
         if not holds:
             raise ChainBroken(reason, account_id=account_id, seq=entry.seq, entry_id=entry_id)
     return entry
-
-
-def check_legs(entry: Entry, counterparts: Mapping[EntryRef, Document]) -> None:
-    """Check that the other side of `entry` exists or will be settled. Raise ChainBroken."""
-    if any(account_class(leg.account_id) not in IMMEDIATE_CLASSES | DEFERRED_CLASSES for leg in entry.legs):
-        raise _broken(entry, "moves credits to or from an account of no known class")
-    if not is_paired(entry):
-        if entry.kind is EntryKind.TRANSFER:
-            raise _broken(entry, "is a transfer that does not name one other account")
-        return
-    if entry.kind not in PAIRED_KINDS:
-        raise _broken(entry, "moves credits to or from an account that has no entry of it")
-    ref = _counterpart_ref(entry)
-    if ref is None:
-        raise _broken(entry, "is a transfer that does not name one other account")
-    if ref not in counterparts:
-        raise _broken(entry, f"has no counterpart on {ref[0]}")
-    try:
-        other = entry_from(entry.entry_id, counterparts[ref])
-    except ChainBroken as error:
-        raise _broken(entry, f"has a counterpart on {ref[0]} of which {error.reason}") from None
-    mirrored = {Leg(entry.account_id, leg.origin, -leg.amount_micros) for leg in entry.legs if leg.account_id == ref[0]}
-    theirs = [leg for leg in other.legs if leg.account_id == entry.account_id]
-    for holds, reason in (
-        (other.kind in COUNTERPARTS[entry.kind] and other.account_id == ref[0], "is not its counterpart"),
-        (other.request_hash == entry.request_hash, "belongs to another request"),
-        (set(theirs) == mirrored and len(theirs) == len(mirrored), "moves other amounts"),
-        (other.hash == hash_entry(other), "was changed after it was written"),
-    ):
-        if not holds:
-            raise _broken(entry, f"the entry of the same id on {ref[0]} {reason}")
-
-
-def is_paired(entry: Entry) -> bool:
-    """Whether another account must hold the other side of this entry, under the same id."""
-    return any(account_class(leg.account_id) in IMMEDIATE_CLASSES for leg in entry.legs)
-
-
-def _counterpart_ref(entry: Entry) -> EntryRef | None:
-    others = {leg.account_id for leg in entry.legs if account_class(leg.account_id) in IMMEDIATE_CLASSES}
-    return (others.pop(), entry.entry_id) if len(others) == 1 else None
-
-
-def _counterpart_refs(batch: Sequence[tuple[EntryId, Document]]) -> list[EntryRef]:
-    """Where the counterparts of a batch must be. A document that is no entry has none; the walk will name it."""
-    refs = []
-    for entry_id, document in batch:
-        with suppress(ChainBroken):
-            entry = entry_from(entry_id, document)
-            if ref := _counterpart_ref(entry):
-                refs.append(ref)
-    return refs
-
-
-def _broken(entry: Entry, reason: str) -> ChainBroken:
-    return ChainBroken(reason, account_id=entry.account_id, seq=entry.seq, entry_id=entry.entry_id)
 
 
 async def _verify_listed(

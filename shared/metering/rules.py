@@ -27,5 +27,10 @@ def affordable_completion_tokens(call: Quote, spendable_micros: int) -> int:
 
 def charge_micros(call: Quote, usage: Usage) -> int:
     """What the usage costs, and never more than was quoted, whatever the provider says it was."""
+    return min(call.amount_micros, priced_micros(call, usage))
+
+
+def priced_micros(call: Quote, usage: Usage) -> int:
+    """Tokens times prices, before the hold caps it."""
     prompt_tokens, completion_tokens = min(usage.prompt_tokens, TOKENS_MAX), min(usage.completion_tokens, TOKENS_MAX)
-    return min(call.amount_micros, cost_micros(call.price, prompt_tokens, completion_tokens))
+    return cost_micros(call.price, prompt_tokens, completion_tokens)

@@ -61,6 +61,10 @@ class MeteredCall:
             "completion_micros_per_mtok": price.completion_micros_per_mtok,
             "held_micros": self.quote.amount_micros,
         }
+        if (priced_micros := rules.priced_micros(self.quote, usage)) > amount_micros:
+            # Whoever multiplies tokens by prices must find why it comes to more than the charge.
+            receipt_facts["priced_micros"] = priced_micros
+            receipt_facts["capped_by"] = "hold"
         posted = await self._ledger.capture(self._account_id, self._hold_id, amount_micros, facts=receipt_facts)
         write_line(
             "INFO",

@@ -33,7 +33,7 @@ class ScopeMissing(CredenceError):
     kind = Kind.DENIED
 
     def __init__(self, scope: str) -> None:
-        super().__init__(f"This service is not allowed {scope}.")
+        super().__init__(f"This service lacks the scope {scope}.")
 
 
 class Caller(Struct, frozen=True):

@@ -57,7 +57,7 @@ class PathUnknown(CredenceError):
     kind = Kind.ABSENT
 
     def __init__(self) -> None:
-        super().__init__("There is nothing at this address; the README lists what there is.")
+        super().__init__("There is nothing at this address; /openapi.json lists what there is.")
 
 
 STATUS_OF_CODE = {BodyTooLarge.code: 413, MethodWrong.code: 405}

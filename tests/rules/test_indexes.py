@@ -18,8 +18,8 @@ from google.cloud.firestore_v1.types import StructuredQuery
 
 from shared.base.ids import AccountId
 from shared.ledger.archive import PAGE_ENTRIES_MAX, FirestoreLedgerArchive, Stamp
-from shared.ledger.earnings import FirestoreSales
 from shared.ledger.marks import FirestoreAuditMarks
+from shared.ledger.sales import FirestoreSales
 from shared.ledger.windows import FirestoreLedgerWindows
 from tests.rules.indexes import IndexFile, QueryRefused, load_index_file, require_index
 from tests.rules.recorder import BUILDERS, UNJUDGED, Recording, source_call_sites

@@ -105,7 +105,7 @@ class FirstRequests:
                 }
             case "settlement_get":
                 path = f"/v1/settlements/{self._settlement_id}"
-            case "ledger_audit" | "ledger_settle":
+            case "charge_collect" | "ledger_audit" | "ledger_settle":
                 token = self._deployment.scheduler_token
             case "receipt_get":
                 path = f"/v1/receipts/{self._receipt_id}"

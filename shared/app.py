@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from shared.ledger.service import Ledger
     from shared.ledger.settlement import Settlement
     from shared.ledger.store import FirestoreLedgerStore
+    from shared.metering.collector import Collector
     from shared.metering.service import Meter
+    from shared.metering.store import OwedCharges
     from shared.providers.gateway import Upstreams
     from shared.providers.models import Provider
 
@@ -109,7 +111,19 @@ class App:
     def meter(self) -> "Meter":
         from shared.metering.service import Meter
 
-        return Meter(self.ledger)
+        return Meter(self.ledger, self.owed_charges)
+
+    @cached_property
+    def owed_charges(self) -> "OwedCharges":
+        from shared.metering.store import FirestoreOwedCharges
+
+        return FirestoreOwedCharges(self.firestore)
+
+    @cached_property
+    def collector(self) -> "Collector":
+        from shared.metering.collector import Collector
+
+        return Collector(self.ledger, self.owed_charges)
 
     @cached_property
     def chats(self) -> "Chats":

@@ -39,6 +39,8 @@ class Tally(Struct):
     text_bytes: int = 0
     unreported_bytes: int = 0
     """Of those, the ones delivered since the provider last said how much it was."""
+    unreported_pieces: int = 0
+    """The pieces that they came in."""
     begun: set[int] = field(default_factory=set)
     ended: set[int] = field(default_factory=set)
     """Choices by index; at most CHOICES_MAX of them."""

@@ -44,6 +44,7 @@ NOT_FOR_SALE = {
 """Fields that would make a provider sell us something else than what was quoted, at a price we have not agreed."""
 MEDIA_OF_MESSAGE = ("audio", "files", "images", "videos")
 """Where some providers read media from beside a message's content; images are priced in the content only."""
+FIELDS_OF_MESSAGE = frozenset({"content", "role", "tool_calls", "tool_call_id", *MEDIA_OF_MESSAGE})
 PART_KINDS = (None, "text", "refusal", "thinking", "reasoning")
 PART_FIELDS = frozenset({"type", "text", "refusal", "thinking", "reasoning", "signature", "cache_control"})
 """All that a part of text may carry. Some providers take `video_url` and its like from a part of any type."""
@@ -64,6 +65,10 @@ def check_payload(request: ChatRequest, model: Model) -> None:
         if tool.get("type") != "function":
             raise ChatInvalid("Only tools of type function are offered here.", param=f"tools[{index}]")
     for index, message in enumerate(request.messages):
+        for name in message:
+            # As above: a parser that ignores case would read these as the fields that we have checked.
+            if name != name.casefold() and name.casefold() in FIELDS_OF_MESSAGE:
+                raise ChatInvalid(f"{name.casefold()} is written in lower case.", param=f"messages[{index}].{name}")
         for name in MEDIA_OF_MESSAGE:
             if message.get(name):
                 raise ChatInvalid("Media are given as parts of the content.", param=f"messages[{index}].{name}")
@@ -131,13 +136,14 @@ def count_chunk(tally: Tally, chunk: Mapping[str, Any]) -> None:
         text_bytes = _delivered_bytes(choice)
         tally.text_bytes += text_bytes
         tally.unreported_bytes += text_bytes
+        tally.unreported_pieces += text_bytes > 0
         if isinstance(choice, dict):
             index = choice.get("index")
             known_index = index if type(index) is int and 0 <= index < CHOICES_MAX else 0
             (tally.ended if choice.get("finish_reason") else tally.begun).add(known_index)
     if isinstance(usage := chunk.get("usage"), dict) and _counts(usage):
         tally.reported = usage
-        tally.unreported_bytes = 0
+        tally.unreported_bytes = tally.unreported_pieces = 0
 
 
 def tally_of(answer: Mapping[str, Any]) -> Tally:
@@ -154,7 +160,8 @@ def usage_of(tally: Tally, request: ChatRequest, model: Model) -> Usage | None:
     """
     if tally.text_bytes == 0:
         return None
-    uncounted_tokens = _tokens(tally.unreported_bytes)
+    # A piece of a stream is at least one token, however short.
+    uncounted_tokens = max(_tokens(tally.unreported_bytes), tally.unreported_pieces)
     if counts := _counts(tally.reported or {}):
         prompt_tokens, completion_tokens = counts
         source = UsageSource.ESTIMATED if uncounted_tokens else UsageSource.REPORTED
@@ -165,9 +172,12 @@ def usage_of(tally: Tally, request: ChatRequest, model: Model) -> Usage | None:
 
 
 def _counts(usage: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Tokens of prompt and completion, if the usage states both and both can be counts."""
+    """Tokens of prompt and completion, if the usage states both and both can be counts.
+
+    A completion of no tokens is no count: it is asked for only where text was delivered.
+    """
     prompt_tokens, completion_tokens = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if type(prompt_tokens) is int and type(completion_tokens) is int and min(prompt_tokens, completion_tokens) >= 0:
+    if type(prompt_tokens) is int and type(completion_tokens) is int and prompt_tokens >= 0 and completion_tokens > 0:
         return prompt_tokens, completion_tokens
     return None
 
@@ -212,7 +222,13 @@ def _delivered_bytes(choice: object) -> int:
         return _text_bytes(choice)
     said = [choice.get("delta"), choice.get("message"), choice.get("text")]
     roles = [part.get("role") for part in said if isinstance(part, dict)]
-    return _text_bytes(said) - _text_bytes(roles)
+    return max(_text_bytes(said) - _text_bytes(roles), _logprob_bytes(choice.get("logprobs")))
+
+
+def _logprob_bytes(logprobs: object) -> int:
+    """Bytes of the tokens whose probabilities are told: they are the answer once more, or all that there is of it."""
+    tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
+    return _text_bytes([token.get("token") for token in tokens if isinstance(token, dict)] if tokens else [])
 
 
 def _text_bytes(value: object) -> int:

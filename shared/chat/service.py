@@ -181,7 +181,7 @@ class ChatStream:
         facts = _facts(self._model, self._route, self._request_id, outcome)
         if outcome is Outcome.ABANDONED:
             facts["disconnect_policy"] = policy.value
-        return usage, await self._call.capture(usage, facts)
+        return usage, await self._call.collect(usage, facts)
 
     async def _failure(self, last: Mapping[str, Any], error: CredenceError) -> bytes:
         """Settle for what was delivered before the failure, and say what failed in OpenAI's form."""

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from shared.base.ids import AccountId, HoldId
 from shared.ledger import rules
-from shared.ledger.errors import KeyReused, TransferToSelf
+from shared.ledger.errors import HoldAbsent, KeyReused, TransferToSelf
 from shared.ledger.holds import capture_key
 from shared.ledger.models import EntryKind, Head, Leg, LotChange, Origin, SendLimits, Share
 from shared.ledger.operation import Facts, Heads, Posted, Posting, Step, flat, post, present
@@ -85,13 +85,18 @@ class Debit(Posting, frozen=True, kw_only=True):
 
 
 class Capture(Posting, frozen=True, kw_only=True):
-    """Take at most what a hold set aside, split among payees, and resolve the hold."""
+    """Take at most what a hold set aside, split among payees, and resolve the hold.
+
+    Once the hold is gone a `late` one still charges for what was delivered under it, into debt if need be.
+    """
 
     kind: ClassVar[EntryKind] = EntryKind.CAPTURE
     hold_id: HoldId
     amount_micros: int
     shares: tuple[Share, ...]
     facts: Facts
+    late: bool = False
+    """Not part of the request: a late capture is the one that was meant to be in time."""
 
     def idempotency_key(self) -> str:
         return capture_key(self.hold_id)
@@ -101,12 +106,22 @@ class Capture(Posting, frozen=True, kw_only=True):
 
     def apply(self, heads: Heads) -> Step[Posted]:
         # No check of the status: credits held before a freeze were promised to the provider who has since delivered.
-        head, hold = rules.take_hold(present(heads, self.account_id), self.hold_id, self.at_ms)
+        head, valid_at_ms = self._without_hold(present(heads, self.account_id))
         rules.check_amount(self.amount_micros)
-        rules.check_within_hold(hold, self.amount_micros)
-        changes = rules.consume_or_owe(head.lots, self.amount_micros, valid_at_ms=hold.placed_at_ms)
+        changes = rules.consume_or_owe(head.lots, self.amount_micros, valid_at_ms=valid_at_ms)
         legs = rules.legs_of(changes, self.shares)
         return post(self, head, changes=changes, legs=legs, facts=self.facts, hold_id=self.hold_id)
+
+    def _without_hold(self, head: Head) -> tuple[Head, int]:
+        """The head with the hold resolved, and the moment at which credits must have been alive to pay."""
+        try:
+            resolved, hold = rules.take_hold(head, self.hold_id, self.at_ms)
+        except HoldAbsent:
+            if self.late:
+                return head, self.at_ms
+            raise
+        rules.check_within_hold(hold, self.amount_micros)
+        return resolved, hold.placed_at_ms
 
 
 class Transfer(Posting, frozen=True, kw_only=True):

@@ -163,6 +163,27 @@ class Ledger:
         )
         return await self._engine.run(capture)
 
+    async def capture_late(
+        self,
+        account_id: AccountId,
+        hold_id: HoldId,
+        amount_micros: int,
+        *,
+        facts: Facts,
+        shares: Sequence[Share] = HOUSE_ONLY,
+    ) -> Posted:
+        """Charge for what was delivered under a hold that may be gone by now; if `capture` was made, answer like it."""
+        capture = Capture(
+            account_id=account_id,
+            hold_id=hold_id,
+            amount_micros=amount_micros,
+            shares=tuple(shares),
+            facts=facts_of(facts),
+            late=True,
+            at_ms=self._clock(),
+        )
+        return await self._engine.run(capture)
+
     async def extend(self, account_id: AccountId, hold_id: HoldId) -> Held:
         """Let a hold live a whole lifetime from now, for a call that goes on. Raise HoldAbsent."""
         at_ms = self._clock()

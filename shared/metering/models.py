@@ -1,10 +1,11 @@
 """What a call may cost, what it used, and what it was charged."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from msgspec import Struct
 
-from shared.base.ids import EntryId
+from shared.base.ids import AccountId, EntryId, HoldId
 
 
 class UsageSource(StrEnum):
@@ -51,8 +52,17 @@ class Quote(Struct, frozen=True):
     amount_micros: int
 
 
+class OwedCharge(Struct, frozen=True):
+    """A charge for an answer that was delivered, still to be made."""
+
+    account_id: AccountId
+    hold_id: HoldId
+    amount_micros: int
+    facts: Mapping[str, str]
+
+
 class Charge(Struct, frozen=True):
-    """What a call was charged, and where the proof is. A free call has no entry."""
+    """What a call was charged, and where the proof is. A free call has no entry; an owed one will have it."""
 
     amount_micros: int
     entry_id: EntryId | None

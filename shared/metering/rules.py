@@ -1,5 +1,7 @@
 """Pure arithmetic of prices, quotes and charges."""
 
+from collections.abc import Mapping
+
 from shared.metering.models import Quote, TokenPrice, Usage
 
 TOKENS_PER_MTOK = 1_000_000
@@ -34,3 +36,20 @@ def priced_micros(call: Quote, usage: Usage) -> int:
     """Tokens times prices, before the hold caps it."""
     prompt_tokens, completion_tokens = min(usage.prompt_tokens, TOKENS_MAX), min(usage.completion_tokens, TOKENS_MAX)
     return cost_micros(call.price, prompt_tokens, completion_tokens)
+
+
+def receipt_facts(call: Quote, usage: Usage, facts: Mapping[str, str | int]) -> dict[str, str]:
+    """What the receipt says of the charge, beside what its caller says of the call."""
+    told: dict[str, str | int] = {
+        **facts,
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "usage_source": usage.source.value,
+        "prompt_micros_per_mtok": call.price.prompt_micros_per_mtok,
+        "completion_micros_per_mtok": call.price.completion_micros_per_mtok,
+        "held_micros": call.amount_micros,
+    }
+    if (priced := priced_micros(call, usage)) > call.amount_micros:
+        # Whoever multiplies tokens by prices must find why it comes to more than the charge.
+        told |= {"priced_micros": priced, "capped_by": "hold"}
+    return {name: str(value) for name, value in told.items()}

@@ -7,19 +7,22 @@ from collections.abc import Mapping
 
 from shared.base.ids import AccountId, HoldId, RequestId, entry_id_of
 from shared.base.log import write_line
-from shared.ledger.errors import CreditTooLow
+from shared.ledger.errors import CreditTooLow, HoldAbsent, LedgerBusy, LedgerUnavailable
 from shared.ledger.holds import capture_key
+from shared.ledger.operation import Posted
 from shared.ledger.service import Ledger
 from shared.metering import rules
 from shared.metering.errors import CallUnaffordable
-from shared.metering.models import Charge, Quote, Usage
+from shared.metering.models import Charge, OwedCharge, Quote, Usage
+from shared.metering.store import OwedCharges, OwedUnavailable
 
 
 class Meter:
     """Opens metered calls."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, owed: OwedCharges) -> None:
         self._ledger = ledger
+        self._owed = owed
 
     async def begin(self, account_id: AccountId, request_id: RequestId, quote: Quote) -> "MeteredCall":
         """Hold the quote. Raise CallUnaffordable, or what `Ledger.hold` raises."""
@@ -32,14 +35,15 @@ class Meter:
                 spendable_micros=refusal.spendable_micros,
                 affordable_max_tokens=rules.affordable_completion_tokens(quote, refusal.spendable_micros),
             ) from None
-        return MeteredCall(self._ledger, account_id, hold_id, quote)
+        return MeteredCall(self._ledger, self._owed, account_id, hold_id, quote)
 
 
 class MeteredCall:
-    """A call whose worst case is held. Resolve it once: `capture` or `release`."""
+    """A call whose worst case is held. Resolve it once: `capture`, `collect` or `release`."""
 
-    def __init__(self, ledger: Ledger, account_id: AccountId, hold_id: HoldId, quote: Quote) -> None:
+    def __init__(self, ledger: Ledger, owed: OwedCharges, account_id: AccountId, hold_id: HoldId, quote: Quote) -> None:
         self._ledger = ledger
+        self._owed = owed
         self._account_id = account_id
         self._hold_id = hold_id
         self.quote = quote
@@ -51,30 +55,46 @@ class MeteredCall:
         amount_micros = rules.charge_micros(self.quote, usage)
         if amount_micros == 0:
             return await self.release()
-        price = self.quote.price
-        receipt_facts = {
-            **facts,
-            "prompt_tokens": usage.prompt_tokens,
-            "completion_tokens": usage.completion_tokens,
-            "usage_source": usage.source.value,
-            "prompt_micros_per_mtok": price.prompt_micros_per_mtok,
-            "completion_micros_per_mtok": price.completion_micros_per_mtok,
-            "held_micros": self.quote.amount_micros,
-        }
-        if (priced_micros := rules.priced_micros(self.quote, usage)) > amount_micros:
-            # Whoever multiplies tokens by prices must find why it comes to more than the charge.
-            receipt_facts["priced_micros"] = priced_micros
-            receipt_facts["capped_by"] = "hold"
+        receipt_facts = rules.receipt_facts(self.quote, usage, facts)
         posted = await self._ledger.capture(self._account_id, self._hold_id, amount_micros, facts=receipt_facts)
+        return self._charged(posted)
+
+    async def collect(self, usage: Usage, facts: Mapping[str, str | int]) -> Charge:
+        """Like `capture`, for what was delivered already: what cannot be charged now is owed, and charged later.
+
+        Raise LedgerUnavailable when it could not even be noted; then the call was free.
+        """
+        amount_micros = rules.charge_micros(self.quote, usage)
+        receipt_facts = rules.receipt_facts(self.quote, usage, facts)
+        try:
+            return await self.capture(usage, facts)
+        except HoldAbsent:
+            # The answer took longer than its hold lived.
+            posted = await self._ledger.capture_late(
+                self._account_id, self._hold_id, amount_micros, facts=receipt_facts
+            )
+            return self._charged(posted)
+        except (LedgerBusy, LedgerUnavailable):
+            owed = OwedCharge(self._account_id, self._hold_id, amount_micros, receipt_facts)
+            try:
+                await self._owed.put(owed)
+            except OwedUnavailable:
+                write_line("CRITICAL", "charge_lost", account=self._account_id, hold=self._hold_id)
+                raise LedgerUnavailable from None
+            # From here on the charge is certain: the collector makes it, once, whether or not ours still lands.
+            write_line("WARNING", "charge_owed", account=self._account_id, hold=self._hold_id)
+            return Charge(amount_micros, self.receipt_id, None)
+
+    def _charged(self, posted: Posted) -> Charge:
         write_line(
             "INFO",
             "call_charged",
             account=self._account_id,
             entry=posted.entry.entry_id,
-            amount_micros=amount_micros,
+            amount_micros=-posted.entry.delta_micros,
             held_micros=self.quote.amount_micros,
         )
-        return Charge(amount_micros, posted.entry.entry_id, posted.entry.balance_micros)
+        return Charge(-posted.entry.delta_micros, posted.entry.entry_id, posted.entry.balance_micros)
 
     async def release(self) -> Charge:
         """Give the whole hold back."""

@@ -13,6 +13,12 @@ from shared.base.ids import RequestId
 from shared.web.crash import write_crash
 from shared.web.errors import crash_body
 
+SEND_TIMEOUT_S = 30.0
+"""How long a client may leave one event unread. One that reads no more holds a call open, and its credits."""
+RELAY_TIMEOUT_S = 290.0
+"""How long a stream may take in all, however its client reads: less than the function's own limit, and far less than
+a hold lives."""
+
 
 class EventSource(Protocol):
     """Something that tells events and must be closed afterwards."""
@@ -34,10 +40,19 @@ class EventStreamResponse(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, source: EventSource, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        source: EventSource,
+        headers: Mapping[str, str],
+        *,
+        send_timeout_s: float = SEND_TIMEOUT_S,
+        relay_timeout_s: float = RELAY_TIMEOUT_S,
+    ) -> None:
         super().__init__(None, headers={"cache-control": "no-store", "x-accel-buffering": "no", **headers})
         del self.headers["content-length"]
         self._source = source
+        self._send_timeout_s = send_timeout_s
+        self._relay_timeout_s = relay_timeout_s
         self.background: BackgroundTask | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,9 +72,12 @@ class EventStreamResponse(Response):
         await asyncio.sleep(0)
         if left.done():
             return
+        ends_at_s = asyncio.get_running_loop().time() + self._relay_timeout_s
         try:
             async for event in self._source.events():
-                if not await _delivered(send, _piece(event)) or left.done():
+                if not await _delivered(send, _piece(event), self._send_timeout_s) or left.done():
+                    return
+                if asyncio.get_running_loop().time() > ends_at_s:
                     return
         except Exception as error:  # noqa: BLE001 - the edge: a defect is told as an event, and in full to the log
             write_crash(error)
@@ -77,11 +95,12 @@ def _piece(event: bytes) -> Message:
     return {"type": "http.response.body", "body": event, "more_body": True}
 
 
-async def _delivered(send: Send, message: Message) -> bool:
-    """Send it. False when the connection broke."""
+async def _delivered(send: Send, message: Message, timeout_s: float = SEND_TIMEOUT_S) -> bool:
+    """Send it. False when the connection broke, or nobody reads it."""
     try:
-        await send(message)
-    except OSError:
+        async with asyncio.timeout(timeout_s):
+            await send(message)
+    except OSError:  # TimeoutError is one.
         return False
     return True
 

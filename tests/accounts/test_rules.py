@@ -43,6 +43,22 @@ def test_other_addresses_are_other_people(address: str) -> None:
     assert person_signal(address) != person_signal(ADA)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ada@proton.me", "ada@protonmail.com"),
+        ("ada@pm.me", "ADA@proton.me"),
+        ("ada@icloud.com", "ada@me.com"),
+        ("ada@yandex.com", "ada@ya.ru"),
+        ('"ada"@gmail.com', "a.da@googlemail.com"),
+        ("ada@ex\u00e4mple.com", "ada@xn--exmple-cua.com"),
+    ],
+)
+def test_other_names_of_one_mailbox_are_one_person(one: str, other: str) -> None:
+    """Quotes, a provider's other domains, and the two ways to write a domain."""
+    assert person_signal(one) == person_signal(other)
+
+
 def test_dots_matter_where_the_provider_says_so() -> None:
     """Only Gmail ignores them."""
     assert person_signal("ada.l@example.com") != person_signal("adal@example.com")

@@ -19,6 +19,7 @@ from shared.metering.service import Meter
 from shared.providers.gateway import Upstreams
 from tests.chat.builders import TEXT_MODEL, VISION_MODEL
 from tests.ledger.builders import FaultyStore, Ticker, ledger_on
+from tests.metering.owed import MemoryOwedCharges
 from tests.providers.fake import KEY, FakeProvider, serve_provider
 
 ADA = AccountId("user:ada")
@@ -41,13 +42,14 @@ class Shop:
     def __post_init__(self) -> None:
         self.faulty = FaultyStore(self.store)
         self.ledger: Ledger = ledger_on(self.faulty, self.clock)
+        self.owed = MemoryOwedCharges()
 
     def chats(self, *, call_timeout_s: float = 60.0, silence_timeout_s: float = 60.0) -> Chats:
         """Built at the end, when the providers' policies are set."""
         providers = [self.first.provider, self.second.provider]
         self.upstreams.append(Upstreams(providers, silence_timeout_s=silence_timeout_s))
         catalog = Catalog([TEXT_MODEL, VISION_MODEL], {provider.name for provider in providers})
-        return Chats(catalog, self.upstreams[-1], Meter(self.ledger), call_timeout_s=call_timeout_s)
+        return Chats(catalog, self.upstreams[-1], Meter(self.ledger, self.owed), call_timeout_s=call_timeout_s)
 
     def next_id(self) -> RequestId:
         self._calls += 1

@@ -52,7 +52,8 @@ def test_no_choice_of_any_shape_makes_counting_fail(choices: list[dict[str, Any]
 
 REPORTS = [
     ({"prompt_tokens": 10, "completion_tokens": 20}, Usage(10, 20, UsageSource.REPORTED)),
-    ({"prompt_tokens": 0, "completion_tokens": 0}, Usage(0, 0, UsageSource.REPORTED)),
+    ({"prompt_tokens": 0, "completion_tokens": 1}, Usage(0, 1, UsageSource.REPORTED)),
+    ({"prompt_tokens": 0, "completion_tokens": 0}, None),
     ({"prompt_tokens": 10**12, "completion_tokens": 10**12}, Usage(10**12, 10**12, UsageSource.REPORTED)),
     ({"prompt_tokens": -1, "completion_tokens": 20}, None),
     ({"prompt_tokens": 10, "completion_tokens": -20}, None),
@@ -70,7 +71,7 @@ REPORTS = [
 
 @pytest.mark.parametrize(("reported", "expected"), REPORTS, ids=str)
 def test_a_report_counts_when_it_can_be_one(reported: object, expected: Usage | None) -> None:
-    """An explicit zero is a report; anything that is not two counts is none, and we count."""
+    """Anything that is not two counts is no report, and no tokens for some text is none either: then we count."""
     usage = rules.usage_of(tallied(delta("x" * 40, finish="stop"), {"usage": reported}), request_of(), TEXT_MODEL)
 
     assert usage is not None

@@ -231,3 +231,25 @@ async def test_a_body_that_breaks_off_reaches_nobody(log_lines: Lines) -> None:
                 lines = log_lines()
 
     assert [(line["status"], line["code"]) for line in lines] == [(400, "invalid_request")]
+
+
+async def test_a_body_of_very_many_values_is_refused_before_it_is_read() -> None:
+    """Twenty megabytes of brackets would keep everybody else waiting."""
+
+    @http_function(auth="none", body=Order, body_bytes_max=2_000_000)
+    async def order(body: Order, caller: Caller, app: App) -> Order:
+        raise AssertionError("it was let through")
+
+    async with serve(order) as site:
+        for body in (b"[" * 200_001, b'{"x":[' + b"0," * 200_000 + b"0]}", b'{"x":' + b"{" * 200_001):
+            reply = await site.ask("POST", "/order", body)
+            assert (reply.status, reply.error["code"]) == (400, "invalid_request")
+            assert "200000 values" in reply.error["message"]
+
+
+async def test_a_length_written_with_thousands_of_digits_is_a_length() -> None:
+    """Leading zeros, and more digits than Python converts."""
+    async with serve(taking_orders()) as site:
+        for length, statuses in (("0" * 5_000 + "2", (200, 400, 431)), ("9" * 6_000, (400, 413, 431))):
+            reply = await site.send(request_head("POST", "/order", {"content-length": length}), b"{}")
+            assert reply.status in statuses

@@ -61,11 +61,16 @@ def inspect_machine(environment: Mapping[str, str]) -> Machine:
 
 
 def start_firestore(
-    folder: Path, environment: Mapping[str, str] = os.environ, machine: Machine | None = None
+    folder: Path,
+    environment: Mapping[str, str] = os.environ,
+    machine: Machine | None = None,
+    *,
+    events_address: str | None = None,
 ) -> Service:
     """Use the emulator the environment names; else start the Google Cloud SDK's; else let firebase-tools fetch one.
 
-    Raise EmulatorMissing when none of the three is possible.
+    Only the SDK's sends its events to `events_address`: the first is somebody else's, and firebase-tools would want its
+    own functions emulator. Raise EmulatorMissing when none of the three is possible.
     """
     if address := environment.get("FIRESTORE_EMULATOR_HOST"):
         return Service("Firestore emulator", address, None, ready_path="/", deadline_s=0)
@@ -73,7 +78,10 @@ def start_firestore(
     java, jar, port = machine.java, machine.jar, free_port()
     remedy = _how_to_get_firestore(machine)
     if java is not None and jar is not None and java.major >= JAVA_OF_SDK_EMULATOR_MIN:
-        child, deadline_s = _start_sdk_emulator(folder, environment, java, jar, port), FIRESTORE_DEADLINE_S
+        child, deadline_s = (
+            _start_sdk_emulator(folder, environment, java, jar, port, events_address),
+            FIRESTORE_DEADLINE_S,
+        )
     elif java is not None and java.major >= JAVA_OF_FIREBASE_TOOLS_MIN:
         child, deadline_s = _start_downloaded_emulator(folder, environment, java, port), DOWNLOAD_DEADLINE_S
     else:
@@ -105,9 +113,13 @@ def warm_up_firestore(address: str) -> None:
     ).raise_for_status()
 
 
-def _start_sdk_emulator(folder: Path, environment: Mapping[str, str], java: Java, jar: Path, port: int) -> Child:
+def _start_sdk_emulator(
+    folder: Path, environment: Mapping[str, str], java: Java, jar: Path, port: int, events_address: str | None
+) -> Child:
     rules = ("--rules", RULES) if RULES.exists() else ()
-    command = [java.path, *JAVA_FLAGS, "-cp", jar, SDK_JAR_MAIN, "start", "--host", HOST, "--port", str(port), *rules]
+    events = ("--functions_emulator", events_address) if events_address else ()
+    place = ("--host", HOST, "--port", str(port))
+    command = [java.path, *JAVA_FLAGS, "-cp", jar, SDK_JAR_MAIN, "start", *place, *rules, *events]
     return start_child("Firestore emulator", command, folder=folder, environment=environment)
 
 

@@ -28,3 +28,7 @@ HOLDS_PER_WINDOW_MAX = 600
 WINDOW_MS = 60_000
 HOLD_LIFETIME_MS = 15 * 60_000
 """Longer than the longest call (chat times out at 5 minutes), so a live call never meets its own expired hold."""
+LOW_BALANCE_MICROS = credits_to_micros(50)
+"""Whoever falls below is told, while there is still enough for some calls."""
+LARGE_MOVEMENT_MICROS = credits_to_micros(500)
+"""Far above any single call. The last part of the welcome bonus is as large, and its owner may hear of it."""

@@ -18,7 +18,7 @@ NESTING_MAX = 100
 
 async def read_body(request: Request, model: type[Shape], *, bytes_max: int) -> Shape:
     """The request's JSON as a `model`. Raise BodyTooLarge or BadRequest. An empty body counts as `{}`."""
-    raw = await _read_bytes(request, bytes_max)
+    raw = await read_bytes(request, bytes_max=bytes_max)
     try:
         value = msgspec.json.decode(raw) if raw else {}
     except ValueError as error:
@@ -59,7 +59,8 @@ def _too_deep() -> BadRequest:
     return BadRequest(f"The body is not valid JSON: it is nested more than {NESTING_MAX} deep.")
 
 
-async def _read_bytes(request: Request, bytes_max: int) -> bytes:
+async def read_bytes(request: Request, *, bytes_max: int) -> bytes:
+    """The request's body as it came. Raise BodyTooLarge, or BadRequest when it breaks off."""
     stated = request.headers.get("content-length", "")
     if stated.isdigit() and int(stated) > bytes_max:
         raise BodyTooLarge(bytes_max=bytes_max)

@@ -11,9 +11,11 @@ from msgspec.structs import replace
 from local.cloudevent import PostedEvent, a_large_entry, created_event
 from local.deployment import Deployment
 from local.people import Person
-from shared.base.economy import LARGE_MOVEMENT_MICROS, LOW_BALANCE_MICROS
+from shared.app import App
+from shared.base.economy import DAY_MS, LARGE_MOVEMENT_MICROS, LOW_BALANCE_MICROS
+from shared.base.ids import AccountId
 from shared.base.micros import credits_to_micros
-from shared.ledger.documents import entry_document
+from shared.base.settings import Settings
 from shared.ledger.models import Entry
 from tests.clients import TIMEOUT_S, answer, balance_micros, debit, refusal
 
@@ -65,16 +67,19 @@ def test_a_wallet_that_falls_low_is_told_of_once(
     assert "fell below 50 credits" in notice["text"]
 
 
-def test_a_large_movement_is_told_of(deployment: Deployment, member: Person, documents: firestore.Client) -> None:
-    """Delivered by the emulator: an entry as large as no debit of a new wallet can be, written past the API."""
-    entry = a_large_entry(f"user:{member.uid}")
-    path = f"accounts/user:{member.uid}/entries/{entry.entry_id}"
-    documents.document(path).create({**entry_document(entry), "committed_at": firestore.SERVER_TIMESTAMP})
+async def test_a_large_movement_is_told_of(deployment: Deployment, member: Person, documents: firestore.Client) -> None:
+    """Delivered by the emulator: a grant larger than any that the API gives."""
+    app = App(Settings.from_environment(deployment.environment))
+    granted = await app.ledger.grant_promo(
+        AccountId(f"user:{member.uid}"), LARGE_MOVEMENT_MICROS, lifetime_ms=DAY_MS, key="gift", facts={}
+    )
+    app.firestore.close()
 
     told = wait_for_notices(documents, member, 1)
 
-    assert list(told) == [f"{entry.entry_id}-large_movement"]
-    assert told[f"{entry.entry_id}-large_movement"]["delta_micros"] == -LARGE_MOVEMENT_MICROS
+    notice_id = f"{granted.entry.entry_id}-large_movement"
+    assert list(told) == [notice_id]
+    assert told[notice_id]["delta_micros"] == LARGE_MOVEMENT_MICROS
 
 
 def test_a_welcome_is_not_told_of(deployment: Deployment, member: Person, documents: firestore.Client) -> None:

@@ -69,8 +69,8 @@ def start_firestore(
 ) -> Service:
     """Use the emulator the environment names; else start the Google Cloud SDK's; else let firebase-tools fetch one.
 
-    Only the SDK's sends its events to `events_address`: the first is somebody else's, and firebase-tools would want its
-    own functions emulator. Raise EmulatorMissing when none of the three is possible.
+    What we start sends its events to `events_address`; an emulator that the environment names sends them where whoever
+    started it said. Raise EmulatorMissing when none of the three is possible.
     """
     if address := environment.get("FIRESTORE_EMULATOR_HOST"):
         return Service("Firestore emulator", address, None, ready_path="/", deadline_s=0)
@@ -83,7 +83,10 @@ def start_firestore(
             FIRESTORE_DEADLINE_S,
         )
     elif java is not None and java.major >= JAVA_OF_FIREBASE_TOOLS_MIN:
-        child, deadline_s = _start_downloaded_emulator(folder, environment, java, port), DOWNLOAD_DEADLINE_S
+        child, deadline_s = (
+            _start_downloaded_emulator(folder, environment, java, port, events_address),
+            DOWNLOAD_DEADLINE_S,
+        )
     else:
         raise EmulatorMissing(f"the Firestore emulator cannot be started.\n{remedy}")
     return Service("Firestore emulator", f"{HOST}:{port}", child, "/", deadline_s, remedy)
@@ -123,12 +126,15 @@ def _start_sdk_emulator(
     return start_child("Firestore emulator", command, folder=folder, environment=environment)
 
 
-def _start_downloaded_emulator(folder: Path, environment: Mapping[str, str], java: Java, port: int) -> Child:
+def _start_downloaded_emulator(
+    folder: Path, environment: Mapping[str, str], java: Java, port: int, events_address: str | None
+) -> Child:
     emulators: dict[str, object] = {"firestore": {"host": HOST, "port": port, "websocketPort": free_port()}}
     config = _write_config(folder / "firestore", emulators)
+    programs = _java_with_events(config.parent, java, events_address) if events_address else java.path.parent
     child_environment = {
         **_firebase_environment(config.parent, environment),
-        "PATH": f"{java.path.parent}{os.pathsep}{environment.get('PATH', os.defpath)}",
+        "PATH": f"{programs}{os.pathsep}{environment.get('PATH', os.defpath)}",
         "FIREBASE_EMULATORS_PATH": environment.get("FIREBASE_EMULATORS_PATH", str(REPOSITORY / ".cache" / "emulators")),
     }
     command = [*node_command(FIREBASE_TOOLS), "emulators:start", "--only", "firestore", "--project", PROJECT_ID]
@@ -140,6 +146,22 @@ def _start_downloaded_emulator(folder: Path, environment: Mapping[str, str], jav
         environment=child_environment,
         death_signal=signal.SIGTERM,
     )
+
+
+def _java_with_events(folder: Path, java: Java, events_address: str) -> Path:
+    """A folder whose `java` adds the events' address: firebase-tools names none but that of its own functions emulator.
+
+    It asks the same program for its version first; that question is passed on as it is.
+    """
+    program = folder / "bin" / "java"
+    program.parent.mkdir()
+    program.write_text(
+        "#!/bin/sh\n"
+        f'case " $* " in *" -jar "*) set -- "$@" --functions_emulator {events_address} ;; esac\n'
+        f'exec "{java.path}" "$@"\n'
+    )
+    program.chmod(0o755)
+    return program.parent
 
 
 def _write_config(folder: Path, emulators: dict[str, object]) -> Path:

@@ -105,7 +105,7 @@ def measure(quick: bool) -> dict[str, Any]:
     with ExitStack() as until_done:
         folder = Path(until_done.enter_context(tempfile.TemporaryDirectory(prefix="credence-")))
         stack = until_done.enter_context(Stack(say))
-        deployment = until_done.enter_context(Deployment(stack, f"demo-bench-{secrets.token_hex(6)}"))
+        deployment = until_done.enter_context(Deployment(stack, f"demo-bench-{secrets.token_hex(6)}", events=False))
         people = People(stack.auth_address)
         users_count = USERS_QUICK if quick else USERS
         say(f"Signing up {users_count} users")

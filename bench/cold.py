@@ -23,6 +23,7 @@ from typing import Any
 import requests
 
 from bench.report import BenchFailed, at_most, median, run_bench, say, spread
+from local.cloudevent import a_large_entry, created_event
 from local.deployment import Deployment
 from local.manifest import FunctionRow, read_manifest
 from local.node import REPOSITORY
@@ -49,17 +50,19 @@ class FirstRequest:
     method: str = "GET"
     path: str = "/"
     token: str = ""
-    body: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] | bytes = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
 
     def to_bytes(self) -> bytes:
         """The request on the wire; the server closes the connection after its answer."""
-        body = json.dumps(self.body).encode() if self.method == "POST" else b""
+        posted = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+        body = posted if self.method == "POST" else b""
         lines = [
             f"{self.method} {self.path} HTTP/1.1",
             f"host: {HOST}",
             "connection: close",
             f"content-length: {len(body)}",
-            "content-type: application/json",
+            *(f"{name}: {value}" for name, value in self.headers.items()),
             *([f"authorization: Bearer {self.token}"] if self.token else []),
         ]
         return "\r\n".join([*lines, "", ""]).encode() + body
@@ -105,6 +108,9 @@ class FirstRequests:
                 }
             case "settlement_get":
                 path = f"/v1/settlements/{self._settlement_id}"
+            case "entry_created":
+                event = created_event(self._deployment.project_id, a_large_entry(f"user:{self._person.uid}"))
+                return FirstRequest("POST", path, self._deployment.event_token, event.body, event.headers)
             case "charge_collect" | "ledger_audit" | "ledger_settle":
                 token = self._deployment.scheduler_token
             case "receipt_get":
@@ -140,7 +146,7 @@ def measure(quick: bool) -> dict[str, Any]:
     with (
         tempfile.TemporaryDirectory(prefix="credence-") as folder,
         Stack(say) as stack,
-        Deployment(stack, f"demo-bench-{secrets.token_hex(6)}") as deployment,
+        Deployment(stack, f"demo-bench-{secrets.token_hex(6)}", events=False) as deployment,
     ):
         first_requests = FirstRequests(stack, deployment)
         starter = _Starter(Path(folder), deployment.environment)

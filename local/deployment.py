@@ -8,9 +8,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from local.events import Target
 from local.gateway import CERTIFICATES_PATH, READY_PATH
+from local.manifest import read_manifest
 from local.node import REPOSITORY
-from local.oidc import AUDIENCE, BACKEND, CALLERS, SCHEDULER, LocalIssuer
+from local.oidc import AUDIENCE, BACKEND, CALLERS, EVENTARC, SCHEDULER, LocalIssuer
 from local.process import HOST, Service, free_port, start_child
 from local.stack import Stack
 
@@ -24,12 +26,21 @@ class Deployment:
     """A context manager around one gateway process. `url` is what clients are pointed at."""
 
     def __init__(
-        self, stack: Stack, project_id: str, *, port: int | None = None, environment: Mapping[str, str] | None = None
+        self,
+        stack: Stack,
+        project_id: str,
+        *,
+        port: int | None = None,
+        environment: Mapping[str, str] | None = None,
+        events: bool = True,
     ) -> None:
-        """`environment` overrides single variables, for tests of odd set-ups."""
+        """`environment` overrides single variables, for tests of odd set-ups. Without `events` none is delivered, for
+        benchmarks: in the cloud no function shares a processor with those that take the events it causes.
+        """
         self._stack = stack
         self._port = port or free_port()
         self._extra = dict(environment or {})
+        self._events = events
         self._exit = ExitStack()
         self._service: Service | None = None
         self.project_id = project_id
@@ -59,6 +70,11 @@ class Deployment:
         return self.issuer.token(SCHEDULER)
 
     @property
+    def event_token(self) -> str:
+        """A token that may deliver events."""
+        return self.issuer.token(EVENTARC)
+
+    @property
     def log(self) -> str:
         """What the gateway has written so far."""
         if self._service is None or self._service.child is None:
@@ -79,8 +95,19 @@ class Deployment:
             until_ready.callback(service.stop)
             service.wait_until_ready()
             self._service = service
+            if self._events:
+                self._subscribe(until_ready)
             self._exit = until_ready.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._exit.close()
+
+    def _subscribe(self, until_done: ExitStack) -> None:
+        """Have Firestore's events delivered to the functions that take them."""
+        for row in read_manifest():
+            if row.trigger.event is None:
+                continue
+            events, target = self._stack.events, Target(self.url + row.path, lambda: self.event_token)
+            events.subscribe(self._stack.firestore_address, self.project_id, row.name, row.trigger.event, target)
+            until_done.callback(events.unsubscribe, self.project_id, row.name, target)

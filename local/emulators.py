@@ -61,11 +61,16 @@ def inspect_machine(environment: Mapping[str, str]) -> Machine:
 
 
 def start_firestore(
-    folder: Path, environment: Mapping[str, str] = os.environ, machine: Machine | None = None
+    folder: Path,
+    environment: Mapping[str, str] = os.environ,
+    machine: Machine | None = None,
+    *,
+    events_address: str | None = None,
 ) -> Service:
     """Use the emulator the environment names; else start the Google Cloud SDK's; else let firebase-tools fetch one.
 
-    Raise EmulatorMissing when none of the three is possible.
+    What we start sends its events to `events_address`; an emulator that the environment names sends them where whoever
+    started it said. Raise EmulatorMissing when none of the three is possible.
     """
     if address := environment.get("FIRESTORE_EMULATOR_HOST"):
         return Service("Firestore emulator", address, None, ready_path="/", deadline_s=0)
@@ -73,9 +78,15 @@ def start_firestore(
     java, jar, port = machine.java, machine.jar, free_port()
     remedy = _how_to_get_firestore(machine)
     if java is not None and jar is not None and java.major >= JAVA_OF_SDK_EMULATOR_MIN:
-        child, deadline_s = _start_sdk_emulator(folder, environment, java, jar, port), FIRESTORE_DEADLINE_S
+        child, deadline_s = (
+            _start_sdk_emulator(folder, environment, java, jar, port, events_address),
+            FIRESTORE_DEADLINE_S,
+        )
     elif java is not None and java.major >= JAVA_OF_FIREBASE_TOOLS_MIN:
-        child, deadline_s = _start_downloaded_emulator(folder, environment, java, port), DOWNLOAD_DEADLINE_S
+        child, deadline_s = (
+            _start_downloaded_emulator(folder, environment, java, port, events_address),
+            DOWNLOAD_DEADLINE_S,
+        )
     else:
         raise EmulatorMissing(f"the Firestore emulator cannot be started.\n{remedy}")
     return Service("Firestore emulator", f"{HOST}:{port}", child, "/", deadline_s, remedy)
@@ -105,18 +116,25 @@ def warm_up_firestore(address: str) -> None:
     ).raise_for_status()
 
 
-def _start_sdk_emulator(folder: Path, environment: Mapping[str, str], java: Java, jar: Path, port: int) -> Child:
+def _start_sdk_emulator(
+    folder: Path, environment: Mapping[str, str], java: Java, jar: Path, port: int, events_address: str | None
+) -> Child:
     rules = ("--rules", RULES) if RULES.exists() else ()
-    command = [java.path, *JAVA_FLAGS, "-cp", jar, SDK_JAR_MAIN, "start", "--host", HOST, "--port", str(port), *rules]
+    events = ("--functions_emulator", events_address) if events_address else ()
+    place = ("--host", HOST, "--port", str(port))
+    command = [java.path, *JAVA_FLAGS, "-cp", jar, SDK_JAR_MAIN, "start", *place, *rules, *events]
     return start_child("Firestore emulator", command, folder=folder, environment=environment)
 
 
-def _start_downloaded_emulator(folder: Path, environment: Mapping[str, str], java: Java, port: int) -> Child:
+def _start_downloaded_emulator(
+    folder: Path, environment: Mapping[str, str], java: Java, port: int, events_address: str | None
+) -> Child:
     emulators: dict[str, object] = {"firestore": {"host": HOST, "port": port, "websocketPort": free_port()}}
     config = _write_config(folder / "firestore", emulators)
+    programs = _java_with_events(config.parent, java, events_address) if events_address else java.path.parent
     child_environment = {
         **_firebase_environment(config.parent, environment),
-        "PATH": f"{java.path.parent}{os.pathsep}{environment.get('PATH', os.defpath)}",
+        "PATH": f"{programs}{os.pathsep}{environment.get('PATH', os.defpath)}",
         "FIREBASE_EMULATORS_PATH": environment.get("FIREBASE_EMULATORS_PATH", str(REPOSITORY / ".cache" / "emulators")),
     }
     command = [*node_command(FIREBASE_TOOLS), "emulators:start", "--only", "firestore", "--project", PROJECT_ID]
@@ -128,6 +146,22 @@ def _start_downloaded_emulator(folder: Path, environment: Mapping[str, str], jav
         environment=child_environment,
         death_signal=signal.SIGTERM,
     )
+
+
+def _java_with_events(folder: Path, java: Java, events_address: str) -> Path:
+    """A folder whose `java` adds the events' address: firebase-tools names none but that of its own functions emulator.
+
+    It asks the same program for its version first; that question is passed on as it is.
+    """
+    program = folder / "bin" / "java"
+    program.parent.mkdir()
+    program.write_text(
+        "#!/bin/sh\n"
+        f'case " $* " in *" -jar "*) set -- "$@" --functions_emulator {events_address} ;; esac\n'
+        f'exec "{java.path}" "$@"\n'
+    )
+    program.chmod(0o755)
+    return program.parent
 
 
 def _write_config(folder: Path, emulators: dict[str, object]) -> Path:

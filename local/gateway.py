@@ -22,7 +22,6 @@ from shared.base.ids import new_request_id
 from shared.base.settings import Settings, SettingsWrong
 from shared.web.cors import show_to_pages
 from shared.web.errors import MethodWrong, PathUnknown, error_response
-from shared.web.function import HttpFunction
 from shared.web.openapi import openapi_document
 
 READY_PATH = "/_ready"
@@ -64,8 +63,9 @@ def build_document() -> dict[str, Any]:
     return openapi_document((row.path, _load(row)) for row in read_manifest() if row.trigger.http)
 
 
-def _load(row: FunctionRow) -> HttpFunction:
-    function: HttpFunction = getattr(import_module(f"functions.{row.name}"), row.name)
+def _load(row: FunctionRow) -> Any:
+    """The HttpFunction or EventFunction of a row."""
+    function: Any = getattr(import_module(f"functions.{row.name}"), row.name)
     return function
 
 

@@ -12,6 +12,8 @@ from shared.base.body import LAST, Body, shape
 MANIFEST = REPOSITORY / "infra" / "functions.yaml"
 TIMER_PATH = "/_timers"
 """Where the local gateway takes what Cloud Scheduler would post to a deployed function."""
+EVENT_PATH = "/_events"
+"""Where it takes what Eventarc would post."""
 
 
 class Trigger(Body, frozen=True, kw_only=True):
@@ -19,6 +21,8 @@ class Trigger(Body, frozen=True, kw_only=True):
 
     http: Annotated[str, Meta(pattern=rf"^(GET|POST) /\S*{LAST}")] | None = None
     schedule: str | None = None
+    event: Annotated[str, Meta(pattern=rf"^google\.cloud\.firestore\.document\.v1\.created \S+{LAST}")] | None = None
+    """The event's type, and the path of the documents it tells of."""
 
 
 class FunctionRow(Body, frozen=True, kw_only=True):
@@ -35,13 +39,15 @@ class FunctionRow(Body, frozen=True, kw_only=True):
 
     @property
     def method(self) -> str:
-        """The HTTP method it answers; a schedule posts."""
+        """The HTTP method it answers; schedules and events are posted."""
         return self.trigger.http.partition(" ")[0] if self.trigger.http else "POST"
 
     @property
     def path(self) -> str:
         """Where the local gateway serves it."""
-        return self.trigger.http.partition(" ")[2] if self.trigger.http else f"{TIMER_PATH}/{self.name}"
+        if self.trigger.http:
+            return self.trigger.http.partition(" ")[2]
+        return f"{EVENT_PATH if self.trigger.event else TIMER_PATH}/{self.name}"
 
 
 def read_manifest(path: Path = MANIFEST) -> list[FunctionRow]:

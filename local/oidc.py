@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 AUDIENCE = "https://credence.local"
 BACKEND = "backend@local.iam.gserviceaccount.com"
 SCHEDULER = "scheduler@local.iam.gserviceaccount.com"
-CALLERS = f"credit:debit={BACKEND} timer={SCHEDULER}"
+EVENTARC = "eventarc@local.iam.gserviceaccount.com"
+CALLERS = f"credit:debit={BACKEND} timer={SCHEDULER} event={EVENTARC}"
 KEY_ID = "local"
 TOKEN_LIFETIME_S = 3600
 

@@ -1,6 +1,7 @@
-"""The local stack: Firestore, Auth and the model stand-in, started together, stopped together."""
+"""The local stack: Firestore, its events, Auth and the model stand-in, started together, stopped together."""
 
 import contextlib
+import functools
 import tempfile
 import time
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from local.emulators import start_auth, start_firestore, warm_up_firestore
+from local.events import EventDelivery
 from local.process import Service
 from local.standin import start_standin
 
@@ -17,6 +19,9 @@ class Stack:
 
     Enter it from the main thread: its children live no longer than the thread that started them (local/process.py).
     """
+
+    events: EventDelivery
+    """Where deployments subscribe their functions to what happens in Firestore. Made when the stack is entered."""
 
     def __init__(self, report: Callable[[str], None] = lambda line: None) -> None:
         """`report` is told, one line at a time, what starts and what is ready."""
@@ -29,10 +34,12 @@ class Stack:
         started_at = time.monotonic()
         with contextlib.ExitStack() as until_ready:
             folder = Path(until_ready.enter_context(tempfile.TemporaryDirectory(prefix="credence-")))
+            self.events = until_ready.enter_context(EventDelivery())
             until_ready.callback(self._stop_services)
             self._report("Starting the Firestore emulator, the Auth emulator and the model stand-in")
             # The emulators first: Firestore is the one that may be missing, Auth the one that takes longest.
-            for start in (start_firestore, start_auth, start_standin):
+            start_sender = functools.partial(start_firestore, events_address=self.events.address)
+            for start in (start_sender, start_auth, start_standin):
                 self._services.append(start(folder))
             firestore, auth, standin = self._services
             for service in (standin, firestore, auth):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from shared.metering.collector import Collector
     from shared.metering.service import Meter
     from shared.metering.store import OwedCharges
+    from shared.notices.service import Notices
     from shared.providers.gateway import Upstreams
     from shared.providers.models import Provider
 
@@ -137,6 +138,13 @@ class App:
         from shared.accounts.store import FirestoreClaims
 
         return Accounts(self.ledger, FirestoreClaims(self.firestore))
+
+    @cached_property
+    def notices(self) -> "Notices":
+        from shared.notices.service import Notices
+        from shared.notices.store import FirestoreNotices
+
+        return Notices(FirestoreNotices(self.firestore))
 
 
 _built: tuple[asyncio.AbstractEventLoop, App] | None = None

@@ -17,6 +17,7 @@ from shared.base.callers import parse_callers
 from shared.base.economy import HOLD_LIFETIME_MS
 from shared.base.secret import Secret
 from shared.base.settings import Settings
+from shared.web.event import EventContract
 from shared.web.function import Contract
 
 ROWS = read_manifest()
@@ -24,14 +25,16 @@ CLOUD_RUN_BODY_BYTES_MAX = 32 * 1024 * 1024
 CLOUD_RUN_TIMEOUT_S_MAX = 3600
 SCHEDULER_TIMEOUT_S_MAX = 1800
 """Cloud Scheduler waits no longer for an HTTP target."""
+EVENTARC_TIMEOUT_S_MAX = 600
+"""A push subscription of Pub/Sub, which Eventarc delivers through, waits no longer."""
 SECRETS = {name.upper() for name, kind in get_type_hints(Settings).items() if Secret in (kind, *get_args(kind))}
 
 each_row = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 
 
-def contract_of(row: FunctionRow) -> Contract:
+def contract_of(row: FunctionRow) -> Contract | EventContract:
     """What the function's own file promises."""
-    contract: Contract = getattr(import_module(f"functions.{row.name}"), row.name).contract
+    contract: Contract | EventContract = getattr(import_module(f"functions.{row.name}"), row.name).contract
     return contract
 
 
@@ -63,6 +66,8 @@ def test_the_row_and_the_contract_agree(row: FunctionRow) -> None:
 def test_the_paths_parameter_is_the_contracts(row: FunctionRow) -> None:
     """It is the last segment, because a deployed function finds it there, and a field of the request."""
     contract = contract_of(row)
+    if isinstance(contract, EventContract):
+        return
     parameters = re.findall(r"{(\w+)}", row.path)
 
     assert parameters == ([contract.path_param] if contract.path_param else [])
@@ -83,12 +88,24 @@ def test_a_service_needs_a_scope_that_somebody_has(row: FunctionRow) -> None:
 
 @each_row
 def test_a_row_has_one_trigger(row: FunctionRow) -> None:
-    """A route, or a schedule of five fields."""
-    assert (row.trigger.http is None) != (row.trigger.schedule is None)
+    """A route, a schedule of five fields, or an event."""
+    triggers = (row.trigger.http, row.trigger.schedule, row.trigger.event)
+    assert len([trigger for trigger in triggers if trigger is not None]) == 1
     if row.trigger.schedule is not None:
         assert re.fullmatch(r"([\d*/,-]+ ){4}[\d*/,-]+", row.trigger.schedule)
         assert row.auth == "service"
         assert row.timeout_s <= SCHEDULER_TIMEOUT_S_MAX
+
+
+@each_row
+def test_an_event_is_the_contracts(row: FunctionRow) -> None:
+    """Eventarc is told of the same documents as the function takes, and waits no longer than its service does."""
+    contract = contract_of(row)
+
+    assert isinstance(contract, EventContract) == (row.trigger.event is not None)
+    if isinstance(contract, EventContract):
+        assert contract.event == row.trigger.event
+        assert row.timeout_s <= EVENTARC_TIMEOUT_S_MAX
 
 
 @each_row
@@ -128,7 +145,14 @@ def test_only_those_who_call_providers_hold_their_keys() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"auth": "anyone"}, {"trigger": {"http": "DELETE /v1/x"}}, {"trigger": {"topic": "x"}}, {"cpu": 2}]
+    "wrong",
+    [
+        {"auth": "anyone"},
+        {"trigger": {"http": "DELETE /v1/x"}},
+        {"trigger": {"topic": "x"}},
+        {"trigger": {"event": "x"}},
+        {"cpu": 2},
+    ],
 )
 def test_a_malformed_row_is_refused(wrong: dict[str, object]) -> None:
     """A typing mistake in the manifest is found here and not by Terraform."""
@@ -172,4 +196,4 @@ def test_the_readme_maps_it(row: FunctionRow) -> None:
 
     assert len(found) == 1
     route = found[0].split("|")[2]
-    assert f"`{row.trigger.http}`" in route if row.trigger.http else "every" in route
+    assert f"`{row.trigger.http}`" in route if row.trigger.http else re.search(r"every|each new", route)

@@ -33,3 +33,7 @@ SENT_PER_DAY_MICROS_MAX = credits_to_micros(10_000)
 """What one person may send to others in a day (UTC): a stolen sign-in empties no large wallet overnight."""
 SEND_REPEAT_WINDOW_MS = 10 * 60_000
 """How long the same amount to the same person looks like a second click."""
+LOW_BALANCE_MICROS = credits_to_micros(50)
+"""Whoever falls below is told, while there is still enough for some calls."""
+LARGE_MOVEMENT_MICROS = credits_to_micros(500)
+"""Far above any single call. The last part of the welcome bonus is as large, and its owner may hear of it."""

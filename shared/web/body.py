@@ -21,7 +21,7 @@ NESTING_MAX = 100
 
 async def read_body(request: Request, model: type[Shape], *, bytes_max: int) -> Shape:
     """The request's JSON as a `model`. Raise BodyTooLarge or BadRequest. An empty body counts as `{}`."""
-    raw = await _read_bytes(request, bytes_max)
+    raw = await read_bytes(request, bytes_max=bytes_max)
     if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > VALUES_MAX:
         raise BadRequest(f"The body has more than {VALUES_MAX} values.")
     try:
@@ -64,7 +64,8 @@ def _too_deep() -> BadRequest:
     return BadRequest(f"The body is not valid JSON: it is nested more than {NESTING_MAX} deep.")
 
 
-async def _read_bytes(request: Request, bytes_max: int) -> bytes:
+async def read_bytes(request: Request, *, bytes_max: int) -> bytes:
+    """The request's body as it came. Raise BodyTooLarge, or BadRequest when it breaks off."""
     stated = request.headers.get("content-length", "").lstrip("0")
     # Python converts no more than some thousand digits, and a length of more than 18 is too large anyway.
     if stated.isdecimal() and (len(stated) > 18 or int(stated) > bytes_max):

@@ -1,4 +1,6 @@
-"""How a refusal looks on the wire: OpenAI's error object, a status by kind, and whether a client should retry."""
+"""How a refusal looks on the wire: OpenAI's error object, a status by kind, and who should try again."""
+
+from enum import Enum
 
 from starlette.responses import JSONResponse
 
@@ -27,6 +29,27 @@ TYPE_OF_KIND = {
 }
 _WORTH_RETRYING = frozenset({Kind.BUSY, Kind.UNAVAILABLE})
 """OpenAI's SDKs retry every 409, 429 and 5xx unless told otherwise; a conflict stays one however often it is sent."""
+
+
+class Delivery(Enum):
+    """What becomes of an event or a task that was refused."""
+
+    ACKNOWLEDGE = "acknowledge"
+    """It can never succeed; whoever delivers it need not try again."""
+    RETRY = "retry"
+
+
+DELIVERY_OF_KIND = {
+    Kind.INVALID: Delivery.ACKNOWLEDGE,
+    # Our own identity or its rights are at fault then, and a person can mend that while the event waits.
+    Kind.UNAUTHENTICATED: Delivery.RETRY,
+    Kind.UNPAID: Delivery.ACKNOWLEDGE,
+    Kind.DENIED: Delivery.ACKNOWLEDGE,
+    Kind.ABSENT: Delivery.ACKNOWLEDGE,
+    Kind.CONFLICT: Delivery.ACKNOWLEDGE,
+    Kind.BUSY: Delivery.RETRY,
+    Kind.UNAVAILABLE: Delivery.RETRY,
+}
 
 
 class BodyTooLarge(CredenceError):

@@ -4,8 +4,6 @@ A function file declares its contract and one handler; `http_function` turns it 
 functions-framework and the local gateway both serve.
 """
 
-import re
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, Protocol, cast
 
@@ -17,18 +15,15 @@ from starlette.responses import Response
 from shared.app import App, current_app
 from shared.base.ahead import import_ahead
 from shared.base.body import Empty
-from shared.base.errors import CredenceError
-from shared.base.ids import RequestId, new_request_id
-from shared.base.log import Severity, request_fields, write_line
+from shared.base.ids import RequestId
 from shared.web.auth import Auth, Caller, authenticate
 from shared.web.body import BODY_BYTES_MAX, read_body
 from shared.web.cors import is_preflight, preflight_response, show_to_pages
-from shared.web.crash import write_crash
-from shared.web.errors import MethodWrong, crash_response, error_response
+from shared.web.edge import serve_logged
+from shared.web.errors import MethodWrong
 from shared.web.path import read_path
 
 Method = Literal["GET", "POST"]
-_TRACE = re.compile(r"[0-9a-f]{32}")
 Handler = Callable[[Any, Caller, App], Awaitable[Struct | Response]]
 """The first argument is the contract's own `body`, which no type can say of a decorator's argument."""
 
@@ -103,23 +98,11 @@ def http_function(
 
 
 async def _serve(contract: Contract, handler: Handler, request: Request) -> Response:
-    """Serve one request and write its line."""
     if is_preflight(request):
         return preflight_response(request, contract.method)
-    started_s = time.monotonic()
-    request_id = new_request_id()
-    request_fields.set({"request_id": request_id, "function": contract.name, **_trace(request)})
-    severity: Severity = "INFO"
-    code: str | None = None
-    try:
-        response = await _answer(contract, handler, request, request_id)
-    except CredenceError as error:
-        response, code = error_response(error, request_id), error.code
-    except Exception as error:  # noqa: BLE001 - the edge: a defect answers 500 with an id and is told in full to the log
-        response, code, severity = crash_response(request_id), type(error).__name__, "ERROR"
-        write_crash(error)
-    duration_ms = round((time.monotonic() - started_s) * 1000, 1)
-    write_line(severity, "request", status=response.status_code, code=code, duration_ms=duration_ms)
+    response = await serve_logged(
+        contract.name, request, lambda request_id: _answer(contract, handler, request, request_id)
+    )
     return show_to_pages(response)
 
 
@@ -143,9 +126,3 @@ async def _answer(contract: Contract, handler: Handler, request: Request, reques
         media_type="application/json",
         headers={"x-request-id": request_id, "cache-control": "no-store"},
     )
-
-
-def _trace(request: Request) -> dict[str, str | int | float | bool | None]:
-    """The trace that Cloud Logging joins lines by, when the load balancer sent one."""
-    trace, _, _ = request.headers.get("x-cloud-trace-context", "").partition("/")
-    return {"logging.googleapis.com/trace": trace} if _TRACE.fullmatch(trace) else {}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import requests
 
+from local.cloudevent import a_large_entry, created_event
 from local.deployment import Deployment
 from local.manifest import FunctionRow, read_manifest
 from local.process import ProcessFailed
@@ -48,35 +49,41 @@ def answered(request: pytest.FixtureRequest, stack: Stack, deployment: Deploymen
     """The function of one row: started, asked once for what it is there for, stopped."""
     row = ROWS[request.param]
     person = add_member(stack, deployment)
-    path, body = _request(row, stack, deployment, f"user:{person.uid}", person.token)
+    path, sent = _request(row, stack, deployment, f"user:{person.uid}", person.token)
     tokens = {"user": person.token, "service": _service_token(row, deployment), "none": None}
-    headers = {"authorization": f"Bearer {tokens[row.auth]}"} if tokens[row.auth] else {}
+    authorization = {"authorization": f"Bearer {tokens[row.auth]}"} if tokens[row.auth] else {}
+    headers = {**authorization, **sent.pop("headers", {})}
     with start_alone(row.name, {**deployment.environment, **TELL_IMPORTS}) as alone:
-        response = requests.request(row.method, alone.url + path, json=body, headers=headers, timeout=TIMEOUT_S)
+        response = requests.request(row.method, alone.url + path, headers=headers, timeout=TIMEOUT_S, **sent)
         return Answered(row.name, response, alone.modules, alone.log)
 
 
 def _service_token(row: FunctionRow, deployment: Deployment) -> str:
+    if row.trigger.event:
+        return deployment.event_token
     return deployment.scheduler_token if row.trigger.schedule else deployment.backend_token
 
 
 def _request(
     row: FunctionRow, stack: Stack, deployment: Deployment, account_id: str, token: str
-) -> tuple[str, dict[str, Any] | None]:
-    """A path and body that the function answers with 200."""
+) -> tuple[str, dict[str, Any]]:
+    """A path, and what `requests` is to send there, that the function answers with 200."""
     debit = {"account_id": account_id, "amount_micros": 7, "reason": "a report", "idempotency_key": row.name}
     chat = {"model": "google/gemma-2-2b-it", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 20}
     treasury, uid = Treasury(deployment.environment), account_id.partition(":")[2]
     if row.name == "credit_transfer":
         treasury.grant_paid(uid, 5)
         recipient = add_member(stack, deployment)
-        return row.path, {"recipient": recipient.uid, "amount_micros": 5, "idempotency_key": row.name}
+        return row.path, {"json": {"recipient": recipient.uid, "amount_micros": 5, "idempotency_key": row.name}}
     if row.name == "settlement_get":
-        return row.path.replace("{settlement_id}", treasury.settle_nothing(uid)), None
+        return row.path.replace("{settlement_id}", treasury.settle_nothing(uid)), {}
     if row.name == "receipt_get":
         receipt_id = answer(call(deployment, "POST", "/v1/debits", deployment.backend_token, json=debit))["entry_id"]
-        return row.path.replace("{receipt_id}", receipt_id), None
-    return row.path, {"credit_debit": debit, "chat_completions": chat}.get(row.name)
+        return row.path.replace("{receipt_id}", receipt_id), {}
+    if row.name == "entry_created":
+        event = created_event(deployment.project_id, a_large_entry(account_id))
+        return row.path, {"data": event.body, "headers": dict(event.headers)}
+    return row.path, {"json": {"credit_debit": debit, "chat_completions": chat}.get(row.name)}
 
 
 def test_it_answers(answered: Answered) -> None:
@@ -109,8 +116,12 @@ def test_only_the_chat_loads_an_http_client_for_providers(answered: Answered) ->
 
 
 def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:
-    """gRPC and Firestore are the dearest imports of all; the list of models has no use for them."""
-    assert answered.modules & STORE == (set() if answered.name == "model_list" else STORE)
+    """gRPC and Firestore are the dearest imports of all; the list of models has no use for them.
+
+    Who tells of entries is given them, and reads none.
+    """
+    needed = {"model_list": set(), "entry_created": STORE - {"shared.ledger.store"}}
+    assert answered.modules & STORE == needed.get(answered.name, STORE)
 
 
 def test_only_what_authenticates_loads_identity(answered: Answered) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from google.cloud.firestore import AsyncClient
 
-from local.emulators import EmulatorMissing, Machine, start_firestore
+from local.emulators import EmulatorMissing, Machine, _java_with_events, start_firestore
 from local.java import Java
 from local.stack import Stack
 
@@ -170,6 +170,22 @@ def test_missing_java_is_named(tmp_path: Path) -> None:
     """A jar without Java is not enough."""
     with pytest.raises(EmulatorMissing, match="Java: none"):
         start_firestore(tmp_path, {}, Machine(None, Path("/nowhere/emulator.jar"), ()))
+
+
+def test_the_java_of_firebase_tools_is_told_where_events_go(tmp_path: Path) -> None:
+    """Only when it runs the emulator, not when it is asked for its version."""
+    java = tmp_path / "real-java"
+    java.write_text('#!/bin/sh\necho "$@"\n')
+    java.chmod(0o755)
+    program = _java_with_events(tmp_path, Java(java, 21), "127.0.0.1:1") / "java"
+
+    told = [
+        subprocess.run([program, *words], capture_output=True, text=True, check=True).stdout.split()
+        for words in (["-Dx=y", "-jar", "a b.jar", "--port", "2"], ["-version"])
+    ]
+
+    assert told[0][-4:] == ["--port", "2", "--functions_emulator", "127.0.0.1:1"]
+    assert told[1] == ["-version"]
 
 
 def test_emulator_of_the_environment_is_used_as_it_is(tmp_path: Path) -> None:

@@ -130,8 +130,14 @@ def test_a_posting_pays_for_one_composite_index_and_for_another_when_it_owes_a_p
     assert [fields[1]["fieldPath"] for fields in entries] == ["committed_at", "committed_at"]
 
 
-def test_a_client_that_lists_its_newest_entries_is_served() -> None:
-    require_index(_query("entries by seq-"), load_index_file())
+@pytest.mark.parametrize("group", ["entries", "notifications"])
+def test_a_client_that_lists_its_newest_is_served(group: str) -> None:
+    require_index(_query(f"{group} by seq-"), load_index_file())
+
+
+@pytest.mark.parametrize("field", ["at_ms", "created_at", "read", "kind", "text"])
+def test_a_notice_pays_for_no_index_but_seq(field: str) -> None:
+    assert load_index_file().single("notifications", field) == []
 
 
 @pytest.mark.parametrize("field", ["seq", "lane", "posted_at", "balance_micros", "holds", "holds.h1.amount_micros"])

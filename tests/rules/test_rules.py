@@ -49,6 +49,11 @@ alarms/alice                             | -      | -        | -        | -     
 profiles/alice                           | -      | get      | -        | -               | -
 profiles/bob                             | -      | -        | get      | get             | -
 profiles/alice/more/m                    | -      | -        | -        | -               | -
+users/alice                              | -      | -        | -        | -               | -
+users/alice/notifications/first          | -      | get      | -        | -               | -
+users/alice/notifications/first/more/m   | -      | -        | -        | -               | -
+users/alice/notes/first                  | -      | -        | -        | -               | -
+users/bob/notifications/first            | -      | -        | get      | get             | -
 welcome_claims/alice                     | -      | -        | -        | -               | -
 unknown/alice                            | -      | -        | -        | -               | -
 alice's entries                          | -      | list     | -        | -               | -
@@ -64,6 +69,13 @@ entries of everybody                     | -      | -        | -        | -     
 entries of everybody, counted            | -      | -        | -        | -               | -
 entries anywhere under alice's wallet    | -      | -        | -        | -               | -
 everything under alice's wallet          | -      | -        | -        | -               | -
+alice's notifications                    | -      | list     | -        | -               | -
+alice's notifications, newest first      | -      | list     | -        | -               | -
+alice's notifications, one too many      | -      | -        | -        | -               | -
+alice's notifications, without limit     | -      | -        | -        | -               | -
+bob's notifications                      | -      | -        | list     | list            | -
+notifications of everybody               | -      | -        | -        | -               | -
+users                                    | -      | -        | -        | -               | -
 accounts                                 | -      | -        | -        | -               | -
 accounts, alice's wallet by name         | -      | -        | -        | -               | -
 profiles, alice's by name                | -      | -        | -        | -               | -
@@ -104,6 +116,10 @@ def _entries(body: dict[str, Any], *, count: bool = False, owner: str = "user:al
     return Query("entries", f"/accounts/{owner}", body, count=count)
 
 
+def _notifications(body: dict[str, Any], *, owner: str = "alice") -> Query:
+    return Query("notifications", f"/users/{owner}", body)
+
+
 QUERIES = {
     "alice's entries": _entries({"limit": 100}),
     "alice's entries, newest first": _entries(
@@ -120,6 +136,15 @@ QUERIES = {
     "entries of everybody, counted": Query("entries", descend=True, count=True),
     "entries anywhere under alice's wallet": Query("entries", "/accounts/user:alice", descend=True),
     "everything under alice's wallet": Query("", "/accounts/user:alice", descend=True),
+    "alice's notifications": _notifications({"limit": 100}),
+    "alice's notifications, newest first": _notifications(
+        {"limit": 100, "order_by": [{"field": {"field_path": "seq"}, "direction": "DESCENDING"}]}
+    ),
+    "alice's notifications, one too many": _notifications({"limit": 101}),
+    "alice's notifications, without limit": _notifications({}),
+    "bob's notifications": _notifications({"limit": 100}, owner="bob"),
+    "notifications of everybody": Query("notifications", descend=True),
+    "users": Query("users"),
     "accounts": Query("accounts"),
     "accounts, alice's wallet by name": Query("accounts", named="accounts/user:alice"),
     "profiles, alice's by name": Query("profiles", named="profiles/alice"),
@@ -177,6 +202,11 @@ class Database:
         else:
             write = {**self._document(path), "current_document": {"exists": operation == "update"}}
             self._commit([write], metadata)
+
+    def write_fields(self, path: str, fields: dict[str, Any], mask: Iterable[str], metadata: Metadata) -> None:
+        """Write the fields that the mask names; one that it names alone is deleted. Raise PermissionDenied."""
+        write = {"update": {"name": f"{self._root}/{path}", "fields": fields}, "update_mask": {"field_paths": [*mask]}}
+        self._commit([write], metadata)
 
     def try_query(self, query: Query, metadata: Metadata) -> None:
         """Raise PermissionDenied unless the rules allow it."""
@@ -274,3 +304,44 @@ def test_a_user_with_a_tricky_id_reads_their_own_wallet_like_anybody(database: D
 
     for path in paths:
         database.try_document("get", path, database.metadata(uid, {}))
+
+
+NOTICE = "users/alice/notifications/first"
+TEXT, READ, UNREAD = {"string_value": "Low."}, {"boolean_value": True}, {"boolean_value": False}
+MARK = {"read": READ}
+UPDATES: dict[str, tuple[str, bool, dict[str, Any], tuple[str, ...]]] = {
+    "nobody marks it as read": ("nobody", False, MARK, ("read",)),
+    "another marks it as read": ("bob", False, MARK, ("read",)),
+    "an operator marks it as read": ("bob with claims", False, MARK, ("read",)),
+    "its owner takes the mark back": ("alice", True, {"read": UNREAD}, ("read",)),
+    "its owner marks it again": ("alice", True, MARK, ("read",)),
+    "its owner leaves it as it is": ("alice", False, {"read": UNREAD}, ("read",)),
+    "its owner marks it with a word": ("alice", False, {"read": {"string_value": "true"}}, ("read",)),
+    "its owner marks it with a number": ("alice", False, {"read": {"integer_value": 1}}, ("read",)),
+    "its owner deletes the mark": ("alice", False, {}, ("read",)),
+    "its owner rewrites the text": ("alice", False, {"text": {"string_value": "High."}}, ("text",)),
+    "its owner marks it and rewrites the text": ("alice", False, {**MARK, "text": UNREAD}, ("read", "text")),
+    "its owner marks it and deletes the text": ("alice", False, MARK, ("read", "text")),
+    "its owner marks it and adds a field": ("alice", False, {**MARK, "note": TEXT}, ("read", "note")),
+}
+"""Who does what to a notice that was read or not: the fields written, and the mask. All of it is denied."""
+
+
+@pytest.mark.parametrize("what", UPDATES)
+def test_nothing_of_a_notice_can_be_changed_but_its_mark(database: Database, what: str) -> None:
+    actor, was_read, fields, mask = UPDATES[what]
+    database.write_fields(NOTICE, {"text": TEXT, "read": READ if was_read else UNREAD}, ("text", "read"), ADMIN)
+
+    with pytest.raises(PermissionDenied):
+        database.write_fields(NOTICE, fields, mask, database.metadata(*ACTORS[actor]))
+
+
+def test_the_owner_of_a_notice_marks_it_as_read(database: Database) -> None:
+    database.write_fields(NOTICE, {"text": TEXT, "read": UNREAD}, ("text", "read"), ADMIN)
+
+    database.write_fields(NOTICE, MARK, ("read",), database.metadata("alice", {}))
+
+
+def test_the_owner_of_a_notice_that_was_never_written_cannot_mark_it(database: Database) -> None:
+    with pytest.raises(PermissionDenied):
+        database.write_fields(NOTICE, MARK, ("read",), database.metadata("alice", {}))

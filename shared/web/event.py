@@ -1,0 +1,129 @@
+"""What every event function is wrapped in: caller, the event's form, acknowledge or retry, one log line.
+
+Eventarc delivers an event at least once, in any order, and again for a day until a 2xx answers it. So a handler must be
+free to repeat; what can never succeed is acknowledged and told to the log, and everything else is answered as an error.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar, Protocol, cast
+
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shared.app import App, current_app
+from shared.base.errors import BadRequest, CredenceError
+from shared.base.ids import RequestId
+from shared.base.log import request_fields, write_line
+from shared.web.auth import Auth, authenticate
+from shared.web.cloudevent import EVENT_BYTES_MAX, CloudEvent, read_cloudevent
+from shared.web.edge import serve_logged
+from shared.web.errors import DELIVERY_OF_KIND, Delivery, MethodWrong
+from shared.web.protobuf import created_document
+
+DOCUMENT_CREATED = "google.cloud.firestore.document.v1.created"
+SCOPE = "event"
+"""What the service that delivers events must be allowed."""
+
+
+class CreatedDocument(Struct, frozen=True):
+    """A document that came to be. `names` holds the parts of its path that the contract's braces stand for."""
+
+    event_id: str
+    names: Mapping[str, str]
+    fields: Mapping[str, Any]
+
+
+Handler = Callable[[CreatedDocument, App], Awaitable[None]]
+
+
+class EventContract(Struct, frozen=True):
+    """All that an event function promises; the manifest is checked against it."""
+
+    method: ClassVar[str] = "POST"
+    auth: ClassVar[Auth] = "service"
+    scope: ClassVar[str] = SCOPE
+    body_bytes_max: ClassVar[int] = EVENT_BYTES_MAX
+
+    name: str
+    document: str
+    """The path of the documents it is told of: `accounts/{account}`."""
+    summary: str
+
+    @property
+    def event(self) -> str:
+        """What starts it, as the manifest has it: the type of the event, and where."""
+        return f"{DOCUMENT_CREATED} {self.document}"
+
+
+class EventFunction(Protocol):
+    """A served function: call it with a request that carries an event. `contract` says what it promises."""
+
+    contract: EventContract
+    __name__: str
+
+    async def __call__(self, request: Request) -> Response: ...
+
+
+def event_function(*, document: str) -> Callable[[Handler], EventFunction]:
+    """Wrap a handler that is told of each new document whose path looks like `document`."""
+
+    def wrap(handler: Handler) -> EventFunction:
+        summary = (handler.__globals__["__doc__"] or "").strip().split("\n")[0]
+        contract = EventContract(handler.__name__, document, summary)
+
+        async def serve(request: Request) -> Response:
+            return await serve_logged(
+                contract.name, request, lambda request_id: _answer(contract, handler, request, request_id)
+            )
+
+        serve.__name__ = serve.__qualname__ = handler.__name__
+        function = cast(EventFunction, serve)
+        function.contract = contract
+        return function
+
+    return wrap
+
+
+async def _answer(contract: EventContract, handler: Handler, request: Request, request_id: RequestId) -> Response:
+    if request.method != contract.method:
+        raise MethodWrong(contract.method)
+    app = current_app()
+    # A stranger is refused and not acknowledged, and so is Eventarc until its service account is let in: nothing that
+    # waits behind a wrong setting is lost.
+    await authenticate(request, app, request_id, contract.auth, contract.scope)
+    try:
+        event = await read_cloudevent(request)
+        request_fields.set({**(request_fields.get() or {}), "event_id": event.id})
+        await handler(_created(contract, event, app.settings.project_id), app)
+    except CredenceError as refusal:
+        if DELIVERY_OF_KIND[refusal.kind] is Delivery.RETRY:
+            raise
+        write_line("ERROR", "event_dropped", code=refusal.code, reason=refusal.message)
+    return Response(headers={"x-request-id": request_id})
+
+
+def _created(contract: EventContract, event: CloudEvent, project_id: str) -> CreatedDocument:
+    """The document that the event tells of. Raise BadRequest for any other event than those of the contract."""
+    if event.type != DOCUMENT_CREATED:
+        raise BadRequest(f"This function takes {DOCUMENT_CREATED}.")
+    document = created_document(event.data_base64)
+    root = f"projects/{project_id}/databases/(default)/documents/"
+    names = match_path(contract.document, document.name.removeprefix(root))
+    if names is None or not document.name.startswith(root):
+        raise BadRequest(f"This function takes documents of this project at {contract.document}.")
+    return CreatedDocument(event.id, names, document.fields)
+
+
+def match_path(pattern: str, path: str) -> Mapping[str, str] | None:
+    """What the names in braces stand for in a document's path; None when it is another sort of path."""
+    wanted, found = pattern.split("/"), path.split("/")
+    if len(wanted) != len(found):
+        return None
+    names = {}
+    for part, segment in zip(wanted, found, strict=True):
+        if part.startswith("{"):
+            names[part.strip("{}")] = segment
+        elif part != segment:
+            return None
+    return names

@@ -4,7 +4,7 @@ import datetime
 
 from shared.app import App
 from shared.base.body import Body, Empty
-from shared.catalog.models import SERVED_MODALITIES, Model, Price
+from shared.catalog.models import Model, Price
 from shared.web.auth import Caller
 from shared.web.function import http_function
 
@@ -40,13 +40,12 @@ class ModelListResponse(Body, frozen=True, kw_only=True):
 
 @http_function(auth="none", method="GET", answer=ModelListResponse)
 async def model_list(body: Empty, caller: Caller, app: App) -> ModelListResponse:
-    """Left out are models without a configured provider or a price, and those of a kind that is not served yet."""
+    """A model none of whose providers is configured is left out, and so is one without a price.
+
+    `modality` says what kind of call a model answers; so far only those of text and vision have a function.
+    """
     return ModelListResponse(
-        data=[
-            _listed(model, model.price)
-            for model in app.catalog.available()
-            if model.price is not None and model.modality in SERVED_MODALITIES
-        ]
+        data=[_listed(model, model.price) for model in app.catalog.available() if model.price is not None]
     )
 
 

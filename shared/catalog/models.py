@@ -20,8 +20,6 @@ class Modality(StrEnum):
     EMBEDDING = "embedding"
 
 
-SERVED_MODALITIES = frozenset({Modality.TEXT, Modality.VISION})
-"""What can be called today; models of other kinds stand in the file with their prices and are not listed."""
 CHAT_MODALITIES = frozenset({Modality.TEXT, Modality.VISION})
 
 

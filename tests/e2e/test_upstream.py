@@ -57,12 +57,12 @@ async def test_a_providers_refusal_is_free_and_clear(
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize(
     ("word", "source"),
-    [("usage-negative", "estimated"), ("usage-huge", "reported"), ("usage-zero", None), ("empty", None)],
+    [("usage-negative", "estimated"), ("usage-huge", "reported"), ("usage-zero", "estimated"), ("empty", None)],
 )
 async def test_odd_usage_is_charged_within_the_hold_or_not_at_all(
     impatient: openai.AsyncOpenAI, member: Person, books: Books, word: str, source: str | None, streamed: bool
 ) -> None:
-    """Never below zero, never above the hold; an explicit zero and an empty answer are free."""
+    """Never below zero, never above the hold; an empty answer is free, and a count of nothing for some text is no count."""
     answered = await impatient.chat.completions.create(
         model=LLAMA, messages=says(f"[[{word}]]"), stream=streamed, max_tokens=100
     )

@@ -62,7 +62,7 @@ async def test_a_providers_refusal_is_free_and_clear(
 async def test_odd_usage_is_charged_within_the_hold_or_not_at_all(
     impatient: openai.AsyncOpenAI, member: Person, books: Books, word: str, source: str | None, streamed: bool
 ) -> None:
-    """Never below zero, never above the hold; an empty answer is free, and a count of nothing for some text is no count."""
+    """Never below zero, never above the hold; an empty answer is free, and no tokens for some text is no count."""
     answered = await impatient.chat.completions.create(
         model=LLAMA, messages=says(f"[[{word}]]"), stream=streamed, max_tokens=100
     )

@@ -21,8 +21,8 @@ UNKNOWN = frozenset({"ledger_unavailable", "ledger_busy"})
 """Codes that promise nothing but that asking again is safe."""
 
 FORGOTTEN = frozenset({"hold", "release"})
-"""Verbs that post no entry. A hold's id is known as long as it is on the head, so that one that was let go can be placed
-anew; a repeat of either, after a lost answer, then meets the new one."""
+"""Verbs that post no entry. A hold is remembered as long as it is on the head: once it was resolved, a repeat of either,
+after a lost answer or by a duplicate, is a new request to the ledger, and to the model."""
 
 
 class Violation(Exception):
@@ -67,6 +67,9 @@ class Judge:
         again = attempt.predicted is not None and request.verb not in FORGOTTEN
         _require(not again, f"did attempt {attempt.number} twice")
         attempt.predicted = outcome.answer
+        if request.verb in FORGOTTEN:
+            # Whatever it is told now must be true since it was done: it was resolved by somebody else.
+            attempt.called = self.position
         self._states.update(outcome.states)
         for ref, line in outcome.lines.items():
             self.journal[ref] = Record(self.position, request.identity, line)
@@ -90,7 +93,8 @@ class Judge:
                 pass
             case CredenceError():
                 attempt.refused = answer.code
-                _require(attempt.predicted is None, f"attempt {attempt.number} was done and is told {answer.code}")
+                posted = attempt.predicted is not None and attempt.request.verb not in FORGOTTEN
+                _require(not posted, f"attempt {attempt.number} was done and is told {answer.code}")
                 self._require_answer(attempt, reference.Refused(answer.code, tuple(sorted(answer.details().items()))))
             case _:
                 raise Violation(f"'{attempt.request}' ended in {answer!r}")

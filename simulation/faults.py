@@ -69,7 +69,7 @@ def draw_rates(chance: random.Random) -> Rates:
         disconnected=upto(0.1),
         skewed=chance.random() > RATE_IS_ZERO,
         jumped=upto(0.1),
-        steps_per_kill=0 if chance.random() < RATE_IS_ZERO else chance.randint(20, 400),
+        steps_per_kill=0 if chance.random() < RATE_IS_ZERO else chance.randint(15, 300),
         gentle=upto(0.5),
     )
 

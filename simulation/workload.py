@@ -9,8 +9,7 @@ from shared.base.ids import AccountId
 from simulation.request import Request
 
 MINUTE_MS = 60_000
-BURSTS_MAX = 5
-REQUESTS_MIN, REQUESTS_MAX = 18, 32
+REQUESTS_MIN, REQUESTS_MAX = 24, 56
 SPLITS = (
     (("house:revenue", 1),),
     (("house:revenue", 3), ("earn:mia", 7)),
@@ -95,5 +94,5 @@ def _draw_request(
 
 
 def _grant(chance: random.Random, account_id: AccountId, key: str) -> Request:
-    lifetime_ms = chance.choice((3_000, MINUTE_MS, 5 * MINUTE_MS, 60 * MINUTE_MS))
-    return Request("grant", account_id, chance.randint(20, 150), key, lifetime_ms=lifetime_ms)
+    lifetime_ms = chance.choice((3_000, 20_000, MINUTE_MS, 5 * MINUTE_MS, 60 * MINUTE_MS))
+    return Request("grant", account_id, chance.randint(20, 250), key, lifetime_ms=lifetime_ms)

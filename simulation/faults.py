@@ -61,7 +61,7 @@ def draw_rates(chance: random.Random) -> Rates:
         lost=upto(0.3),
         unacknowledged=upto(0.3),
         aborted=upto(0.3),
-        late=upto(0.1),
+        late=upto(0.3),
         unread=upto(0.3),
         duplicated=upto(0.5),
         reordered=upto(0.5),

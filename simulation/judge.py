@@ -197,5 +197,3 @@ def _expiry(expires_at_ms: int | None) -> int:
 def _require(holds: bool, what: str) -> None:
     if not holds:
         raise Violation(what)
-
-

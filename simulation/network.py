@@ -45,7 +45,9 @@ class Network:
             note(f"its commit will be {fault}")
         return await self._carry(action, fault, failure)
 
-    async def _carry(self, action: Callable[[], Coroutine[Any, Any, Value]], fault: str, failure: type[Exception]) -> Value:
+    async def _carry(
+        self, action: Callable[[], Coroutine[Any, Any, Value]], fault: str, failure: type[Exception]
+    ) -> Value:
         reply: asyncio.Future[Value] = self._loop.create_future()
 
         def arrive() -> None:

@@ -194,6 +194,4 @@ class _TightLedger(Ledger):
 
     def __init__(self, engine: Engine, store: LedgerStore, clock: Callable[[], int]) -> None:
         super().__init__(engine, store, clock)
-        self._limits = HoldLimits(
-            open_max=HOLDS_OPEN_MAX, window_ms=WINDOW_MS, per_window_max=HOLDS_PER_WINDOW_MAX
-        )
+        self._limits = HoldLimits(open_max=HOLDS_OPEN_MAX, window_ms=WINDOW_MS, per_window_max=HOLDS_PER_WINDOW_MAX)

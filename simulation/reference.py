@@ -212,9 +212,7 @@ def _capture(request: Request, state: State, at_ms: int) -> Outcome:
     return _post(request, state, left, taken, at_ms, legs=_split(taken, request.shares))
 
 
-def _transfer(
-    request: Request, payer: State, payee: State, taken: list[tuple[str, int, int]], at_ms: int
-) -> Outcome:
+def _transfer(request: Request, payer: State, payee: State, taken: list[tuple[str, int, int]], at_ms: int) -> Outcome:
     moved = _by_origin(taken)
     paid = _post(
         request,

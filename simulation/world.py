@@ -126,6 +126,8 @@ class World:
             inside = "; ".join(f"#{attempt.number} {attempt.request}" for attempt in attempts if attempt)
             self.note("store", f"commit {self.judge.position + 1} by {process.name}: {inside}")
         try:
+            if not all(ref in self.memory.entries for ref in refs):
+                raise Violation("a commit was confirmed and its entries are not there")
             books.see_commit(self.books, books.Commit(accounts, refs))
             self.judge.see_commit(
                 [attempt for attempt in attempts if attempt],

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from shared.ledger import chain, engine, group, holds, operation, rules, service
+from shared.ledger import chain, engine, group, holds, operation, rules
 from shared.ledger.memory import MemoryLedgerStore
 from shared.ledger.operation import Posted, Posting
+from shared.ledger.postings import Transfer
 from shared.ledger.store import CommitFailed, Version
 
 Patch = pytest.MonkeyPatch
@@ -162,8 +163,6 @@ def window_uncounted(patch: Patch) -> None:
 
 def one_sided_transfer(patch: Patch) -> None:
     """The payee's part of a transfer is lost on the way."""
-    from shared.ledger.postings import Transfer
-
     original = Transfer.apply
 
     def apply(self: Any, heads: Any) -> Any:
@@ -178,18 +177,6 @@ def hash_without_link(patch: Patch) -> None:
     patch.setattr(chain, "link", lambda prev_hash, content_hash: content_hash)
 
 
-def repeat_in_one_group(patch: Patch) -> None:
-    """A repeat is put into the same commit as the first."""
-
-    def next_group(queue: Any) -> list[Any]:
-        taken = list(queue)
-        queue.clear()
-        return taken
-
-    patch.setattr(engine, "next_group", next_group)
-    patch.setattr(engine, "ROUNDS_MAX", 6)
-
-
 def hold_placed_twice(patch: Patch) -> None:
     """A hold that is on the head is placed anew."""
 
@@ -201,11 +188,6 @@ def hold_placed_twice(patch: Patch) -> None:
         return operation.Step((after,), (), held)
 
     patch.setattr(holds.PlaceHold, "apply", apply)
-
-
-def release_after_capture(patch: Patch) -> None:
-    """A release that was refused is reported as something else."""
-    patch.setattr(service, "HoldAbsent", ZeroDivisionError)
 
 
 MUTANTS: tuple[Breakage, ...] = (
@@ -228,6 +210,5 @@ MUTANTS: tuple[Breakage, ...] = (
     window_uncounted,
     one_sided_transfer,
     hash_without_link,
-    repeat_in_one_group,
     hold_placed_twice,
 )

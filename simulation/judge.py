@@ -21,8 +21,8 @@ UNKNOWN = frozenset({"ledger_unavailable", "ledger_busy"})
 """Codes that promise nothing but that asking again is safe."""
 
 FORGOTTEN = frozenset({"hold", "release"})
-"""Verbs that post no entry. A hold is remembered as long as it is on the head: once it was resolved, a repeat of either,
-after a lost answer or by a duplicate, is a new request to the ledger, and to the model."""
+"""Verbs that post no entry. A hold is remembered as long as it is on the head: once it was resolved, a repeat of
+either, after a lost answer or by a duplicate, is a new request to the ledger, and to the model."""
 
 
 class Violation(Exception):

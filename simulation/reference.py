@@ -4,7 +4,6 @@ It shares nothing with `shared/ledger` but ids; the rules are stated here a seco
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -230,9 +229,9 @@ def _transfer(request: Request, payer: State, payee: State, taken: list[tuple[st
         at_ms,
         legs=tuple((request.account_id, origin, -amount) for origin, amount in moved.items()),
     )
-    entry_id = next(iter(paid.lines))[1]
-    mirrored = {(request.payee_id, entry_id): line for line in received.lines.values()}
-    return Effect({**paid.states, **received.states}, {**paid.lines, **mirrored}, paid.answer)
+    (ref, paid_line), (received_line,) = next(iter(paid.lines.items())), received.lines.values()
+    lines = {ref: paid_line, (request.payee_id, ref[1]): received_line}
+    return Effect({**paid.states, **received.states}, lines, paid.answer)
 
 
 def _post(

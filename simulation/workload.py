@@ -17,7 +17,7 @@ SPLITS = (
     (("house:revenue", 1), ("earn:mia", 1), ("earn:noa", 1)),
 )
 CHANGED_VERBS = frozenset({"grant", "debit", "capture", "transfer"})
-"""What is sometimes asked with another amount under the same key. Not holds: their ids are drawn fresh for each call."""
+"""What is sometimes asked with another amount under the same key. Not holds: each call draws a fresh id for its own."""
 WEIGHTS = {"grant": 14, "debit": 24, "hold": 20, "capture": 16, "release": 6, "transfer": 16, "look": 4}
 
 
@@ -44,8 +44,7 @@ def draw_script(chance: random.Random) -> Script:
     """Few accounts and small sums, so that requests meet and credits run out."""
     accounts = PEOPLE[: chance.randint(2, 3)]
     planned = [Planned(chance.uniform(0, 0.1), Request("open", account_id)) for account_id in accounts]
-    for account_id in accounts:
-        planned.append(Planned(chance.uniform(0, 0.3), _grant(chance, account_id, "first")))
+    planned += [Planned(chance.uniform(0, 0.3), _grant(chance, account_id, "first")) for account_id in accounts]
     start_s = 0.2
     drawn: list[Request] = []
     left = chance.randint(REQUESTS_MIN, REQUESTS_MAX)

@@ -67,9 +67,7 @@ class Judge:
         again = attempt.predicted is not None and request.verb not in FORGOTTEN
         _require(not again, f"did attempt {attempt.number} twice")
         attempt.predicted = outcome.answer
-        if request.verb in FORGOTTEN:
-            # Whatever it is told now must be true since it was done: it was resolved by somebody else.
-            attempt.called = self.position
+        attempt.done = self.position
         self._states.update(outcome.states)
         for ref, line in outcome.lines.items():
             self.journal[ref] = Record(self.position, request.identity, line)
@@ -83,7 +81,7 @@ class Judge:
             case Held():
                 said = reference.Held(answer.hold.hold_id, answer.hold.amount_micros, answer.spendable_micros)
                 if attempt.predicted != said:
-                    self._require_answer(attempt, reference.Remembered(said))
+                    self._require_answer(attempt, reference.Remembered(said), since=attempt.called)
             case None:
                 if attempt.predicted is None:
                     self._check_released(attempt)
@@ -95,7 +93,10 @@ class Judge:
                 attempt.refused = answer.code
                 posted = attempt.predicted is not None and attempt.request.verb not in FORGOTTEN
                 _require(not posted, f"attempt {attempt.number} was done and is told {answer.code}")
-                self._require_answer(attempt, reference.Refused(answer.code, tuple(sorted(answer.details().items()))))
+                # A hold that was placed may be refused once somebody else has resolved it, and not before.
+                since = max(attempt.called, attempt.done)
+                refused = reference.Refused(answer.code, tuple(sorted(answer.details().items())))
+                self._require_answer(attempt, refused, since=since)
             case _:
                 raise Violation(f"'{attempt.request}' ended in {answer!r}")
 
@@ -116,17 +117,19 @@ class Judge:
         request = attempt.request
         captured = reference.posted_ref(Request("capture", request.account_id, key=request.key))
         if captured not in self.journal:
-            self._require_answer(attempt, reference.Refused("hold_not_found"))
+            self._require_answer(attempt, reference.Refused("hold_not_found"), since=attempt.called)
 
     def _check_head(self, attempt: Attempt, head: Head) -> None:
-        seen = [states[attempt.request.account_id] for _, states in self._moments(attempt)]
+        request = attempt.request
+        seen = [states[request.account_id] for _, states in self._moments(request, attempt.called)]
         balances = [(state.seq, state.balance, set(state.holds)) for state in seen if state]
         said = (head.seq, head.balance_micros, set(head.holds))
-        _require(said in balances, f"'{attempt.request}' shows {said}, which never was")
+        _require(said in balances, f"'{request}' shows {said}, which never was")
 
-    def _require_answer(self, attempt: Attempt, answer: Any) -> None:
+    def _require_answer(self, attempt: Attempt, answer: Any, *, since: int) -> None:
+        """The model must have given this answer at one moment, at least, from commit number `since` until now."""
         outcomes = []
-        for position, states in self._moments(attempt):
+        for position, states in self._moments(attempt.request, since):
             journal = {ref: record for ref, record in self.journal.items() if record.position <= position}
             outcome = reference.answer(attempt.request, attempt.at_ms, states, journal)
             if outcome == answer:
@@ -134,12 +137,11 @@ class Judge:
             outcomes.append(outcome)
         raise Violation(f"'{attempt.request}' (attempt {attempt.number}) is told {answer}, the model says {outcomes}")
 
-    def _moments(self, attempt: Attempt) -> Iterable[tuple[int, Mapping[AccountId, State | None]]]:
-        """The durable states of the accounts concerned from the call until now."""
-        request = attempt.request
+    def _moments(self, request: Request, since: int) -> Iterable[tuple[int, Mapping[AccountId, State | None]]]:
+        """The durable states of the accounts concerned."""
         concerned = [request.account_id, request.payee_id] if request.payee_id else [request.account_id]
         changes = {position for account_id in concerned for position, _ in self._history[account_id]}
-        for moment in sorted({attempt.called, *(p for p in changes if p > attempt.called)}):
+        for moment in sorted({since, *(p for p in changes if p > since)}):
             yield moment, {a: next(s for p, s in reversed(self._history[a]) if p <= moment) for a in concerned}
 
     def check_durable(self, stored: Mapping[Ref, Any]) -> None:

@@ -45,6 +45,8 @@ class Attempt(Struct, eq=False):
     """What the process's clock said then."""
     predicted: Any = None
     """What the reference model answers, once a commit with this attempt in it took effect."""
+    done: int = 0
+    """The number of that commit."""
     refused: str = ""
     """The code of the refusal it was answered with."""
 

@@ -11,6 +11,7 @@ from simulation.request import Request
 MINUTE_MS = 60_000
 REQUESTS_MIN, REQUESTS_MAX = 24, 44
 PEOPLE = (AccountId("user:ada"), AccountId("user:ben"), AccountId("user:clara"))
+REPEATED_AMONG_LAST = 12
 SPLITS = (
     (("house:revenue", 1),),
     (("house:revenue", 3), ("earn:mia", 7)),
@@ -64,7 +65,7 @@ def draw_script(chance: random.Random) -> Script:
 
 def _draw_request(chance: random.Random, accounts: tuple[AccountId, ...], drawn: list[Request], number: int) -> Request:
     """Something new, or something already asked: the same again, or another request under its key."""
-    keyed = [request for request in drawn if request.key]
+    keyed = [request for request in drawn[-REPEATED_AMONG_LAST:] if request.key]
     if keyed and chance.random() < 0.15:
         earlier = chance.choice(keyed)
         if chance.random() < 0.5 or earlier.verb not in CHANGED_VERBS:
@@ -84,7 +85,7 @@ def _draw_request(chance: random.Random, accounts: tuple[AccountId, ...], drawn:
         return Request(verb, account_id, amount_micros, key, payee_id=chance.choice(PEOPLE[:2]))
     if verb == "look":
         return Request(verb, account_id)
-    holds = [request for request in drawn[-12:] if request.verb == "hold"]
+    holds = [request for request in drawn[-REPEATED_AMONG_LAST:] if request.verb == "hold"]
     if not holds:
         return Request("hold", account_id, amount_micros, f"hold{number}")
     hold = chance.choice(holds)

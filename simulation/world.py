@@ -28,8 +28,9 @@ CALM_TRIES_MAX = 6
 """After the faults have stopped, a client that asks again and again must have its answer by then."""
 CALM_S = 60.0
 """Long enough for all that was sent late to arrive."""
-DUPLICATE_S_MAX = 40.0
-OVERTAKEN_S_MAX = 5.0
+DUPLICATES_S_MAX = (0.1, 5.0, 40.0)
+"""A duplicate may come with the first, or long after it was answered."""
+OVERTAKEN_S_MAX = (0.05, 5.0)
 PAUSE_S_MAX = 3.0
 
 
@@ -145,7 +146,7 @@ class World:
         while calm_tries < CALM_TRIES_MAX:
             calm_tries += self.faults.rates is CALM
             if self.faults.happens(self.faults.rates.duplicated):
-                delay_s = self.faults.chance.uniform(0, DUPLICATE_S_MAX)
+                delay_s = self.faults.chance.uniform(0, self.faults.chance.choice(DUPLICATES_S_MAX))
                 self.network.later(delay_s, self._deliver, request, None)
             if await self._ask(request):
                 return
@@ -157,7 +158,7 @@ class World:
         reply: asyncio.Future[Any] = self.loop.create_future()
         delay_s = self.faults.leg_s()
         if self.faults.happens(self.faults.rates.reordered):
-            delay_s += self.faults.chance.uniform(0, OVERTAKEN_S_MAX)
+            delay_s += self.faults.chance.uniform(0, self.faults.chance.choice(OVERTAKEN_S_MAX))
         self.network.later(delay_s, self._deliver, request, reply)
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):

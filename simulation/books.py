@@ -1,0 +1,175 @@
+"""The invariants of what is stored, folded from raw documents: no code of the ledger, and no model either.
+
+All invariants are registered in AFTER_COMMIT and AT_END; each raises Violation. What settlement and checkpoints
+promise belongs there too.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct, field
+
+from shared.base.ids import AccountId
+from simulation.judge import Violation
+from simulation.reference import Ref
+
+Documents = Mapping[str, Any]
+DEFERRED = ("house:", "earn:")
+
+
+class Fold(Struct):
+    """What an account's entries add up to."""
+
+    seq: int = 0
+    hash: str = "0" * 64
+    lots: dict[tuple[str, int | None], int] = field(default_factory=dict)
+    spent: int = 0
+    captured: set[str] = field(default_factory=set)
+
+
+class Books(Struct):
+    """The documents as they stand, and their fold so far."""
+
+    heads: Mapping[AccountId, Documents]
+    entries: Mapping[Ref, Documents]
+    folds: dict[AccountId, Fold] = field(default_factory=dict)
+    seen: dict[Ref, str] = field(default_factory=dict)
+    balances: dict[AccountId, int] = field(default_factory=dict)
+    unsettled: int = 0
+
+
+class Commit(Struct, frozen=True):
+    """What one commit wrote."""
+
+    accounts: Sequence[AccountId]
+    refs: Sequence[Ref]
+
+
+def see_commit(books: Books, commit: Commit) -> None:
+    """Check all that one commit can have broken."""
+    for check in AFTER_COMMIT:
+        check(books, commit)
+
+
+def see_end(books: Books) -> None:
+    """Check everything once more, from the first document on."""
+    for check in AT_END:
+        check(books)
+
+
+def entries_are_created_once(books: Books, commit: Commit) -> None:
+    for ref in commit.refs:
+        _require(ref not in books.seen, f"the entry {ref} was written twice")
+        books.seen[ref] = books.entries[ref]["hash"]
+
+
+def chains_are_whole(books: Books, commit: Commit) -> None:
+    """Numbers without a gap, each hash over the one before, deltas that sum, legs that cancel."""
+    for ref in sorted(commit.refs, key=lambda ref: int(books.entries[ref]["seq"])):
+        _fold(books, books.folds.setdefault(ref[0], Fold()), ref, books.entries[ref])
+
+
+def heads_are_the_fold(books: Books, commit: Commit) -> None:
+    for account_id in commit.accounts:
+        head, fold = books.heads[account_id], books.folds.get(account_id, Fold())
+        lots = {(lot["origin"], lot["expires_at_ms"]): lot["remaining_micros"] for lot in head["lots"]}
+        stated = (head["seq"], head["hash"], lots, head["spent_micros"], head["balance_micros"])
+        folded = (fold.seq, fold.hash, fold.lots, fold.spent, sum(fold.lots.values()))
+        _require(stated == folded, f"the head of {account_id} is not what its entries fold to")
+
+
+def no_account_promises_more_than_it_has(books: Books, commit: Commit) -> None:
+    for account_id in commit.accounts:
+        head = books.heads[account_id]
+        held = sum(hold["amount_micros"] for hold in head["holds"].values())
+        _require(all(lot["remaining_micros"] > 0 for lot in head["lots"]), f"{account_id} has an empty or owed lot")
+        _require(head["balance_micros"] >= held, f"{account_id} holds {held} of {head['balance_micros']}")
+
+
+def holds_resolve_once(books: Books, commit: Commit) -> None:
+    for account_id, entry_id in commit.refs:
+        entry = books.entries[account_id, entry_id]
+        if entry["kind"] == "capture":
+            captured, hold_id = books.folds[account_id].captured, entry["hold_id"]
+            _require(hold_id not in captured, f"hold {hold_id} was captured twice")
+            captured.add(hold_id)
+
+
+def nothing_is_minted(books: Books, commit: Commit) -> None:
+    """All balances and all legs that still have to be settled cancel."""
+    for account_id in commit.accounts:
+        books.balances[account_id] = books.heads[account_id]["balance_micros"]
+    total = sum(books.balances.values()) + books.unsettled
+    _require(total == 0, f"heads + unsettled is {total}")
+
+
+def the_whole_is_the_sum_of_what_was_seen(books: Books) -> None:
+    """Nothing was written, changed or removed but by the commits that were checked."""
+    stored = {ref: document["hash"] for ref, document in books.entries.items()}
+    _require(stored == books.seen, "entries changed between commits")
+    again = Books(books.heads, books.entries)
+    see_commit(again, Commit(tuple(books.heads), tuple(books.entries)))
+
+
+AFTER_COMMIT: list[Callable[[Books, Commit], None]] = [
+    entries_are_created_once,
+    chains_are_whole,
+    heads_are_the_fold,
+    no_account_promises_more_than_it_has,
+    holds_resolve_once,
+    nothing_is_minted,
+]
+"""In this order: the fold is brought up to date by `chains_are_whole`."""
+AT_END: list[Callable[[Books], None]] = [the_whole_is_the_sum_of_what_was_seen]
+
+
+def _fold(books: Books, fold: Fold, ref: Ref, entry: Documents) -> None:
+    where = f"entry {entry['seq']} of {ref[0]}"
+    _require(entry["seq"] == fold.seq + 1, f"{where} follows {fold.seq}")
+    _require(entry["prev_hash"] == fold.hash, f"{where} does not link to the one before it")
+    _require(entry["hash"] == hash_of(ref, entry), f"{where} has a wrong hash")
+    _require(entry["account"] == ref[0], f"{where} belongs to another account")
+    moved = sum(lot["delta_micros"] for lot in entry["lots"])
+    given = sum(leg["amount_micros"] for leg in entry["legs"])
+    _require(moved == entry["delta_micros"] == -given, f"the parts of {where} do not sum to the whole")
+    if entry["kind"] != "transfer":
+        _require(all(leg["account"].startswith(DEFERRED) for leg in entry["legs"]), f"{where} pays behind a back")
+        books.unsettled += given
+    for lot in entry["lots"]:
+        key = (lot["origin"], lot["expires_at_ms"])
+        fold.lots[key] = fold.lots.get(key, 0) + lot["delta_micros"]
+        _require(fold.lots[key] >= 0, f"{where} takes more of a lot than there is")
+        if not fold.lots[key]:
+            del fold.lots[key]
+    _require(entry["balance_micros"] == sum(fold.lots.values()), f"{where} states a wrong balance")
+    fold.seq, fold.hash = entry["seq"], entry["hash"]
+    if entry["kind"] in ("debit", "capture"):
+        fold.spent -= entry["delta_micros"]
+
+
+def hash_of(ref: Ref, entry: Documents) -> str:
+    """The published format of an entry's hash, written down once more."""
+    fields = [ref[0], ref[1], entry["seq"], entry["kind"], entry["delta_micros"], entry["balance_micros"]]
+    fields += [entry["hold_id"] or "-", entry["request_hash"], entry["at_ms"], len(entry["lots"])]
+    for lot in entry["lots"]:
+        expiry = "-" if lot["expires_at_ms"] is None else lot["expires_at_ms"]
+        fields += [lot["origin"], expiry, lot["delta_micros"]]
+    fields.append(len(entry["legs"]))
+    for leg in entry["legs"]:
+        fields += [leg["account"], leg["origin"], leg["amount_micros"]]
+    fields.append(len(entry["facts"]))
+    for fact in sorted(entry["facts"].items()):
+        fields += fact
+    content = _digest("credence.entry.v1", fields)
+    return _digest("credence.link.v1", [entry["prev_hash"], content])
+
+
+def _digest(tag: str, fields: Sequence[object]) -> str:
+    texts = [tag, *(str(value) for value in fields)]
+    return hashlib.sha256("".join(f"{len(text.encode())}:{text}," for text in texts).encode()).hexdigest()
+
+
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise Violation(what)

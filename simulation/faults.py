@@ -1,0 +1,113 @@
+"""What goes wrong in one seed, and how often. Every rate is drawn anew for each seed, and many are zero in it.
+
+A seed in which only one thing fails, but often, finds what a seed in which everything fails hides.
+"""
+
+import random
+
+from msgspec import Struct
+
+RATE_IS_ZERO = 0.3
+SKEW_MS_MAX = 10_000
+LEG_S_MIN, LEG_S_MAX = 0.001, 0.015
+"""One way over the network, on a good day."""
+DEADLINE_S = 5.0
+"""When a caller gives an unanswered store up; the store's own deadline."""
+LATE_S_MAX = 12.0
+"""How long a commit may wander after its caller gave it up."""
+
+
+class Rates(Struct, frozen=True):
+    """Shares from 0 to 1, and what else differs between seeds."""
+
+    lost: float = 0.0
+    """Of the commits, those that never arrive."""
+    unacknowledged: float = 0.0
+    """Of the commits, those that are done and whose answer is lost."""
+    aborted: float = 0.0
+    """Of the commits, those that the store turns down for no reason of ours."""
+    late: float = 0.0
+    """Of the commits, those that arrive at any time, and often after their caller gave up."""
+    unread: float = 0.0
+    """Of the reads, those that get no answer."""
+    duplicated: float = 0.0
+    """Of the requests, those that are delivered once more, later."""
+    reordered: float = 0.0
+    """Of the requests, those that are overtaken by others."""
+    strayed: float = 0.0
+    """Of the requests, those that reach another process than the account's own, whose cached head is stale."""
+    disconnected: float = 0.0
+    """Of the requests, those whose caller hangs up."""
+    skewed: bool = False
+    """Whether clocks differ between processes."""
+    jumped: float = 0.0
+    """Of the readings of a clock, those before which it jumps."""
+    steps_per_kill: int = 0
+    """How many awaits a process outlives, on average; 0 is for ever."""
+    gentle: float = 0.0
+    """Of the deaths, those that cancel what runs instead of cutting it off."""
+
+
+CALM = Rates()
+
+
+def draw_rates(chance: random.Random) -> Rates:
+    """The rates of a seed, each within the bounds of the bar for simulation."""
+
+    def upto(most: float) -> float:
+        return 0.0 if chance.random() < RATE_IS_ZERO else chance.uniform(0, most)
+
+    return Rates(
+        lost=upto(0.3),
+        unacknowledged=upto(0.3),
+        aborted=upto(0.3),
+        late=upto(0.3),
+        unread=upto(0.3),
+        duplicated=upto(0.5),
+        reordered=upto(0.5),
+        strayed=upto(1.0),
+        disconnected=upto(0.1),
+        skewed=chance.random() > RATE_IS_ZERO,
+        jumped=upto(0.1),
+        steps_per_kill=0 if chance.random() < RATE_IS_ZERO else chance.randint(15, 300),
+        gentle=upto(0.5),
+    )
+
+
+class Faults:
+    """Draws each single fault. Its rates drop to zero when the calm begins."""
+
+    def __init__(self, chance: random.Random, rates: Rates) -> None:
+        self.chance = chance
+        self.rates = rates
+
+    def happens(self, rate: float) -> bool:
+        """Whether something of this rate happens now."""
+        return rate > 0 and self.chance.random() < rate
+
+    def commit_fault(self) -> str:
+        """What befalls a commit; "none" mostly."""
+        draw, rates = self.chance.random(), self.rates
+        for name in ("lost", "unacknowledged", "aborted", "late"):
+            rate = getattr(rates, name)
+            if draw < rate:
+                return name
+            draw -= rate
+        return "none"
+
+    def leg_s(self) -> float:
+        """How long one way over the network takes."""
+        return self.chance.uniform(LEG_S_MIN, LEG_S_MAX)
+
+    def error_after_s(self) -> float:
+        """When the caller of a lost call learns of it: a reset connection shows at once, silence at the deadline."""
+        return self.leg_s() if self.chance.random() < 0.7 else DEADLINE_S
+
+    def skew_ms(self) -> int:
+        """By how much a clock is wrong."""
+        return self.chance.randint(-SKEW_MS_MAX, SKEW_MS_MAX) if self.rates.skewed else 0
+
+    def steps_until_death(self) -> int | None:
+        """After how many awaits a process dies; None is never."""
+        mean = self.rates.steps_per_kill
+        return 1 + int(self.chance.expovariate(1 / mean)) if mean else None

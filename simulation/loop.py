@@ -1,0 +1,191 @@
+"""An event loop in virtual time whose every choice follows from a seed: nothing sleeps and nothing runs beside it.
+
+Each call belongs to the process in whose context it was made. A dead process's calls are dropped unrun, so that it
+stops between two awaits as a killed one does, without any of its own cleaning up.
+"""
+
+import asyncio
+import heapq
+import itertools
+import random
+from collections.abc import Callable, Coroutine
+from contextvars import Context, ContextVar, copy_context
+from typing import Any, Protocol
+
+
+class Owner(Protocol):
+    """The process that a call belongs to."""
+
+    def may_run(self) -> bool:
+        """Asked before each of its calls: whether it still lives. It may die of the question."""
+
+    def owns(self, task: "asyncio.Task[Any]") -> None:
+        """Told of each task it starts. It keeps them, so that none is collected, and cleans up, at random."""
+
+
+OWNER: ContextVar[Owner | None] = ContextVar("owner", default=None)
+"""Whose code runs; None stands for the world outside all processes: clients, the network, the store's servers."""
+
+
+class Stalled(Exception):
+    """Nothing is left that could ever finish what is waited for."""
+
+
+class _Call:
+    """What asyncio calls a handle."""
+
+    __slots__ = ("args", "callback", "context", "owner", "when_s")
+
+    def __init__(self, callback: Callable[..., object], args: tuple[Any, ...], context: Context, when_s: float) -> None:
+        self.callback: Callable[..., object] | None = callback
+        self.args = args
+        self.context = context
+        self.owner = context.get(OWNER)
+        self.when_s = when_s
+
+    def cancel(self) -> None:
+        self.callback, self.args = None, ()
+
+    def cancelled(self) -> bool:
+        return self.callback is None
+
+    def when(self) -> float:
+        return self.when_s
+
+    def run(self) -> bool:
+        """Whether it was run, or needed not; false when its process is dead."""
+        if self.callback is None:
+            return True
+        if self.owner is not None and not self.owner.may_run():
+            return False
+        self.context.run(self.callback, *self.args)
+        return True
+
+
+class VirtualLoop(asyncio.AbstractEventLoop):
+    """The few services of a loop that tasks, locks and timeouts ask for."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self._now_s = 0.0
+        self._ready: list[_Call] = []
+        self._timers: list[tuple[float, int, _Call]] = []
+        self._dropped: list[_Call] = []
+        self._numbers = itertools.count()
+        self._failure: BaseException | None = None
+        self._deaf = False
+
+    def time(self) -> float:
+        return self._now_s
+
+    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> Any:
+        call = _Call(callback, args, _context(context), self._now_s)
+        self._ready.append(call)
+        return call
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> Any:
+        call = _Call(callback, args, _context(context), when)
+        heapq.heappush(self._timers, (when, next(self._numbers), call))
+        return call
+
+    def call_later(self, delay: float, callback: Any, *args: Any, context: Context | None = None) -> Any:
+        return self.call_at(self._now_s + delay, callback, *args, context=context)
+
+    def create_future(self) -> "asyncio.Future[Any]":
+        return asyncio.Future(loop=self)
+
+    def create_task(
+        self, coro: Coroutine[Any, Any, Any], *, name: str | None = None, context: Context | None = None
+    ) -> "asyncio.Task[Any]":
+        task = asyncio.Task(coro, loop=self, name=name, context=context)
+        owner = _context(context).get(OWNER)
+        if owner is not None:
+            owner.owns(task)
+        return task
+
+    def get_debug(self) -> bool:
+        return False
+
+    def is_running(self) -> bool:
+        return True
+
+    def is_closed(self) -> bool:
+        return False
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        # A loop that has ended hears of its remains whenever they are collected, which proves nothing.
+        error = context.get("exception")
+        if isinstance(error, Exception) and not self._deaf:
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """End the run with this error, whoever finds it."""
+        self._failure = self._failure or error
+
+    def run(self, main: Coroutine[Any, Any, None]) -> None:
+        """Run until `main` is done, jumping from one moment at which something happens to the next."""
+        asyncio._set_running_loop(self)
+        try:
+            task = self.create_task(main)
+            while not task.done():
+                self._run_once()
+                if self._failure:
+                    raise self._failure
+            task.result()
+        finally:
+            self._deaf = True
+            asyncio._set_running_loop(None)
+
+    def clear(self, tasks: "list[asyncio.Task[Any]]") -> None:
+        """After the run: let these end in peace, so that none is left half run."""
+        asyncio._set_running_loop(self)
+        self._failure = None
+        try:
+            for _ in range(100):
+                left = [task for task in tasks if not task.done()]
+                if not left:
+                    return
+                for task in left:
+                    task.cancel()
+                # A task whose next step was dropped can not end without it.
+                self._ready, self._dropped = self._dropped + self._ready, []
+                while self._ready:
+                    self._run_batch()
+        finally:
+            asyncio._set_running_loop(None)
+
+    def _run_once(self) -> None:
+        while not self._ready:
+            if not self._timers:
+                raise Stalled
+            when_s, _, call = heapq.heappop(self._timers)
+            if not call.cancelled():
+                self._now_s = max(self._now_s, when_s)
+                self._ready.append(call)
+        self._run_batch()
+
+    def _run_batch(self) -> None:
+        batch, self._ready = self._ready, []
+        for call in self._in_seeded_order(batch):
+            if not call.run():
+                self._dropped.append(call)
+            if self._failure and not self._deaf:
+                return
+
+    def _in_seeded_order(self, batch: list[_Call]) -> list[_Call]:
+        """Processes take turns by chance. Within one, calls keep the order that asyncio promises."""
+        if len(batch) == 1:
+            return batch
+        ranks: dict[int, float] = {}
+        for call in batch:
+            ranks.setdefault(id(call.owner), 0.0)
+        if len(ranks) == 1:
+            return batch
+        for owner in ranks:
+            ranks[owner] = self._chance.random()
+        return sorted(batch, key=lambda call: ranks[id(call.owner)])
+
+
+def _context(given: Context | None) -> Context:
+    # An empty context counts as false, and is a context all the same.
+    return copy_context() if given is None else given

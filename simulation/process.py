@@ -1,0 +1,197 @@
+"""A simulated process: production code over the network, with a clock of its own, until it dies."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextvars import Context, ContextVar
+from typing import Any
+
+from msgspec import Struct
+
+from shared.base.errors import CredenceError
+from shared.base.ids import AccountId, EntryId
+from shared.ledger.engine import Engine
+from shared.ledger.models import Head, HoldLimits
+from shared.ledger.operation import Operation, Step
+from shared.ledger.service import Ledger
+from shared.ledger.store import CommitFailed, HeadWrite, LedgerStore, StoreUnavailable
+from simulation.faults import Faults
+from simulation.loop import OWNER
+from simulation.reference import HOLDS_OPEN_MAX, HOLDS_PER_WINDOW_MAX, WINDOW_MS
+from simulation.request import Attempt
+
+EPOCH_MS = 1_800_000_000_000
+LANES_MAX = 2
+"""Fewer than there are accounts, so that engines forget."""
+ATTEMPT: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
+"""Whose request a task serves; None in a timer."""
+
+
+class Process:
+    """One instance of the service. `work` runs inside it, and stops with it."""
+
+    def __init__(
+        self,
+        name: str,
+        faults: Faults,
+        store: Callable[["Process"], LedgerStore],
+        died: Callable[["Process"], None],
+    ) -> None:
+        self.name = name
+        self.alive = True
+        self.lineage = Lineage()
+        self.store = store(self)
+        self._faults = faults
+        self._died = died
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._skew_ms = faults.skew_ms()
+        self._steps_left = faults.steps_until_death()
+        self._stopped = False
+        jitter = random.Random(faults.chance.random())  # noqa: S311 - draws pauses, guards nothing
+        engine = _TracedEngine(self.lineage, self.store, jitter=jitter, lanes_max=LANES_MAX)
+        self.ledger = _TightLedger(engine, self.store, self.clock)
+
+    def work(self, job: Callable[..., Any], *args: object, attempt: Attempt | None = None) -> "asyncio.Task[Any]":
+        """Start a task inside the process."""
+
+        def start() -> "asyncio.Task[Any]":
+            OWNER.set(self)
+            ATTEMPT.set(attempt)
+            return asyncio.get_running_loop().create_task(job(*args))
+
+        return Context().run(start)
+
+    def clock(self) -> int:
+        """The process's idea of the time: up to ten seconds off, and it jumps."""
+        if self._faults.happens(self._faults.rates.jumped):
+            self._skew_ms = self._faults.skew_ms()
+        now_ms = EPOCH_MS + int(asyncio.get_running_loop().time() * 1000) + self._skew_ms
+        if attempt := ATTEMPT.get():
+            attempt.at_ms = now_ms
+        return now_ms
+
+    def owns(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.append(task)
+
+    def may_run(self) -> bool:
+        if self._stopped:
+            return False
+        if self._steps_left is not None and self.alive and self._faults.rates.steps_per_kill:
+            self._steps_left -= 1
+            if self._steps_left <= 0:
+                self.die()
+        return not self._stopped
+
+    def die(self) -> None:
+        """Stop at this await: cut off, or with all tasks cancelled as when an instance is shut down."""
+        self.alive = False
+        self._stopped = not self._faults.happens(self._faults.rates.gentle)
+        if not self._stopped:
+            for task in self._tasks:
+                task.cancel()
+        self._died(self)
+
+    def remains(self) -> "list[asyncio.Task[Any]]":
+        """What still has to be ended when the simulation is over."""
+        self._stopped, self._steps_left = False, None
+        return self._tasks
+
+
+class Timer(Struct, frozen=True):
+    """A job that every process runs again and again: what a scheduler calls in production.
+
+    `build` makes the job once per process, over that process's store, ledger and clock.
+    """
+
+    name: str
+    interval_s: float
+    build: Callable[[Process], Callable[[], Awaitable[object]]]
+
+
+TIMERS: list[Timer] = []
+"""Register settlement and checkpoints here, and what they promise in `books.py`."""
+
+
+async def run_timer(process: Process, timer: Timer, chance: random.Random) -> None:
+    """Run a timer until the process dies. What the store or the ledger refuses is tried again next time."""
+    job = timer.build(process)
+    while True:
+        await asyncio.sleep(timer.interval_s * chance.uniform(0.5, 1.5))
+        try:
+            await job()
+        except (CredenceError, CommitFailed, StoreUnavailable):
+            continue
+
+
+class _Noted(Struct, eq=False):
+    """One step of one operation, on the way to a commit."""
+
+    number: int
+    attempt: Attempt | None
+    before: tuple[Head | None, ...]
+    step: Step[Any]
+    committed: bool = False
+
+
+class Lineage:
+    """Which operation made which head from which: tells what is in a commit, and in which order."""
+
+    def __init__(self) -> None:
+        self._noted: dict[int, _Noted] = {}
+        self._count = 0
+
+    def note(self, attempt: Attempt | None, before: Iterable[Head | None], step: Step[Any]) -> None:
+        """Remember one step. It is kept, so that no later head can bear the same identity."""
+        self._count += 1
+        noted = _Noted(self._count, attempt, tuple(before), step)
+        for head in step.heads:
+            self._noted[id(head)] = noted
+
+    def of_commit(self, heads: Iterable[HeadWrite]) -> list[Attempt | None]:
+        """The attempts whose operations lead to these heads from what was committed before."""
+        found: dict[int, _Noted] = {}
+        todo: list[Head | None] = [write.head for write in heads]
+        while todo:
+            noted = self._noted.get(id(todo.pop()))
+            if noted and not noted.committed and noted.number not in found:
+                found[noted.number] = noted
+                todo.extend(noted.before)
+        for noted in found.values():
+            noted.committed = True
+        return [found[number].attempt for number in sorted(found)]
+
+
+class _Traced:
+    """An operation as the engine sees it, each of its steps noted."""
+
+    def __init__(self, operation: Operation[Any], lineage: Lineage) -> None:
+        self._operation = operation
+        self._lineage = lineage
+        self._attempt = ATTEMPT.get()
+        self.account_ids: tuple[AccountId, ...] = operation.account_ids
+        self.entry_id: EntryId | None = operation.entry_id
+
+    def apply(self, heads: Mapping[AccountId, Head | None]) -> Step[Any]:
+        step = self._operation.apply(heads)
+        self._lineage.note(self._attempt, [heads[account_id] for account_id in self.account_ids], step)
+        return step
+
+    def recall(self, heads: Mapping[AccountId, Head | None], entries: Any) -> Any:
+        return self._operation.recall(heads, entries)
+
+
+class _TracedEngine(Engine):
+    def __init__(self, lineage: Lineage, store: LedgerStore, *, jitter: random.Random, lanes_max: int) -> None:
+        super().__init__(store, jitter=jitter, lanes_max=lanes_max)
+        self._lineage = lineage
+
+    async def run(self, operation: Operation[Any]) -> Any:
+        return await super().run(_Traced(operation, self._lineage))
+
+
+class _TightLedger(Ledger):
+    """The ledger with bounds that a few dozen requests can meet."""
+
+    def __init__(self, engine: Engine, store: LedgerStore, clock: Callable[[], int]) -> None:
+        super().__init__(engine, store, clock)
+        self._limits = HoldLimits(open_max=HOLDS_OPEN_MAX, window_ms=WINDOW_MS, per_window_max=HOLDS_PER_WINDOW_MAX)

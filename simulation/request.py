@@ -1,0 +1,76 @@
+"""What clients ask of the ledger, and each time that it is asked."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from shared.base.ids import AccountId, HoldId
+from shared.ledger.models import Share
+from shared.ledger.service import Ledger
+
+
+class Request(Struct, frozen=True):
+    """One thing asked. `verb` names the method of the ledger; what the verb does not need is left at its default."""
+
+    verb: str
+    account_id: AccountId
+    amount_micros: int = 0
+    key: str = ""
+    """The idempotency key, or the id of the hold."""
+    payee_id: AccountId = AccountId("")
+    lifetime_ms: int = 0
+    shares: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What makes two requests the same. A grant's lifetime counts from when it is first made, so it is not."""
+        return (self.verb, self.account_id, self.amount_micros, self.key, self.payee_id, self.shares)
+
+    def __str__(self) -> str:
+        words = [self.verb, self.account_id]
+        words += [f"to {self.payee_id}"] if self.payee_id else []
+        words += [str(self.amount_micros)] if self.amount_micros else []
+        words += [f"key={self.key}"] if self.key else []
+        return " ".join(words)
+
+
+class Attempt(Struct, eq=False):
+    """One delivery of a request to one process, and what became of it."""
+
+    number: int
+    request: Request
+    called: int = 0
+    """How many commits there had been when the process began with it."""
+    at_ms: int = 0
+    """What the process's clock said then."""
+    predicted: Any = None
+    """What the reference model answers, once a commit with this attempt in it took effect."""
+    done: int = 0
+    """The number of that commit."""
+    refused: str = ""
+    """The code of the refusal it was answered with."""
+
+
+async def perform(ledger: Ledger, request: Request) -> Any:
+    """Ask the ledger; its answer, or its refusal raised."""
+    account_id, amount_micros, key = request.account_id, request.amount_micros, request.key
+    shares = tuple(Share(AccountId(payee), weight) for payee, weight in request.shares)
+    facts: dict[str, str | int] = {"reason": "simulation"}
+    match request.verb:
+        case "open":
+            return await ledger.open(account_id)
+        case "grant":
+            lifetime_ms = request.lifetime_ms
+            return await ledger.grant_promo(account_id, amount_micros, lifetime_ms=lifetime_ms, key=key, facts=facts)
+        case "debit":
+            return await ledger.debit(account_id, amount_micros, key=key, facts=facts, shares=shares)
+        case "hold":
+            return await ledger.hold(account_id, amount_micros, hold_id=HoldId(key))
+        case "capture":
+            return await ledger.capture(account_id, HoldId(key), amount_micros, facts=facts, shares=shares)
+        case "release":
+            return await ledger.release(account_id, HoldId(key))
+        case "transfer":
+            return await ledger.transfer(account_id, request.payee_id, amount_micros, key=key, facts=facts)
+        case _:
+            return await ledger.head(account_id)

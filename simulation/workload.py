@@ -1,0 +1,101 @@
+"""The script of a seed: who asks what and when. Drawn before anything runs, so that faults do not change it."""
+
+import random
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from shared.base.ids import AccountId
+from simulation.request import Request
+
+MINUTE_MS = 60_000
+REQUESTS_MIN, REQUESTS_MAX = 24, 44
+PEOPLE = (AccountId("user:ada"), AccountId("user:ben"), AccountId("user:clara"))
+REPEATED_AMONG_LAST = 12
+SPLITS = (
+    (("house:revenue", 1),),
+    (("house:revenue", 3), ("earn:mia", 7)),
+    (("house:revenue", 1), ("earn:mia", 1), ("earn:noa", 1)),
+)
+CHANGED_VERBS = frozenset({"grant", "debit", "capture", "transfer"})
+"""What is sometimes asked with another amount under the same key. Not holds: each call draws a fresh id for its own."""
+WEIGHTS = {"grant": 14, "debit": 24, "hold": 20, "capture": 16, "release": 6, "transfer": 16, "look": 4}
+
+
+class Planned(Struct, frozen=True):
+    """A request and the moment at which its client first makes it."""
+
+    start_s: float
+    request: Request
+
+
+class Script(Struct, frozen=True):
+    """All requests in order of time."""
+
+    accounts: tuple[AccountId, ...]
+    requests: tuple[Planned, ...]
+
+    @property
+    def end_s(self) -> float:
+        """When the last client begins."""
+        return self.requests[-1].start_s
+
+
+def draw_script(chance: random.Random) -> Script:
+    """Few accounts and small sums, so that requests meet and credits run out."""
+    accounts = PEOPLE[: chance.randint(2, 3)]
+    planned = [Planned(chance.uniform(0, 0.1), Request("open", account_id)) for account_id in accounts]
+    planned += [Planned(chance.uniform(0, 0.3), _grant(chance, account_id, "first")) for account_id in accounts]
+    start_s = 0.2
+    drawn: list[Request] = []
+    left = chance.randint(REQUESTS_MIN, REQUESTS_MAX)
+    while left > 0:
+        size = min(left, chance.randint(3, 14))
+        spread_s = chance.choice((0.005, 0.02, 0.1, 2.0))
+        # Half the bursts meet on one account: there, operations share commits and build on one another.
+        concerned = accounts if chance.random() < 0.5 else (chance.choice(accounts),)
+        for _ in range(size):
+            request = _draw_request(chance, concerned, drawn, len(drawn))
+            drawn.append(request)
+            planned.append(Planned(start_s + chance.uniform(0, spread_s), request))
+        left -= size
+        start_s += chance.choice((0.05, 1.0, 20.0, chance.uniform(0, 16 * 60)))
+    return Script(accounts, tuple(sorted(planned, key=lambda item: item.start_s)))
+
+
+def _draw_request(chance: random.Random, accounts: tuple[AccountId, ...], drawn: list[Request], number: int) -> Request:
+    """Something new, or something already asked: the same again, or another request under its key."""
+    keyed = [request for request in drawn[-REPEATED_AMONG_LAST:] if request.key]
+    if keyed and chance.random() < 0.15:
+        earlier = chance.choice(keyed)
+        if chance.random() < 0.5 or earlier.verb not in CHANGED_VERBS:
+            return earlier
+        return replace(earlier, amount_micros=chance.randint(1, 60))
+    verb = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+    account_id = chance.choice(accounts)
+    amount_micros = chance.choice((0, -5, 10**15 + 1)) if chance.random() < 0.02 else chance.randint(1, 60)
+    key = f"{verb}{number}"
+    if verb == "grant":
+        return _grant(chance, account_id, key)
+    if verb == "debit":
+        return Request(verb, account_id, amount_micros, key, shares=chance.choice(SPLITS))
+    if verb == "hold":
+        return Request(verb, account_id, amount_micros, key)
+    if verb == "transfer":
+        return Request(verb, account_id, amount_micros, key, payee_id=chance.choice(PEOPLE[:2]))
+    if verb == "look":
+        return Request(verb, account_id)
+    holds = [request for request in drawn[-REPEATED_AMONG_LAST:] if request.verb == "hold"]
+    if not holds:
+        return Request("hold", account_id, amount_micros, f"hold{number}")
+    hold = chance.choice(holds)
+    if verb == "release":
+        return Request(verb, hold.account_id, key=hold.key)
+    # A tenth more than was held now and then, which must be refused.
+    taken_micros = max(1, hold.amount_micros * chance.randint(1, 110) // 100)
+    return Request(verb, hold.account_id, taken_micros, hold.key, shares=chance.choice(SPLITS))
+
+
+def _grant(chance: random.Random, account_id: AccountId, key: str) -> Request:
+    lifetime_ms = chance.choice((3_000, 20_000, MINUTE_MS, 5 * MINUTE_MS, 60 * MINUTE_MS))
+    return Request("grant", account_id, chance.randint(20, 250), key, lifetime_ms=lifetime_ms)

@@ -1,0 +1,214 @@
+"""Ways to break the ledger, one safeguard each: what the simulation must notice."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from shared.ledger import chain, engine, group, holds, operation, rules
+from shared.ledger.memory import MemoryLedgerStore
+from shared.ledger.operation import Posted, Posting
+from shared.ledger.postings import Transfer
+from shared.ledger.store import CommitFailed, Version
+
+Patch = pytest.MonkeyPatch
+Breakage = Callable[[Patch], None]
+
+_commit = MemoryLedgerStore.commit
+
+
+def no_head_precondition(patch: Patch) -> None:
+    """The store writes heads over whatever it finds."""
+
+    async def commit(self: Any, heads: Any, entries: Any) -> Any:
+        current = [replace(write, expected=self._versions.get(write.head.account_id)) for write in heads]
+        return await _commit(self, current, entries)
+
+    patch.setattr(MemoryLedgerStore, "commit", commit)
+
+
+def entries_overwritten(patch: Patch) -> None:
+    """The store replaces an entry that is there."""
+
+    async def commit(self: Any, heads: Any, entries: Any) -> Any:
+        kept = {(entry.account_id, entry.entry_id): None for entry in entries}
+        before = {ref: self.entries.pop(ref) for ref in kept if ref in self.entries}
+        try:
+            return await _commit(self, heads, entries)
+        except CommitFailed:
+            self.entries.update(before)
+            raise
+
+    patch.setattr(MemoryLedgerStore, "commit", commit)
+
+
+def acknowledged_before_durable(patch: Patch) -> None:
+    """The store says done and forgets every eighth commit."""
+
+    async def commit(self: Any, heads: Any, entries: Any) -> Any:
+        if self._commits % 8 == 7:
+            self._commits += 1
+            return {write.head.account_id: Version(self._commits) for write in heads}
+        return await _commit(self, heads, entries)
+
+    patch.setattr(MemoryLedgerStore, "commit", commit)
+
+
+def half_a_commit(patch: Patch) -> None:
+    """Of two heads in one commit, the store writes one."""
+
+    async def commit(self: Any, heads: Any, entries: Any) -> Any:
+        first = heads[:1]
+        owner = first[0].head.account_id
+        await _commit(self, first, [entry for entry in entries if entry.account_id == owner])
+        return {write.head.account_id: self._versions.get(write.head.account_id) for write in heads}
+
+    patch.setattr(MemoryLedgerStore, "commit", commit)
+
+
+def no_reread_after_doubt(patch: Patch) -> None:
+    """The engine tries again without looking for its entries."""
+
+    async def recall(self: Any, lanes: Any, effort: Any) -> None:
+        for lane in lanes:
+            lane.known = None
+        effort.certain = True
+
+    patch.setattr(engine.Engine, "_recall", recall)
+
+
+def failure_taken_for_success(patch: Patch) -> None:
+    """The engine takes a commit without an answer for done."""
+    original = engine.Engine._try_round
+
+    async def try_round(self: Any, lanes: Any, effort: Any) -> None:
+        known = await self._heads(lanes)
+        plan = group.plan_group({account_id: k.head for account_id, k in known.items()}, effort.left)
+        try:
+            await original(self, lanes, effort)
+        except CommitFailed:
+            for waiting, result in plan.accepted:
+                waiting.succeed(result)
+            raise
+
+    patch.setattr(engine.Engine, "_try_round", try_round)
+
+
+def commits_in_doubt_forgotten(patch: Patch) -> None:
+    """The engine refuses an operation whose earlier commit may still land."""
+    patch.setattr(group.Doubt, "may_land", lambda self, known, left: False)
+
+
+def refused_on_hearsay(patch: Patch) -> None:
+    """The engine refuses by a cached head, without a look at what is stored."""
+    patch.setattr(engine, "_Effort", functools.partial(engine._Effort, certain=True))
+
+
+def hold_sum_left_out(patch: Patch) -> None:
+    """Held credits can be spent."""
+    patch.setattr(rules, "held_micros", lambda head, at_ms: 0)
+
+
+def capture_beyond_its_hold(patch: Patch) -> None:
+    """A capture may take more than was held."""
+    patch.setattr(rules, "check_within_hold", lambda hold, amount_micros: None)
+
+
+def captured_hold_kept(patch: Patch) -> None:
+    """A resolved hold stays on the head."""
+    original = rules.take_hold
+
+    def take_hold(head: Any, hold_id: Any, at_ms: int) -> Any:
+        return head, original(head, hold_id, at_ms)[1]
+
+    patch.setattr(rules, "take_hold", take_hold)
+
+
+def dead_holds_counted(patch: Patch) -> None:
+    """Holds never expire."""
+    patch.setattr(rules, "live_holds", lambda holds, at_ms: dict(holds))
+
+
+def expired_credits_spent(patch: Patch) -> None:
+    """Expiry is not looked at."""
+    patch.setattr(rules, "_outlives", lambda expires_at_ms, at_ms: True)
+
+
+def paid_before_soonest(patch: Patch) -> None:
+    """Lots are spent in the wrong order."""
+    patch.setattr(rules, "_spending_order", lambda lot: -(lot.expires_at_ms or 0))
+
+
+def residue_lost(patch: Patch) -> None:
+    """Rounding keeps a part for nobody."""
+    patch.setattr(rules, "split", lambda total, weights: [total * weight // sum(weights) for weight in weights])
+
+
+def key_reuse_unnoticed(patch: Patch) -> None:
+    """A key answers for any request."""
+
+    def recall(self: Any, heads: Any, entries: Any) -> Posted | None:
+        entry = entries.get((self.account_id, self.entry_id))
+        return None if entry is None else Posted(entry, repeated=True)
+
+    patch.setattr(Posting, "recall", recall)
+
+
+def window_uncounted(patch: Patch) -> None:
+    """Holds do not count against their rate."""
+    patch.setattr(rules, "_count_one", lambda window, at_ms, limits: window)
+
+
+def one_sided_transfer(patch: Patch) -> None:
+    """The payee's part of a transfer is lost on the way."""
+    original = Transfer.apply
+
+    def apply(self: Any, heads: Any) -> Any:
+        step = original(self, heads)
+        return replace(step, heads=step.heads[:1], entries=step.entries[:1])
+
+    patch.setattr(Transfer, "apply", apply)
+
+
+def hash_without_link(patch: Patch) -> None:
+    """Entries do not bind the ones before them."""
+    patch.setattr(chain, "link", lambda prev_hash, content_hash: content_hash)
+
+
+def hold_placed_twice(patch: Patch) -> None:
+    """A hold that is on the head is placed anew."""
+
+    def apply(self: Any, heads: Any) -> Any:
+        head = operation.present(heads, self.account_id)
+        rules.check_amount(self.hold.amount_micros)
+        after = rules.place_hold(head, self.hold, self.limits)
+        held = holds.Held(self.hold, rules.spendable_micros(after, self.hold.placed_at_ms))
+        return operation.Step((after,), (), held)
+
+    patch.setattr(holds.PlaceHold, "apply", apply)
+
+
+MUTANTS: tuple[Breakage, ...] = (
+    no_head_precondition,
+    entries_overwritten,
+    acknowledged_before_durable,
+    half_a_commit,
+    no_reread_after_doubt,
+    failure_taken_for_success,
+    commits_in_doubt_forgotten,
+    refused_on_hearsay,
+    hold_sum_left_out,
+    capture_beyond_its_hold,
+    captured_hold_kept,
+    dead_holds_counted,
+    expired_credits_spent,
+    paid_before_soonest,
+    residue_lost,
+    key_reuse_unnoticed,
+    window_uncounted,
+    one_sided_transfer,
+    hash_without_link,
+    hold_placed_twice,
+)

@@ -17,8 +17,8 @@ SPLITS = (
     (("house:revenue", 3), ("earn:mia", 7)),
     (("house:revenue", 1), ("earn:mia", 1), ("earn:noa", 1)),
 )
-CHANGED_VERBS = frozenset({"grant", "debit", "capture", "transfer"})
-"""What is sometimes asked with another amount under the same key. Not holds: each call draws a fresh id for its own."""
+CHANGED_VERBS = frozenset({"grant", "debit", "hold", "capture", "transfer"})
+"""What is sometimes asked with another amount under the same key."""
 WEIGHTS = {"grant": 14, "debit": 24, "hold": 20, "capture": 16, "release": 6, "transfer": 16, "look": 4}
 
 

@@ -188,7 +188,9 @@ class Engine:
                 if head is not None and head is not known[account_id].head
             ]
             expected = {write.head.account_id: write.expected for write in changed}
-            effort.doubt = Doubt(expected, frozenset(waiting for waiting, _ in plan.accepted))
+            operations = frozenset(waiting for waiting, _ in plan.accepted)
+            created = frozenset((entry.account_id, entry.entry_id) for entry in plan.entries)
+            effort.doubt = Doubt(expected, operations, created)
             versions = await self._store.commit(changed, plan.entries)
             # If we die here the entries stand, and a repeat of any of them is answered from its entry.
             effort.doubt = None
@@ -211,9 +213,16 @@ class Engine:
             return
         for lane in lanes:
             lane.known = seen.heads[lane.account_id]
+        if effort.doubt and not effort.doubt.may_land(seen.heads, seen.entries):
+            effort.doubt = None
+        in_doubt = effort.doubt.operations if effort.doubt else frozenset()
         heads = {account_id: known.head for account_id, known in seen.heads.items()}
         left = []
         for waiting in effort.left:
+            if waiting in in_doubt:
+                # What is seen now is from before that commit, which may still take effect.
+                left.append(waiting)
+                continue
             try:
                 result = waiting.operation.recall(heads, seen.entries)
             except CredenceError as refusal:
@@ -224,8 +233,6 @@ class Engine:
             else:
                 waiting.succeed(result)
         effort.left, effort.certain = left, True
-        if effort.doubt and not effort.doubt.may_land(seen.heads, left):
-            effort.doubt = None
 
     async def _heads(self, lanes: Sequence[_Lane]) -> dict[AccountId, KnownHead]:
         """The lanes' heads as remembered; those not remembered are read."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -51,11 +51,13 @@ class Doubt(Struct, frozen=True):
 
     versions: Mapping[AccountId, Version | None]
     operations: frozenset[Waiting]
+    entries: frozenset[EntryRef]
+    """What it creates. Any of them in the store means that all of it is done: it is done whole or not at all."""
 
-    def may_land(self, known: Mapping[AccountId, KnownHead], left: Iterable[Waiting]) -> bool:
-        """Judge by a reread. `left` is what it did not answer: an entry that it found can not be created again."""
+    def may_land(self, known: Mapping[AccountId, KnownHead], found: Container[EntryRef]) -> bool:
+        """Judge by a reread of heads and entries. A hold leaves no entry, so none of its like proves anything."""
         unchanged = all(known[account_id].version == version for account_id, version in self.versions.items())
-        return unchanged and self.operations.issubset(left)
+        return unchanged and not any(ref in found for ref in self.entries)
 
 
 def waiting_for(operation: Operation[Any]) -> Waiting:

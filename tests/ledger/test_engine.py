@@ -242,3 +242,20 @@ async def test_a_hold_resolves_once(memory: MemoryLedgerStore, seed: int) -> Non
         assert isinstance(captured, HoldAbsent)
         assert head.balance_micros == 100
     await assert_whole(memory)
+
+
+async def test_a_repeated_hold_does_not_lift_the_doubt_of_its_group(
+    memory: MemoryLedgerStore, store: FaultyStore
+) -> None:
+    """A hold leaves no entry, so one that stands proves nothing of the commit that was to place it again."""
+    await opened(memory, paid=100)
+    await engine_on(memory).run(place(60))
+    store.commit_script = deque(["late", "overtaken"])
+    engine = engine_on(store)
+
+    outcomes = await asyncio.gather(
+        *(engine.run(operation) for operation in (capture(10), place(60), grant(50), debit(75))), return_exceptions=True
+    )
+
+    assert [outcome for outcome in outcomes if isinstance(outcome, BaseException)] == []
+    assert [entry["kind"] for entry in entries_of(memory)] == ["open", "grant", "capture", "grant", "debit"]

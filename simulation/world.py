@@ -214,7 +214,7 @@ class World:
     async def _check_end(self) -> None:
         books.see_end(self.books)
         self.judge.check_durable(self.memory.entries)
-        report = await verify_ledger(MemoryLedgerArchive(self.memory))
+        report = await verify_ledger(MemoryLedgerArchive(self.memory), {})
         if not report.intact:
             raise Violation(f"the ledger does not verify: drift {report.drift_micros}, {report.broken}")
 

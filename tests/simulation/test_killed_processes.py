@@ -81,7 +81,7 @@ async def test_killed_processes_lose_and_double_nothing(
 
     planned = [posting for number in range(PROCESSES) for posting in script_of(number)]
     archive = FirestoreLedgerArchive(client)
-    report = await verify_ledger(archive)
+    report = await verify_ledger(archive, {})
     stored = await archive.entries_named([ref for ref, _ in told])
     assert report.intact
     assert len(told) == len(planned) == len({ref for ref, _ in told})

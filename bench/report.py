@@ -10,9 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from local.emulators import EmulatorMissing
-from local.node import NodeMissing
-from local.process import ProcessFailed
+from local.stack import CANNOT_START
 
 ROUND_DIGITS = 3
 
@@ -35,7 +33,7 @@ def run_bench(command: str, measure: Callable[[bool], dict[str, Any]]) -> int:
         # The code under measurement logs to standard output, which is ours alone.
         with contextlib.redirect_stdout(sys.stderr):
             figures = measure(options.quick)
-    except (BenchFailed, EmulatorMissing, NodeMissing, ProcessFailed) as failure:
+    except (BenchFailed, *CANNOT_START) as failure:
         say(f"{command} could not be run: {failure}")
         return 1
     noise = {

@@ -32,6 +32,10 @@ Answer = tuple[int, dict[str, object], list[str]]
 Check = Callable[[LedgerArchive, LedgerWindows], Awaitable[Answer]]
 
 
+class LedgerEmpty(Exception):
+    """There is nothing to verify, which must not pass for an intact ledger."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line of `verify`."""
     shared = argparse.ArgumentParser(add_help=False)
@@ -62,10 +66,12 @@ def _run(options: argparse.Namespace, check: Check) -> int:
         code, answer, lines = asyncio.run(_check(options.project, check))
     except AccountAbsent:
         return _unreadable("there is no such account")
+    except LedgerEmpty:
+        return _unreadable(f"there is no account in project {options.project}; is that the right one?")
     except StoreUnavailable as error:
         return _unreadable(f"the ledger does not answer: {error.__cause__ or error}")
     except auth_errors.GoogleAuthError as error:
-        return _unreadable(f"no usable Google credentials: {error}")
+        return _unreadable(f"no usable Google credentials: {error} (for a local stack, set FIRESTORE_EMULATOR_HOST)")
     sys.stdout.write(json.dumps(answer) + "\n" if options.json else "".join(f"{line}\n" for line in lines))
     return code
 
@@ -92,6 +98,8 @@ async def _account(archive: LedgerArchive, account_id: AccountId) -> Answer:
 
 async def _ledger(archive: LedgerArchive, windows: LedgerWindows) -> Answer:
     horizons = await windows.horizons()
+    if not await archive.account_count():
+        raise LedgerEmpty
     report = await verify_ledger(archive, horizons.settled_until, _progress(await archive.account_count()))
     if sys.stderr.isatty():
         sys.stderr.write("\n")

@@ -15,11 +15,11 @@ from dotenv import load_dotenv
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
 
-from local.deployment import Deployment
+from local.deployment import PASSED_ON, Deployment
+from local.interrupt import interrupt_on_signals
 from local.node import REPOSITORY
 from local.people import People, Person
-from local.process import ProcessFailed
-from local.stack import Stack
+from local.stack import CANNOT_START, Stack
 from shared.base.micros import format_credits
 from shared.ledger.models import EntryKind
 
@@ -37,12 +37,16 @@ class StepFailed(Exception):
 def main() -> int:
     """Run every step. 0 only if each of them held."""
     load_dotenv(REPOSITORY / ".env")
+    interrupt_on_signals()
     print("Credence: AI by the credit, every credit proved.\n")
     try:
         with Stack(_say) as stack, Deployment(stack, PROJECT) as deployment:
             _say(f"Gateway: {deployment.url}")
             _run_steps(stack, deployment)
-    except (StepFailed, ProcessFailed) as failure:
+    except KeyboardInterrupt:
+        print("\nStopped.")
+        return 1
+    except (StepFailed, *CANNOT_START) as failure:
         print(f"\nThe demo failed: {failure}", file=sys.stderr)
         return 1
     print("\nEvery step held.")
@@ -105,6 +109,9 @@ def _chat(deployment: Deployment, person: Person) -> str:
     provider = raw.headers["x-credence-provider"]
     who = "the local stand-in" if provider == "standin" else f"the provider {provider}"
     _expect(usage is not None, "the stream ended with its usage")
+    keys = [name for name in PASSED_ON if name.endswith("_API_KEY") and os.environ.get(name)]
+    if keys and provider == "standin":
+        who += f" (although {' and '.join(keys)} is set: no provider with a key serves this model, or it refused us)"
     print(f"\n    answered by {raw.headers['x-credence-model']} at {who}; {usage.completion_tokens} tokens,", end="")
     print(f" {usage.cost:.6f} credits")
     return str(raw.headers["x-credence-receipt"])

@@ -126,7 +126,8 @@ class Service:
             except ProcessFailed as failure:
                 raise ProcessFailed(f"{failure}\n{self.remedy}".rstrip()) from None
         elif not self.answers():
-            raise ProcessFailed(f"{self.name}: nothing answers on {self.address}, which the environment names")
+            names = "which FIRESTORE_EMULATOR_HOST names; unset it to have one started"
+            raise ProcessFailed(f"{self.name}: nothing answers on {self.address}, {names}")
 
     def answers(self) -> bool:
         """Whether a request to the ready path is answered with 200 now."""

@@ -1,49 +1,76 @@
 """Serves every function on the local stack until Ctrl-C, and says how to call it."""
 
-import contextlib
+import errno
 import os
-import signal
+import socket
 import sys
-import threading
+import time
 
 from dotenv import load_dotenv
 
-from local.deployment import Deployment
+from local.deployment import PASSED_ON, Deployment
+from local.interrupt import interrupt_on_signals
 from local.manifest import read_manifest
 from local.node import REPOSITORY
 from local.people import People
-from local.process import ProcessFailed
-from local.stack import Stack
+from local.process import HOST, ProcessFailed
+from local.stack import CANNOT_START, Stack
 
 PROJECT = "demo-credence"
+FOREVER_S = 86_400 * 365
 
 
 def main() -> int:
     """Serve. `PORT` chooses the gateway's port; otherwise a free one is taken."""
     load_dotenv(REPOSITORY / ".env")
-    port = int(os.environ["PORT"]) if os.environ.get("PORT") else None
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+    interrupt_on_signals()
     try:
-        with Stack(print) as stack, Deployment(stack, PROJECT, port=port) as deployment:
-            person = People(stack.auth_address).add(PROJECT)
-            print(f"\nCredence listens on {deployment.url}\n")
-            for row in read_manifest():
-                print(f"  {row.method:<5} {row.path:<28} {row.name} ({row.auth})")
-            print("\nA signed-in user's token for the next hour, and one for a service that may debit:\n")
-            print(f"  export USER_TOKEN={person.token}\n  export SERVICE_TOKEN={deployment.backend_token}\n")
-            print("Start the account, then point any OpenAI client here, with the user's token as its API key:\n")
-            print(f'  curl -X POST {deployment.url}/v1/account -H "authorization: Bearer $USER_TOKEN"')
-            print(f"  OPENAI_BASE_URL={deployment.url}/v1 OPENAI_API_KEY=$USER_TOKEN python your_program.py\n")
-            print("Ctrl-C stops everything.", flush=True)
-            with contextlib.suppress(KeyboardInterrupt):
-                stopped.wait()
-            print("Stopping.")
-    except ProcessFailed as failure:
+        with Stack(print) as stack, Deployment(stack, PROJECT, port=_port(os.environ.get("PORT", ""))) as deployment:
+            _explain(stack, deployment)
+            time.sleep(FOREVER_S)
+    except KeyboardInterrupt:
+        print("\nStopped.")
+    except CANNOT_START as failure:
         print(f"The local stack failed: {failure}", file=sys.stderr)
         return 1
     return 0
+
+
+def _explain(stack: Stack, deployment: Deployment) -> None:
+    """Say what is served, and give commands that work as they stand."""
+    person = People(stack.auth_address).add(PROJECT)
+    keys = [name.removesuffix("_API_KEY").lower() for name in PASSED_ON if "KEY" in name and os.environ.get(name)]
+    print(f"\nCredence listens on {deployment.url}\n")
+    for row in read_manifest():
+        print(f"  {row.method:<5} {row.path:<34} {row.name} ({row.auth})")
+    print(f"\nModels answer from {', '.join([*keys, 'the local stand-in'])}.")
+    print("\nTokens for the next hour: a signed-in user's, one of a service that may debit, and the scheduler's:\n")
+    print(f"  export USER_TOKEN={person.token}")
+    print(f"  export SERVICE_TOKEN={deployment.backend_token}\n  export TIMER_TOKEN={deployment.scheduler_token}\n")
+    print("Start the account, then point any OpenAI client here, with the user's token as its API key:\n")
+    print(f'  curl -X POST {deployment.url}/v1/account -H "authorization: Bearer $USER_TOKEN"')
+    print(f"  OPENAI_BASE_URL={deployment.url}/v1 OPENAI_API_KEY=$USER_TOKEN python your_program.py\n")
+    print("Run a timer, which nobody does here by itself, and verify the user's account:\n")
+    print(f'  curl -X POST {deployment.url}/_timers/ledger_audit -H "authorization: Bearer $TIMER_TOKEN"')
+    print(f"  FIRESTORE_EMULATOR_HOST={stack.firestore_address} PROJECT_ID={PROJECT} \\")
+    print(f'    make verify ARGS="account user:{person.uid}"\n')
+    print("Ctrl-C stops everything.", flush=True)
+
+
+def _port(text: str) -> int | None:
+    """The port asked for; None where any will do. Raise ProcessFailed when it cannot be had."""
+    if not text:
+        return None
+    if not text.isdecimal() or not 0 < int(text) < 65_536:
+        raise ProcessFailed(f"PORT must be a number from 1 to 65535, not {text!r}")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, int(text)))
+        except OSError as error:
+            why = "somebody else listens there" if error.errno == errno.EADDRINUSE else str(error)
+            raise ProcessFailed(f"PORT={text} cannot be used: {why}") from None
+    return int(text)
 
 
 if __name__ == "__main__":

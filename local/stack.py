@@ -8,10 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from local.emulators import start_auth, start_firestore, warm_up_firestore
+from local.emulators import EmulatorMissing, start_auth, start_firestore, warm_up_firestore
 from local.events import EventDelivery
-from local.process import Service
+from local.node import NodeMissing
+from local.process import ProcessFailed, Service
 from local.standin import start_standin
+
+CANNOT_START = (EmulatorMissing, NodeMissing, ProcessFailed)
+"""Why a stack does not start; each says what is missing and how to get it."""
 
 
 class Stack:

@@ -98,7 +98,8 @@ class FirestoreLogStore:
 
     async def append(self, append: Append, expected: StateVersion | None) -> StateVersion:
         # The precondition on the one document that every append writes makes appends follow each other: two that
-        # started from the same state cannot both be written, so the log cannot fork, whoever else is appending.
+        # started from the same state cannot both be written, so the log cannot fork, whoever else is appending. It
+        # holds because each append changes the size: a write that changes nothing gives a document no new version.
         batch = self._client.batch()
         if expected is None:
             batch.create(self._state(), state_document(append.state))

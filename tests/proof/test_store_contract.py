@@ -76,8 +76,9 @@ async def test_an_append_over_an_older_state_writes_nothing(at: LogAt) -> None:
 async def test_of_appends_at_once_one_is_written(at: LogAt) -> None:
     """Also where each believes to be the first."""
     version = None
-    for _ in range(3):
-        appends = [replace(FIRST, state=replace(STATE, epoch=number)) for number in range(4)]
+    for turn in range(3):
+        # Each grows the log, as every append does: a write that changes nothing gives a document no new version.
+        appends = [replace(FIRST, state=replace(STATE, size=10 + turn, epoch=number)) for number in range(4)]
         outcomes = await asyncio.gather(*(at.log.append(one, version) for one in appends), return_exceptions=True)
         won = [number for number, outcome in enumerate(outcomes) if not isinstance(outcome, BaseException)]
         assert len(won) == 1

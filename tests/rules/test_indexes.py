@@ -19,6 +19,9 @@ from google.cloud.firestore_v1.types import StructuredQuery
 from shared.base.ids import AccountId
 from shared.ledger.archive import PAGE_ENTRIES_MAX, FirestoreLedgerArchive, Stamp
 from shared.ledger.marks import FirestoreAuditMarks
+from shared.proof.store import FirestoreLogStore
+from shared.proof.sums import PAGE_ENTRIES_MAX as PAGE_SUMMED_MAX
+from shared.proof.sums import FirestoreEpochSums, Totals
 from tests.rules.indexes import IndexFile, QueryRefused, load_index_file, require_index
 from tests.rules.recorder import BUILDERS, UNJUDGED, Recording, source_call_sites
 
@@ -37,12 +40,27 @@ async def _entries_of_two_pages(client: AsyncClient) -> None:
     assert len(found) == PAGE_ENTRIES_MAX + 1
 
 
+async def _sums_of_two_pages(client: AsyncClient) -> None:
+    # The second page starts after a document of whatever account.
+    for start in range(0, PAGE_SUMMED_MAX + 1, 500):
+        batch = client.batch()
+        for seq in range(start, min(start + 500, PAGE_SUMMED_MAX + 1)):
+            leg = {"account": "house:revenue", "origin": "paid", "amount_micros": 2}
+            batch.set(client.document(f"accounts/{ALICE}/entries/{seq}"), {"kind": "debit", "legs": [leg]})
+        await batch.commit()
+    await client.document(f"accounts/{ALICE}").set({"balance_micros": -5})
+
+    assert await FirestoreEpochSums(client).totals() == Totals(1, -5, 2 * (PAGE_SUMMED_MAX + 1))
+
+
 EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "archive entries": _entries_of_two_pages,
     "archive head and count": lambda client: FirestoreLedgerArchive(client).head_and_count(ALICE),
     "archive account count": lambda client: FirestoreLedgerArchive(client).account_count(),
     "archive changes": lambda client: FirestoreLedgerArchive(client).changed_after(range(16), None, 10),
     "archive changes after a stamp": lambda client: FirestoreLedgerArchive(client).changed_after(range(16), STAMP, 10),
+    "epoch sums": _sums_of_two_pages,
+    "log's first statement": lambda client: FirestoreLogStore(client).first_statement(ALICE, 3),
     "open alarms": lambda client: FirestoreAuditMarks(client).open_alarms(10),
 }
 
@@ -114,9 +132,19 @@ def test_a_client_that_lists_its_newest_entries_is_served() -> None:
     require_index(_query("entries by seq-"), load_index_file())
 
 
-@pytest.mark.parametrize("field", ["seq", "lane", "posted_at", "balance_micros", "holds", "holds.h1.amount_micros"])
+@pytest.mark.parametrize("field", ["seq", "lane", "posted_at", "spent_micros", "holds", "holds.h1.amount_micros"])
 def test_a_posting_pays_for_no_single_field_index_of_a_head(field: str) -> None:
     assert load_index_file().single("accounts", field) == []
+
+
+def test_a_posting_pays_for_one_index_of_a_balance() -> None:
+    """The sum over all accounts, which is signed every minute, reads it instead of every head."""
+    assert load_index_file().single("accounts", "balance_micros") == [("COLLECTION", "ASCENDING")]
+
+
+def test_an_append_pays_for_no_index_of_the_log() -> None:
+    for group in ("log", "log_heads", "log_tiles", "statements"):
+        assert load_index_file().single(group, "leaf_index") == []
 
 
 def test_no_time_is_indexed_alone() -> None:

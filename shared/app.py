@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from shared.ledger.service import Ledger
     from shared.ledger.store import FirestoreLedgerStore
     from shared.metering.service import Meter
+    from shared.proof.checkpoint import Checkpoints
+    from shared.proof.store import FirestoreLogStore
     from shared.providers.gateway import Upstreams
     from shared.providers.models import Provider
 
@@ -57,6 +59,29 @@ class App:
         from shared.ledger.marks import FirestoreAuditMarks
 
         return Audit(FirestoreLedgerArchive(self.firestore), FirestoreAuditMarks(self.firestore), self.clock)
+
+    @cached_property
+    def log(self) -> "FirestoreLogStore":
+        from shared.proof.store import FirestoreLogStore
+
+        return FirestoreLogStore(self.firestore)
+
+    @cached_property
+    def checkpoints(self) -> "Checkpoints":
+        from shared.ledger.archive import FirestoreLedgerArchive
+        from shared.proof.checkpoint import Checkpoints
+        from shared.proof.custody import signer_from, vault_from
+        from shared.proof.sums import FirestoreEpochSums
+
+        return Checkpoints(
+            ledger=self.ledger_store,
+            archive=FirestoreLedgerArchive(self.firestore),
+            log=self.log,
+            sums=FirestoreEpochSums(self.firestore),
+            signer=signer_from(self.settings),
+            vault=vault_from(self.settings),
+            clock=self.clock,
+        )
 
     @cached_property
     def identity(self) -> "Identity":

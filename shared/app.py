@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from shared.ledger.store import FirestoreLedgerStore
     from shared.metering.service import Meter
     from shared.proof.checkpoint import Checkpoints
+    from shared.proof.reader import LogReader
     from shared.proof.store import FirestoreLogStore
     from shared.providers.gateway import Upstreams
     from shared.providers.models import Provider
@@ -65,6 +66,12 @@ class App:
         from shared.proof.store import FirestoreLogStore
 
         return FirestoreLogStore(self.firestore)
+
+    @cached_property
+    def log_reader(self) -> "LogReader":
+        from shared.proof.reader import LogReader
+
+        return LogReader(self.log)
 
     @cached_property
     def checkpoints(self) -> "Checkpoints":

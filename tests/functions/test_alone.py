@@ -68,6 +68,9 @@ def _request(
     if row.name == "receipt_get":
         receipt_id = answer(call(deployment, "POST", "/v1/debits", deployment.backend_token, json=debit))["entry_id"]
         return row.path.replace("{receipt_id}", receipt_id), None
+    if row.name == "log_read":
+        answer(call(deployment, "POST", "/_timers/ledger_checkpoint", deployment.scheduler_token, json={}))
+        return row.path.replace("{path}", "checkpoint"), None
     return row.path, {"credit_debit": debit, "chat_completions": chat}.get(row.name)
 
 

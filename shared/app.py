@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from shared.metering.service import Meter
     from shared.proof.checkpoint import Checkpoints
     from shared.proof.reader import LogReader
+    from shared.proof.receipts import Receipts
     from shared.proof.store import FirestoreLogStore
     from shared.providers.gateway import Upstreams
     from shared.providers.models import Provider
@@ -72,6 +73,13 @@ class App:
         from shared.proof.reader import LogReader
 
         return LogReader(self.log)
+
+    @cached_property
+    def receipts(self) -> "Receipts":
+        from shared.ledger.archive import FirestoreLedgerArchive
+        from shared.proof.receipts import Receipts
+
+        return Receipts(FirestoreLedgerArchive(self.firestore), self.log)
 
     @cached_property
     def checkpoints(self) -> "Checkpoints":

@@ -45,8 +45,9 @@ class AuditLimits(Struct, frozen=True):
 
     accounts_max: int = 2_000
     entries_max: int = 50_000
-    account_entries_max: int = 10_000
-    """Of one account, so that a busy one does not starve the rest; the next run goes on from its mark."""
+    account_entries_max: int = 3_000
+    """Of one account, so that a busy one does not starve the rest; the next run goes on from its mark. Each account
+    reserves as many before it is walked: ACCOUNTS_AT_ONCE of them must fit into `entries_max`, or some get none."""
     page_accounts_max: int = 200
     """Accounts of one query."""
 

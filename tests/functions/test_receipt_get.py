@@ -35,7 +35,7 @@ def test_a_receipt_tells_what_was_charged_and_all_that_its_hash_covers(deploymen
 def test_a_receipt_proves_itself_a_minute_later(deployment: Deployment, member: Person, tmp_path: Path) -> None:
     """Until the checkpoint it says that it waits; then the key alone is enough, here and on the command line."""
     receipt_id = charge(deployment, member)
-    answer(debit(deployment, member, 1_000, key="after the receipt"))
+    answer(debit(deployment, member, 1_000, key="after"))
     waiting = answer(call(deployment, "GET", f"/v1/receipts/{receipt_id}", member.token))
     assert waiting["proof"] is None
     assert "ask again in a minute" in waiting["proof_missing"]
@@ -54,7 +54,7 @@ def test_the_log_is_consistent_over_http(deployment: Deployment, member: Person,
     """Whoever kept an older checkpoint checks the newer one against it, with tiles from the public address."""
     notes = []
     for number in range(2):
-        answer(debit(deployment, member, 1_000, key=f"minute {number}"))
+        answer(debit(deployment, member, 1_000, key=f"minute-{number}"))
         answer(call(deployment, "POST", "/_timers/ledger_checkpoint", deployment.scheduler_token, json={}))
         notes.append(tmp_path / f"{number}.note")
         notes[-1].write_bytes(call(deployment, "GET", "/log/checkpoint").content)

@@ -10,8 +10,9 @@ import pytest
 from shared.base.ids import AccountId
 from shared.ledger.archive import Stamp
 from shared.ledger.audit import BAND_LANES, BANDS, CURSOR_MARGIN, Audit, AuditLimits, may_pass
-from shared.ledger.documents import lane_of
+from shared.ledger.documents import Document, lane_of
 from shared.ledger.marks import START, mark_document, mark_from
+from shared.ledger.memory import MemoryAuditMarks, MemoryLedgerArchive, MemoryLedgerStore
 from shared.ledger.models import Origin
 from shared.ledger.verify import verify_account, verify_ledger
 from tests.ledger.builders import (
@@ -282,3 +283,22 @@ async def test_an_unreadable_mark_skips_nothing(firestore_ledger: Any) -> None:
     assert report.entries == 10
     assert report.broken == ()
     assert (await firestore_ledger.marks.mark(ADA)).seq == 5
+
+
+class SlowArchive(MemoryLedgerArchive):
+    """Lets others go first before it answers, as every real store does."""
+
+    async def head_document(self, account_id: AccountId) -> Document | None:
+        await asyncio.sleep(0)
+        return await super().head_document(account_id)
+
+
+async def test_accounts_walked_side_by_side_do_not_starve_each_other() -> None:
+    """However many of one band were posted to, a run that is nowhere near its bounds walks them all."""
+    store = MemoryLedgerStore()
+    names = [AccountId(f"user:{number}") for number in range(80)]
+    await opened(store, paid=5, accounts=names)
+
+    report = await Audit(SlowArchive(store), MemoryAuditMarks(), Ticker()).run()
+
+    assert (report.accounts, report.entries, report.finished) == (80, 160, True)

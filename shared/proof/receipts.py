@@ -1,5 +1,6 @@
 """Making receipts: finding the way from an entry to the last checkpoint."""
 
+import asyncio
 from enum import Enum
 
 from shared.base.log import write_line
@@ -46,15 +47,15 @@ class Receipts:
         return write_receipt(entry, proof, None)
 
     async def _proof(self, entry: Entry) -> ReceiptProof | Missing:
-        # The state first: a statement found after it may be newer than what is signed, and then it waits.
-        state = (await self._log.state()).state
-        head = await self._log.first_statement(entry.account_id, entry.seq)
+        # Read side by side: a statement that is newer than the state it meets only has to wait.
+        known, head = await asyncio.gather(self._log.state(), self._log.first_statement(entry.account_id, entry.seq))
+        state = known.state
         if head is None or head.leaf_index >= state.signed_size:
             return Missing.PENDING
         if head.statement.seq - entry.seq > LINKS_MAX:
             return Missing.TOO_FAR
-        links = await self._links(entry, head)
-        tiles = await self._log.tiles(tiles_of(inclusion_spans(head.leaf_index, state.signed_size)))
+        named = tiles_of(inclusion_spans(head.leaf_index, state.signed_size))
+        links, tiles = await asyncio.gather(self._links(entry, head), self._log.tiles(named))
         inclusion = prove_inclusion(head.leaf_index, state.signed_size, reader_of(tiles))
         return write_proof(head, links, inclusion, state.note)
 

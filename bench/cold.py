@@ -75,7 +75,9 @@ class FirstRequests:
         self._deployment = deployment
         self._people = People(stack.auth_address)
         self._person = self._started_person()
-        chat = self._ask("/v1/chat/completions", self._person, self._chat_body())
+        chat = self._ask("/v1/chat/completions", self._person.token, self._chat_body())
+        # Until there is a checkpoint, the log has nothing to read and a receipt no proof.
+        self._ask("/_timers/ledger_checkpoint", self._deployment.scheduler_token, {})
         self._receipt_id = chat.headers["x-credence-receipt"]
         self._recipient = self._started_person()
         treasury = Treasury(deployment.environment)
@@ -111,8 +113,10 @@ class FirstRequests:
             case "entry_created":
                 event = created_event(self._deployment.project_id, a_large_entry(f"user:{self._person.uid}"))
                 return FirstRequest("POST", path, self._deployment.event_token, event.body, event.headers)
-            case "charge_collect" | "ledger_audit" | "ledger_settle":
+            case "charge_collect" | "ledger_audit" | "ledger_checkpoint" | "ledger_settle":
                 token = self._deployment.scheduler_token
+            case "log_read":
+                path = "/log/checkpoint"
             case "receipt_get":
                 path = f"/v1/receipts/{self._receipt_id}"
             case "credit_balance" | "earning_get" | "model_list":
@@ -123,11 +127,11 @@ class FirstRequests:
 
     def _started_person(self) -> Person:
         person = self._people.add(self._deployment.project_id)
-        self._ask("/v1/account", person, {})
+        self._ask("/v1/account", person.token, {})
         return person
 
-    def _ask(self, path: str, person: Person, body: Mapping[str, Any]) -> requests.Response:
-        headers = {"authorization": f"Bearer {person.token}"}
+    def _ask(self, path: str, token: str, body: Mapping[str, Any]) -> requests.Response:
+        headers = {"authorization": f"Bearer {token}"}
         response = requests.post(self._deployment.url + path, json=body, headers=headers, timeout=SET_UP_TIMEOUT_S)
         if response.status_code != requests.codes.ok:
             raise BenchFailed(f"{path} answered {response.status_code}: {response.text}")

@@ -1,4 +1,4 @@
-"""`verify account` and `verify ledger`: read what is stored and say whether it proves itself.
+"""`verify account` and `verify ledger`: read what is stored and say whether it proves itself. See also `proofs.py`.
 
 Exit code 0: intact. 1: broken, and where. 2: wrong usage, or the ledger cannot be read. The database is the one that
 FIRESTORE_EMULATOR_HOST names, or Firestore itself under the caller's own Google credentials.
@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from google.auth import exceptions as auth_errors
 from google.cloud import firestore
 
+from credence import proofs
 from shared.base.ids import AccountId
 from shared.base.micros import format_credits
 from shared.ledger.archive import FirestoreLedgerArchive, LedgerArchive
@@ -51,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     account.set_defaults(run=lambda options: _run(options, lambda archive, _: _account(archive, options.account_id)))
     ledger = subjects.add_parser("ledger", parents=[shared], help="every account, every transfer, and the sum of all")
     ledger.set_defaults(run=lambda options: _run(options, _ledger))
+    proofs.add_arguments(subjects)
 
 
 def _account_id(text: str) -> AccountId:

@@ -8,6 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from local.events import Target
 from local.gateway import CERTIFICATES_PATH, READY_PATH
 from local.manifest import read_manifest
@@ -15,9 +18,11 @@ from local.node import REPOSITORY
 from local.oidc import AUDIENCE, BACKEND, CALLERS, EVENTARC, SCHEDULER, LocalIssuer
 from local.process import HOST, Service, free_port, start_child
 from local.stack import Stack
+from shared.proof.signer import LocalSigner
 
 GATEWAY_DEADLINE_S = 60.0
 """It is ready in about two seconds; the rest is for a machine that is busy."""
+LOG_ORIGIN = "credence.local/log"
 PASSED_ON = ("HUGGINGFACE_API_KEY", "HUGGINGFACE_BASE_URL", "OPENROUTER_API_KEY", "OPENROUTER_BASE_URL")
 """What the developer's environment (or `.env`) may add: a real provider's key takes the place of the stand-in."""
 
@@ -45,6 +50,8 @@ class Deployment:
         self._service: Service | None = None
         self.project_id = project_id
         self.issuer = LocalIssuer.new()
+        self._log_key = Ed25519PrivateKey.generate()
+        self._log_files: dict[str, str] = {}
         self.url = f"http://{HOST}:{self._port}"
 
     @property
@@ -55,6 +62,7 @@ class Deployment:
             "OIDC_CERTS_URL": self.url + CERTIFICATES_PATH,
             "SERVICE_AUDIENCE": AUDIENCE,
             "SERVICE_CALLERS": CALLERS,
+            **self._log_files,
             **{name: os.environ[name] for name in PASSED_ON if os.environ.get(name)},
             **self._extra,
         }
@@ -75,6 +83,11 @@ class Deployment:
         return self.issuer.token(EVENTARC)
 
     @property
+    def verifier_key(self) -> str:
+        """What verifies this deployment's checkpoints and receipts."""
+        return str(LocalSigner(LOG_ORIGIN, self._log_key).verifier_key)
+
+    @property
     def log(self) -> str:
         """What the gateway has written so far."""
         if self._service is None or self._service.child is None:
@@ -87,6 +100,7 @@ class Deployment:
             folder = Path(until_ready.enter_context(tempfile.TemporaryDirectory(prefix="credence-")))
             certificates = folder / "certificates.json"
             certificates.write_text(self.issuer.certificates(), encoding="utf-8")
+            self._log_files = self._write_log_files(folder)
             command = [sys.executable, "-m", "local.gateway", str(self._port), certificates]
             inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
             environment = {**inherited, "PYTHONPATH": str(REPOSITORY), **self.environment}
@@ -111,3 +125,14 @@ class Deployment:
             events, target = self._stack.events, Target(self.url + row.path, lambda: self.event_token)
             events.subscribe(self._stack.firestore_address, self.project_id, row.name, row.trigger.event, target)
             until_done.callback(events.unsubscribe, self.project_id, row.name, target)
+
+    def _write_log_files(self, folder: Path) -> dict[str, str]:
+        """The key that stands for the one in Cloud KMS, and the folder that stands for the locked bucket."""
+        key_file, vault = folder / "checkpoint_key.pem", folder / "checkpoints"
+        key_file.touch(mode=0o600)
+        key_file.write_bytes(self._log_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        return {
+            "CHECKPOINT_ORIGIN": LOG_ORIGIN,
+            "CHECKPOINT_KEY_FILE": str(key_file),
+            "CHECKPOINT_FOLDER": str(vault),
+        }

@@ -46,7 +46,7 @@ def build_gateway(certificates: str) -> Starlette:
 
     gateway = Starlette(
         routes=[
-            *(Route(row.path, _load(row), methods=[row.method, "OPTIONS"]) for row in read_manifest()),
+            *(_route(row) for row in read_manifest()),
             Route(READY_PATH, ready),
             Route(CERTIFICATES_PATH, publish_certificates),
             Route(OPENAPI_PATH, openapi),
@@ -61,6 +61,15 @@ def build_gateway(certificates: str) -> Starlette:
 def build_document() -> dict[str, Any]:
     """The OpenAPI document of all routes in the manifest."""
     return openapi_document((row.path, _load(row)) for row in read_manifest() if row.trigger.http)
+
+
+def _route(row: FunctionRow) -> Route:
+    """The load balancer's last wildcard takes the rest of a path; a router's only where it is told to."""
+    function = _load(row)
+    name = getattr(function.contract, "path_param", None)
+    prefixed = getattr(function.contract, "path_prefix", None)
+    path = row.path.replace(f"{{{name}}}", f"{{{name}:path}}") if prefixed else row.path
+    return Route(path, function, methods=[row.method, "OPTIONS"])
 
 
 def _load(row: FunctionRow) -> Any:

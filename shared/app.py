@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from shared.metering.service import Meter
     from shared.metering.store import OwedCharges
     from shared.notices.service import Notices
+    from shared.proof.checkpoint import Checkpoints
+    from shared.proof.reader import LogReader
+    from shared.proof.receipts import Receipts
+    from shared.proof.store import FirestoreLogStore
     from shared.providers.gateway import Upstreams
     from shared.providers.models import Provider
 
@@ -83,6 +87,43 @@ class App:
         from shared.ledger.marks import FirestoreAuditMarks
 
         return Audit(FirestoreLedgerArchive(self.firestore), FirestoreAuditMarks(self.firestore), self.clock)
+
+    @cached_property
+    def log(self) -> "FirestoreLogStore":
+        from shared.proof.store import FirestoreLogStore
+
+        return FirestoreLogStore(self.firestore)
+
+    @cached_property
+    def log_reader(self) -> "LogReader":
+        from shared.proof.reader import LogReader
+
+        return LogReader(self.log)
+
+    @cached_property
+    def receipts(self) -> "Receipts":
+        from shared.ledger.archive import FirestoreLedgerArchive
+        from shared.proof.receipts import Receipts
+
+        return Receipts(FirestoreLedgerArchive(self.firestore), self.log)
+
+    @cached_property
+    def checkpoints(self) -> "Checkpoints":
+        from shared.ledger.archive import FirestoreLedgerArchive
+        from shared.ledger.windows import FirestoreLedgerWindows
+        from shared.proof.checkpoint import Checkpoints
+        from shared.proof.custody import signer_from, vault_from
+        from shared.proof.sums import FirestoreEpochSums
+
+        return Checkpoints(
+            ledger=self.ledger_store,
+            archive=FirestoreLedgerArchive(self.firestore),
+            log=self.log,
+            sums=FirestoreEpochSums(self.firestore, FirestoreLedgerWindows(self.firestore)),
+            signer=signer_from(self.settings),
+            vault=vault_from(self.settings),
+            clock=self.clock,
+        )
 
     @cached_property
     def identity(self) -> "Identity":

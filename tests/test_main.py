@@ -14,8 +14,10 @@ LOCAL_ONLY = {
     "STANDIN_URL": "http://127.0.0.1:4010/v1",
     "IDENTITY_CERTS_URL": "https://keys.example.com/certificates",
     "OIDC_CERTS_URL": "https://keys.example.com/certificates",
+    "CHECKPOINT_KEY_FILE": "/keys/checkpoint.pem",
+    "CHECKPOINT_FOLDER": "/checkpoints",
 }
-"""Each of these would let anybody in, or make up answers."""
+"""Each of these would let anybody in, make up answers, or sign with a key that can be copied."""
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def test_the_row_and_the_contract_agree(row: FunctionRow) -> None:
 
 @each_row
 def test_the_paths_parameter_is_the_contracts(row: FunctionRow) -> None:
-    """It is the last segment, because a deployed function finds it there, and a field of the request."""
+    """It stands at the end, because a deployed function finds it there, and is a field of the request."""
     contract = contract_of(row)
     if isinstance(contract, EventContract):
         return
@@ -74,6 +74,7 @@ def test_the_paths_parameter_is_the_contracts(row: FunctionRow) -> None:
     if contract.path_param:
         assert row.path.endswith(f"/{{{contract.path_param}}}")
         assert contract.path_param in contract.body.__struct_fields__
+        assert contract.path_prefix in (None, row.path.removesuffix(f"{{{contract.path_param}}}"))
 
 
 @each_row

@@ -41,6 +41,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The `aud` that service tokens must carry; no audience configured means no service is let in."""
     service_callers: str = ""
     """Who may do what: `scope=email[,email] scope=email ...`."""
+    checkpoint_kms_key: str | None = None
+    """Full name of the key version in Cloud KMS that signs checkpoints."""
+    checkpoint_verifier_key: str | None = None
+    """Its public half under the log's name, as everybody who verifies has it: `name+id+key`."""
+    checkpoint_bucket: str | None = None
+    """The bucket, under a locked retention policy, that keeps signed checkpoints."""
+    checkpoint_origin: str | None = None
+    """For development: the log's name, with the key file and the folder that stand for Cloud KMS and the bucket."""
+    checkpoint_key_file: str | None = None
+    checkpoint_folder: str | None = None
     standin_url: str | None = None
     """Base URL of the local model stand-in; it answers for every model that has no better route."""
     standin_disconnect: Literal["drain", "estimate", "free"] = "estimate"
@@ -71,11 +81,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def _refuse_emulators(settings: Settings) -> None:
-    """An emulator accepts unsigned tokens: in production that would let anyone be anyone."""
+    """An emulator accepts unsigned tokens: in production that would let anyone be anyone.
+
+    And a key in a file can be copied, a folder be emptied.
+    """
     local_only = {
         "FIRESTORE_EMULATOR_HOST": settings.firestore_emulator_host,
         "FIREBASE_AUTH_EMULATOR_HOST": settings.firebase_auth_emulator_host,
         "STANDIN_URL": settings.standin_url,
+        "CHECKPOINT_KEY_FILE": settings.checkpoint_key_file,
+        "CHECKPOINT_FOLDER": settings.checkpoint_folder,
         "IDENTITY_CERTS_URL": settings.identity_certs_url != GOOGLE_IDENTITY_CERTS_URL,
         "OIDC_CERTS_URL": settings.oidc_certs_url != GOOGLE_OIDC_CERTS_URL,
     }

@@ -10,9 +10,9 @@ from shared.ledger.errors import EntryAbsent, LedgerUnavailable
 from shared.ledger.fold_check import window_settled_by
 from shared.ledger.models import Entry, EntryKind, Origin
 from shared.ledger.sales import SALES_MAX, Sales
-from shared.ledger.settlement import committed_at_of
 from shared.ledger.settling import Window, owed_by, sale_leaf, window_of
 from shared.ledger.store import EntryRef, LedgerStore, StoreUnavailable
+from shared.ledger.unsettled import committed_at_of
 from shared.ledger.verify import entry_of
 from shared.ledger.windows import LedgerWindows
 

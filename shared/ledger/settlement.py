@@ -11,25 +11,20 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from shared.base.clock import Clock
-from shared.base.ids import AccountId
 from shared.base.log import write_line
-from shared.ledger.documents import BANDS, Document
+from shared.ledger.documents import BANDS
 from shared.ledger.engine import Engine
-from shared.ledger.errors import AccountAbsent, ChainBroken, KeyReused
+from shared.ledger.errors import AccountAbsent, KeyReused
 from shared.ledger.operation import Posted
 from shared.ledger.postings import OpenAccount
 from shared.ledger.settling import (
-    Amounts,
     Fold,
     Folded,
     Settle,
     Window,
-    owed_by,
-    settle_id,
     unsettled_micros,
     window_of,
 )
-from shared.ledger.store import EntryRef
 from shared.ledger.verify import entry_of
 from shared.ledger.windows import LedgerWindows
 
@@ -78,23 +73,6 @@ class Settlement:
                 await self._windows.put_horizon(band, since)
         return report
 
-    async def unsettled(self) -> "Unsettled":
-        """What legs owe that is not settled, counted anew from the entries, all as of one moment."""
-        horizons = await self._windows.horizons()
-        owed: dict[EntryRef, list[Amounts]] = {}
-        entries = 0
-        for band in range(BANDS):
-            since = horizons.settled_until.get(band)
-            async for ref, document in self._windows.entries_between(band, since, None, read_at=horizons.read_at):
-                entries += 1
-                window = window_of(band, committed_at_of(ref, document))
-                for payee, amounts in owed_by(entry_of(*ref, document)).items():
-                    owed.setdefault((payee, settle_id(window)), []).append(amounts)
-        # A run that is under way has posted to some payees of a window whose horizon has not moved yet.
-        settled = await self._windows.existing(list(owed), read_at=horizons.read_at)
-        open_amounts = [amounts for ref, listed in owed.items() if ref not in settled for amounts in listed]
-        return Unsettled(unsettled_micros(open_amounts), entries, horizons.read_at)
-
     async def _next_window(self, band: int, since: datetime | None, closed_at: datetime) -> Window | None:
         """The oldest window of the band that has entries, if it is closed."""
         first = await self._windows.first_committed_at(band, since)
@@ -131,23 +109,6 @@ class Settlement:
             # The window was settled before with other content: an entry appeared in it, changed or vanished since.
             write_line("CRITICAL", "settlement_differs", band=window.band, start_s=window.start_s, account=folded.payee)
             raise
-
-
-class Unsettled(Struct, frozen=True):
-    """What is owed and not settled, over how many entries, at which moment."""
-
-    micros: int
-    entries: int
-    read_at: datetime
-
-
-def committed_at_of(ref: EntryRef, document: Document) -> datetime:
-    """When the server received the commit of an entry. Raise ChainBroken when the document does not say."""
-    committed_at = document.get("committed_at")
-    if not isinstance(committed_at, datetime):
-        account_id: AccountId = ref[0]
-        raise ChainBroken("its entry states no time of commit", account_id=account_id, entry_id=ref[1])
-    return committed_at
 
 
 def _added(one: SettlementReport, other: SettlementReport) -> SettlementReport:

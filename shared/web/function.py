@@ -38,9 +38,11 @@ class Contract(Struct, frozen=True):
     body: type[Struct]
     body_bytes_max: int
     path_param: str | None
+    path_prefix: str | None
     answer: type[Struct] | None
     summary: str
     streams: bool
+    media_types: tuple[str, ...]
     imports_ahead: str | None
 
 
@@ -61,13 +63,16 @@ def http_function(
     body: type[Struct] = Empty,
     body_bytes_max: int = BODY_BYTES_MAX,
     path_param: str | None = None,
+    path_prefix: str | None = None,
     answer: type[Struct] | None = None,
     streams: bool = False,
+    media_types: tuple[str, ...] = ("application/json",),
     imports_ahead: str | None = None,
 ) -> Callable[[Handler], HttpFunction]:
     """Wrap a handler. `scope` is what a service must be allowed; `path_param` names the field that the last segment
-    of the path fills; `answer` is the shape of a 200, where the handler does not build the response itself;
-    `imports_ahead` names a slow module that the first request imports while its caller is checked.
+    of the path fills, or with `path_prefix` all that follows that, slashes included; `answer` is the shape of a 200,
+    where the handler does not build the response itself, and `media_types` what that may be; `imports_ahead` names a
+    slow module that the first request imports while its caller is checked.
     """
 
     def wrap(handler: Handler) -> HttpFunction:
@@ -80,9 +85,11 @@ def http_function(
             body=body,
             body_bytes_max=body_bytes_max,
             path_param=path_param,
+            path_prefix=path_prefix,
             answer=answer,
             summary=summary,
             streams=streams,
+            media_types=media_types,
             imports_ahead=imports_ahead,
         )
 
@@ -114,7 +121,7 @@ async def _answer(contract: Contract, handler: Handler, request: Request, reques
         import_ahead(contract.imports_ahead)
     caller = await authenticate(request, app, request_id, contract.auth, contract.scope)
     if contract.method == "GET":
-        given = read_path(request, contract.body, contract.path_param)
+        given = read_path(request, contract.body, contract.path_param, contract.path_prefix)
     else:
         given = await read_body(request, contract.body, bytes_max=contract.body_bytes_max)
     answer = await handler(given, caller, app)

@@ -104,7 +104,11 @@ def _parameters(contract: Contract) -> list[dict[str, Any]]:
 
 def _success(contract: Contract) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "object"} if contract.answer is None else _ref(contract.answer)
-    content: dict[str, Any] = {"application/json": {"schema": schema}}
+    # What is not JSON is text or bytes in a format of its own, which no schema describes.
+    content: dict[str, Any] = {
+        media_type: {"schema": schema} if media_type == "application/json" else {}
+        for media_type in contract.media_types
+    }
     if contract.streams:
         # OpenAPI describes one body, not the events in it.
         content["text/event-stream"] = {}

@@ -83,6 +83,9 @@ def _request(
     if row.name == "entry_created":
         event = created_event(deployment.project_id, a_large_entry(account_id))
         return row.path, {"data": event.body, "headers": dict(event.headers)}
+    if row.name == "log_read":
+        answer(call(deployment, "POST", "/_timers/ledger_checkpoint", deployment.scheduler_token, json={}))
+        return row.path.replace("{path}", "checkpoint"), {}
     return row.path, {"json": {"credit_debit": debit, "chat_completions": chat}.get(row.name)}
 
 

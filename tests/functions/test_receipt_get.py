@@ -1,10 +1,15 @@
 """receipt_get: the caller's own receipts, and no sign that anybody else's exist."""
 
+from pathlib import Path
+
 import pytest
 
+from credence.__main__ import main
 from local.deployment import Deployment
 from local.people import Person
 from local.stack import Stack
+from shared.proof.note import VerifierKey
+from shared.proof.receipt import verify_receipt
 from tests.clients import add_member, answer, call, debit, refusal
 
 
@@ -25,6 +30,37 @@ def test_a_receipt_tells_what_was_charged_and_all_that_its_hash_covers(deploymen
     entry = receipt["entry"]
     assert entry["delta_micros"] + sum(leg["amount_micros"] for leg in entry["legs"]) == 0
     assert len(entry["hash"]) == len(entry["prev_hash"]) == 64
+
+
+def test_a_receipt_proves_itself_a_minute_later(deployment: Deployment, member: Person, tmp_path: Path) -> None:
+    """Until the checkpoint it says that it waits; then the key alone is enough, here and on the command line."""
+    receipt_id = charge(deployment, member)
+    answer(debit(deployment, member, 1_000, key="after"))
+    waiting = answer(call(deployment, "GET", f"/v1/receipts/{receipt_id}", member.token))
+    assert waiting["proof"] is None
+    assert "ask again in a minute" in waiting["proof_missing"]
+    answer(call(deployment, "POST", "/_timers/ledger_checkpoint", deployment.scheduler_token, json={}))
+
+    response = call(deployment, "GET", f"/v1/receipts/{receipt_id}", member.token)
+
+    verified = verify_receipt(answer(response), VerifierKey.parse(deployment.verifier_key))
+    assert (verified.entry.entry_id, verified.entry.delta_micros) == (receipt_id, -1_500_000)
+    file = tmp_path / "receipt.json"
+    file.write_bytes(response.content)
+    assert main(["verify", "receipt", str(file), "--key", deployment.verifier_key]) == 0
+
+
+def test_the_log_is_consistent_over_http(deployment: Deployment, member: Person, tmp_path: Path) -> None:
+    """Whoever kept an older checkpoint checks the newer one against it, with tiles from the public address."""
+    notes = []
+    for number in range(2):
+        answer(debit(deployment, member, 1_000, key=f"minute-{number}"))
+        answer(call(deployment, "POST", "/_timers/ledger_checkpoint", deployment.scheduler_token, json={}))
+        notes.append(tmp_path / f"{number}.note")
+        notes[-1].write_bytes(call(deployment, "GET", "/log/checkpoint").content)
+
+    log = ["--log", f"{deployment.url}/log", "--key", deployment.verifier_key]
+    assert main(["verify", "consistency", *map(str, notes), *log]) == 0
 
 
 def test_another_persons_receipt_looks_like_none(stack: Stack, deployment: Deployment, member: Person) -> None:

@@ -20,7 +20,7 @@ from local.deployment import Deployment
 from local.manifest import FunctionRow, read_manifest
 from local.people import Person
 from local.stack import Stack
-from tests.clients import add_member, answer, debit
+from tests.clients import add_member, answer, call, debit
 
 ROWS = [row for row in read_manifest() if row.trigger.http]
 EXAMPLES_MAX = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "40"))
@@ -42,6 +42,7 @@ def ground(stack: Stack, deployment: Deployment) -> Ground:
     """A member with one receipt, and the document as it is served."""
     member = add_member(stack, deployment)
     receipt_id = answer(debit(deployment, member, 1, key="ground"))["entry_id"]
+    answer(call(deployment, "POST", "/_timers/ledger_checkpoint", deployment.scheduler_token, json={}))
     return Ground(member, receipt_id, schemathesis.openapi.from_url(f"{deployment.url}/openapi.json"))
 
 
@@ -75,3 +76,5 @@ def _aim(case: schemathesis.Case, ground: Ground) -> None:
         case.body.update({name: value for name, value in existing.items() if name in case.body})
     if "receipt_id" in case.path_parameters:
         case.path_parameters["receipt_id"] = ground.receipt_id
+    if "path" in case.path_parameters:
+        case.path_parameters["path"] = "checkpoint"

@@ -18,6 +18,7 @@ from shared.ledger.postings import Debit
 from shared.ledger.settlement import MARGIN, PAYEES_AT_ONCE, WINDOWS_MAX, Settlement
 from shared.ledger.settling import WINDOW_S, Fold, Window, owed_by, sale_leaf, settle_id, window_of
 from shared.ledger.store import EntryRef, StoreUnavailable
+from shared.ledger.unsettled import count_unsettled
 from shared.ledger.verify import LedgerReport, verify_ledger
 from shared.ledger.windows import Horizons
 from tests.ledger.builders import ADA, BEN, DAY, NOW, Ticker, balance, chance_of, engine_on, grant, opened
@@ -73,7 +74,7 @@ async def test_an_open_window_is_left_alone() -> None:
 async def test_what_is_owed_is_posted_and_cancelled_in_clearing() -> None:
     clock = Ticker()
     ledger = await busy(clock)
-    before = await settlement_of(ledger, clock).unsettled()
+    before = await count_unsettled(ledger.windows)
     clock.now_ms += CLOSED_MS
 
     report = await settlement_of(ledger, clock).run()
@@ -84,7 +85,7 @@ async def test_what_is_owed_is_posted_and_cancelled_in_clearing() -> None:
     bands = len({lane_of(buyer) // BAND_LANES for buyer in (ADA, BEN)})
     assert report.postings == 4 * bands
     assert await balance(ledger.store, CREATOR) == sum(entry["legs"][1]["amount_micros"] for entry in sales_in(ledger))  # type: ignore[arg-type]
-    assert (await settlement_of(ledger, clock).unsettled()).micros == 0
+    assert (await count_unsettled(ledger.windows)).micros == 0
     sound = await assert_sound(ledger)
     assert sound.balance_micros == sound.unsettled_micros == 0
 
@@ -182,7 +183,7 @@ async def test_a_run_that_dies_anywhere_and_runs_again_ends_the_same() -> None:
         except StoreUnavailable:
             # What is owed is right in between as well: a payee that was posted to is not counted twice.
             report = await checked(ledger)
-            unsettled = await settlement_of(ledger, clock).unsettled()
+            unsettled = await count_unsettled(ledger.windows)
             assert report.balance_micros + unsettled.micros == 0
         clock.now_ms += 1_000
         await settlement_of(ledger, clock).run()
@@ -360,7 +361,7 @@ async def test_firestore_settles_as_memory_does(firestore_ledger: LedgerAt) -> N
     for number in range(6):
         await engine.run(sold(31, f"sale {number}", by=(ADA, BEN)[number % 2]))
     settlement = settlement_of(firestore_ledger, clock)
-    pending = await settlement.unsettled()
+    pending = await count_unsettled(firestore_ledger.windows)
     for buyer, seq in ((ADA, 3), (ADA, 4), (BEN, 3)):
         # The emulator's clock cannot be moved; commits can be made older.
         await rewrite(firestore_ledger, buyer, seq, committed_at=datetime.fromtimestamp(NOW / 1000 - DAY).astimezone())
@@ -369,7 +370,7 @@ async def test_firestore_settles_as_memory_does(firestore_ledger: LedgerAt) -> N
 
     assert pending.micros == -2_000 + 6 * 31
     assert report.entries == 3
-    assert (await settlement.unsettled()).micros == -2_000 + 3 * 31
+    assert (await count_unsettled(firestore_ledger.windows)).micros == -2_000 + 3 * 31
     entries = [e async for _, e in firestore_ledger.archive.entry_documents(CREATOR)]
     assert {entry["kind"] for entry in entries} == {EntryKind.OPEN.value, EntryKind.SETTLE.value}
     assert (await settlement.run()).windows == 0

@@ -14,6 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 from google.cloud.firestore_v1.async_client import AsyncClient
+from google.cloud.firestore_v1.base_aggregation import BaseAggregationQuery
 from google.cloud.firestore_v1.base_collection import BaseCollectionReference
 from google.cloud.firestore_v1.base_query import BaseQuery
 from google.cloud.firestore_v1.client import Client
@@ -22,9 +23,9 @@ from google.cloud.firestore_v1.types import RunAggregationQueryRequest, RunQuery
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCES = ("functions", "shared", "credence")
-BUILDERS = {"where", "order_by", "collection_group"}
+BUILDERS = {"where", "order_by", "collection_group", "sum"}
 """The calls that make a query need an index."""
-UNJUDGED = {"find_nearest", "sum", "avg", "pipeline", "on_snapshot", "get_partitions"}
+UNJUDGED = {"find_nearest", "avg", "pipeline", "on_snapshot", "get_partitions"}
 """Calls whose indexes `tests/rules/indexes.py` does not judge, or whose requests are not recorded here."""
 
 
@@ -63,6 +64,9 @@ def record_queries() -> Iterator[Recording]:
             (BaseCollectionReference, "order_by"),
             (Client, "collection_group"),
             (AsyncClient, "collection_group"),
+            (BaseAggregationQuery, "sum"),
+            (BaseCollectionReference, "sum"),
+            (BaseQuery, "sum"),
         ):
             _before(patches, owner, name, lambda _: recording.call_sites.add(_call_site(sys._getframe(2))))
         yield recording
@@ -104,8 +108,13 @@ def _plain(request: Any) -> StructuredQuery:
 
 
 def _counted(request: Any) -> StructuredQuery:
-    # Counting needs what finding needs.
-    return RunAggregationQueryRequest(request).structured_aggregation_query.structured_query
+    # Counting needs what finding needs. A sum reads the index of its field, as an order by it would.
+    aggregated = RunAggregationQueryRequest(request).structured_aggregation_query
+    query = StructuredQuery(aggregated.structured_query)
+    for aggregation in aggregated.aggregations:
+        if field_path := aggregation.sum.field.field_path:
+            query.order_by.append(StructuredQuery.Order({"field": {"field_path": field_path}}))
+    return query
 
 
 def _short(path: Path) -> str:

@@ -21,6 +21,8 @@ from shared.ledger.archive import PAGE_ENTRIES_MAX, FirestoreLedgerArchive, Stam
 from shared.ledger.marks import FirestoreAuditMarks
 from shared.ledger.sales import FirestoreSales
 from shared.ledger.windows import FirestoreLedgerWindows
+from shared.proof.store import FirestoreLogStore
+from shared.proof.sums import FirestoreEpochSums, Totals
 from tests.rules.indexes import IndexFile, QueryRefused, load_index_file, require_index
 from tests.rules.recorder import BUILDERS, UNJUDGED, Recording, source_call_sites
 
@@ -50,6 +52,12 @@ async def _sales_of_a_payee(client: AsyncClient) -> None:
     assert [ref async for ref, _ in sales.since(AccountId("earn:x"), STAMP.posted_at, STAMP.posted_at)] == []
 
 
+async def _epoch_sums(client: AsyncClient) -> None:
+    await client.document(f"accounts/{ALICE}").set({"balance_micros": -5})
+
+    assert await FirestoreEpochSums(client, FirestoreLedgerWindows(client)).totals() == Totals(1, -5, 0)
+
+
 EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "archive entries": _entries_of_two_pages,
     "archive head and count": lambda client: FirestoreLedgerArchive(client).head_and_count(ALICE),
@@ -59,6 +67,8 @@ EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "oldest entry of a band": lambda client: FirestoreLedgerWindows(client).first_committed_at(0, STAMP.posted_at),
     "entries of a window": _entries_of_a_window,
     "sales of a payee": _sales_of_a_payee,
+    "epoch sums": _epoch_sums,
+    "log's first statement": lambda client: FirestoreLogStore(client).first_statement(ALICE, 3),
     "open alarms": lambda client: FirestoreAuditMarks(client).open_alarms(10),
 }
 
@@ -140,9 +150,19 @@ def test_a_notice_pays_for_no_index_but_seq(field: str) -> None:
     assert load_index_file().single("notifications", field) == []
 
 
-@pytest.mark.parametrize("field", ["seq", "lane", "posted_at", "balance_micros", "holds", "holds.h1.amount_micros"])
+@pytest.mark.parametrize("field", ["seq", "lane", "posted_at", "spent_micros", "holds", "holds.h1.amount_micros"])
 def test_a_posting_pays_for_no_single_field_index_of_a_head(field: str) -> None:
     assert load_index_file().single("accounts", field) == []
+
+
+def test_a_posting_pays_for_one_index_of_a_balance() -> None:
+    """The sum over all accounts, which is signed every minute, reads it instead of every head."""
+    assert load_index_file().single("accounts", "balance_micros") == [("COLLECTION", "ASCENDING")]
+
+
+def test_an_append_pays_for_no_index_of_the_log() -> None:
+    for group in ("log", "log_heads", "log_tiles", "statements"):
+        assert load_index_file().single(group, "leaf_index") == []
 
 
 def test_no_time_is_indexed_alone() -> None:

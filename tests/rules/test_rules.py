@@ -46,6 +46,10 @@ accounts/house:revenue                   | -      | -        | -        | -     
 accounts/house:revenue/entries/first     | -      | -        | -        | -               | -
 audit_marks/user:alice                   | -      | -        | -        | -               | -
 alarms/alice                             | -      | -        | -        | -               | -
+log/state                                | -      | -        | -        | -               | -
+log_tiles/0:0                            | -      | -        | -        | -               | -
+log_heads/user:alice                     | -      | -        | -        | -               | -
+log_heads/user:alice/statements/1        | -      | -        | -        | -               | -
 profiles/alice                           | -      | get      | -        | -               | -
 profiles/bob                             | -      | -        | get      | get             | -
 profiles/alice/more/m                    | -      | -        | -        | -               | -
@@ -82,6 +86,9 @@ profiles, alice's by name                | -      | -        | -        | -     
 profiles                                 | -      | -        | -        | -               | -
 audit_marks                              | -      | -        | -        | -               | -
 alarms                                   | -      | -        | -        | -               | -
+log                                      | -      | -        | -        | -               | -
+log_heads                                | -      | -        | -        | -               | -
+log_tiles                                | -      | -        | -        | -               | -
 welcome_claims                           | -      | -        | -        | -               | -
 unknown                                  | -      | -        | -        | -               | -
 """
@@ -151,6 +158,9 @@ QUERIES = {
     "profiles": Query("profiles"),
     "audit_marks": Query("audit_marks"),
     "alarms": Query("alarms"),
+    "log": Query("log"),
+    "log_heads": Query("log_heads"),
+    "log_tiles": Query("log_tiles"),
     "welcome_claims": Query("welcome_claims"),
     "unknown": Query("unknown"),
 }

@@ -113,3 +113,14 @@ def test_it_says_who_may_call() -> None:
 
     assert "security" not in paths["/things/{thing_id}"]["get"]
     assert paths["/things"]["post"]["security"] == paths["/count"]["post"]["security"] == [{"bearer": []}]
+
+
+def test_what_is_not_json_is_listed_by_its_kind() -> None:
+    """Text and bytes have no schema."""
+
+    @http_function(auth="none", method="GET", media_types=("text/plain", "application/octet-stream"))
+    async def bytes_get(body: Empty, caller: Caller, app: App) -> Response:
+        return Response()
+
+    operation = openapi_document([("/bytes", bytes_get)])["paths"]["/bytes"]["get"]
+    assert operation["responses"]["200"]["content"] == {"text/plain": {}, "application/octet-stream": {}}

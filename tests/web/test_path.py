@@ -84,3 +84,32 @@ async def test_a_body_that_comes_with_a_get_is_not_read() -> None:
         reply = await site.ask("GET", "/things/a", b'{"view": 7}')
 
     assert (reply.status, reply.json["view"]) == (200, "plain")
+
+
+def telling_rests() -> HttpFunction:
+    """Answers with all of the path that follows a prefix."""
+
+    @http_function(
+        auth="none", method="GET", body=Question, path_param="thing_id", path_prefix="/rests/", answer=Question
+    )
+    async def rests(body: Question, caller: Caller, app: App) -> Question:
+        return body
+
+    return rests
+
+
+async def test_the_rest_of_the_path_fills_its_field() -> None:
+    """Slashes and all, exactly as it stands."""
+    async with serve(telling_rests()) as site:
+        for target, rest in (
+            ("/rests/a", "a"),
+            ("/rests/a/b/000.p/5", "a/b/000.p/5"),
+            ("/rests/a/", "a/"),
+            ("/rests//a", "/a"),
+            ("/rests/a%2Fb", "a/b"),
+            ("/rests/rests/a", "rests/a"),
+        ):
+            reply = await site.ask("GET", target)
+            assert (reply.status, reply.json["thing_id"]) == (200, rest), target
+        for target in ("/rests", "/restsx/rests/a", "/rests/", "/rests/a?thing_id=b"):
+            assert (await site.ask("GET", target)).status == 400, target

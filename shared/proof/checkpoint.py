@@ -1,0 +1,299 @@
+"""The checkpoint, called by the timer `ledger_checkpoint`: log what changed, sign the log, publish the signature.
+
+One run adds a statement for each account that was posted to, then an epoch record, and signs the log that ends with
+it; so every signed root vouches for books that balance. What is true if a run dies:
+
+- before an append: nothing happened, and the next run finds the same accounts changed;
+- between two appends: statements are logged and not signed; the next run signs them with its own;
+- after the last append, before publishing: the note stands in the log's state; the next run publishes it first.
+
+Runs may overlap. Each append expects the state it was computed from, so the second one is rejected and begins again. A
+note of a rejected append was signed and never left this process.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from shared.base.clock import Clock
+from shared.base.ids import AccountId
+from shared.base.log import write_line
+from shared.base.merkle import ProofWrong, root_at
+from shared.ledger.archive import LedgerArchive, Stamp
+from shared.ledger.audit import may_pass
+from shared.ledger.documents import BANDS, lanes_of
+from shared.ledger.errors import ChainBroken
+from shared.ledger.models import Head
+from shared.ledger.store import LedgerStore
+from shared.proof.errors import CommitLost, LogBroken, NoteWrong, TileWrong, VaultConflict
+from shared.proof.log import (
+    Append,
+    Epoch,
+    LoggedHead,
+    LogState,
+    Statement,
+    append_epoch,
+    append_statements,
+    check_extends,
+    signed,
+    tiles_to_extend,
+)
+from shared.proof.note import Checkpoint, open_checkpoint
+from shared.proof.signer import Signer, sign_note
+from shared.proof.store import KnownState, LogStore, StateVersion
+from shared.proof.sums import EpochSums, Totals
+from shared.proof.tiles import Tile, Tiles, cut, edge_after, reader_of, tile_widths, width_at
+from shared.proof.vault import Vault
+
+TRIES_MAX = 3
+"""Runs overlap when one takes longer than a minute; whoever lost three times can leave it to the next minute."""
+UNBALANCED = "epoch_unbalanced"
+BROKEN = "log_broken"
+
+
+class CheckpointLimits(Struct, frozen=True):
+    """What bounds one run: a few seconds' work, well within the minute until the next."""
+
+    heads_max: int = 4_000
+    """Accounts looked at. What is left over is found again by the next run."""
+    page_accounts_max: int = 200
+    """Accounts of one query."""
+    commit_statements_max: int = 200
+    """Two documents each, so that a commit is about a quarter of a megabyte."""
+
+
+class CheckpointReport(Struct, frozen=True):
+    """What a run did. `refused` names the alarm when nothing was signed; `finished`: nothing was left for the next."""
+
+    size: int
+    epoch: int
+    heads: int
+    drift_micros: int
+    refused: str | None
+    finished: bool
+
+
+class _Changes(Struct):
+    """What a run found: statements to log, how far the cursors may move, and how much more it may look at."""
+
+    statements: list[Statement]
+    cursors: dict[int, Stamp]
+    left: int
+    finished: bool = True
+
+
+class _Open(Struct):
+    """The log as this run has it open: its state, and the tiles that are partly filled."""
+
+    state: LogState
+    version: StateVersion | None
+    edge: Tiles
+
+
+class Checkpoints:
+    """Logs and signs what the ledger has become."""
+
+    def __init__(
+        self,
+        *,
+        ledger: LedgerStore,
+        archive: LedgerArchive,
+        log: LogStore,
+        sums: EpochSums,
+        signer: Signer,
+        vault: Vault,
+        clock: Clock,
+        limits: CheckpointLimits | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._archive = archive
+        self._log = log
+        self._sums = sums
+        self._signer = signer
+        self._vault = vault
+        self._clock = clock
+        self._limits = limits or CheckpointLimits()
+
+    async def run(self) -> CheckpointReport:
+        """Log, sign and publish one epoch; or raise an alarm and answer why nothing was signed.
+
+        Raise StoreUnavailable, SigningFailed, VaultUnavailable or CommitLost: the next run begins where this one ended.
+        """
+        try:
+            for _ in range(TRIES_MAX - 1):
+                try:
+                    return await self._run()
+                except CommitLost:
+                    continue
+            return await self._run()
+        except (LogBroken, VaultConflict, TileWrong, ProofWrong, NoteWrong) as error:
+            reason = f"{type(error).__name__}: {error}"
+            write_line("CRITICAL", BROKEN, reason=reason)
+            await self._log.raise_alarm(BROKEN, {"reason": reason})
+            return CheckpointReport(0, 0, 0, 0, refused=BROKEN, finished=False)
+
+    async def _run(self) -> CheckpointReport:
+        log = await self._open()
+        await self._log.clear_alarm(BROKEN)
+        totals = await self._sums.totals()
+        if totals.drift_micros:
+            return await self._refuse(log.state, totals)
+        await self._log.clear_alarm(UNBALANCED)
+        changes = await self._changes(log.state)
+        await self._log_all(log, changes, totals)
+        # If we die here, the signed note stands in the log's state, and the next run publishes it before it signs.
+        await self._vault.publish(log.state.signed_size, log.state.note)
+        state = log.state
+        write_line("INFO", "checkpoint", size=state.size, epoch=state.epoch, heads=len(changes.statements))
+        return CheckpointReport(state.size, state.epoch, len(changes.statements), 0, None, changes.finished)
+
+    async def _open(self) -> _Open:
+        """The log, once it is sure that nothing was taken from it. Raise what `run` calls broken."""
+        # The vault first: whatever it held at that moment was in the state before, and the state is read after.
+        published = await self._vault.latest()
+        known = await self._log.state()
+        state = known.state
+        if published and published.size > state.signed_size:
+            raise LogBroken(f"the vault has a checkpoint of size {published.size}, the log only {state.signed_size}")
+        if published and published.size == state.signed_size and published.note != state.note:
+            raise VaultConflict(f"the vault has another checkpoint of size {published.size} than the log")
+        edge = await self._edge(state)
+        await self._check(state, edge)
+        if state.note and (published is None or published.size < state.signed_size):
+            # A run died between its append and its publishing; nothing was signed since.
+            await self._vault.publish(state.signed_size, state.note)
+        return _Open(state, known.version, edge)
+
+    async def _edge(self, state: LogState) -> Tiles:
+        """The partly filled tiles of the log at this state, whatever another run has appended to them since."""
+        stored = await self._log.tiles(tile_widths(state.size))
+        widths = tile_widths(state.size).items()
+        return {key: cut(Tile(*key, width), stored.get(key, b"")) for key, width in widths}
+
+    async def _check(self, state: LogState, edge: Tiles) -> None:
+        """Raise unless the stored log leads to its root, and begins with what was last signed."""
+        root = root_at(state.size, reader_of(edge))
+        if root.hex() != state.root:
+            raise LogBroken("the stored tiles do not lead to the root of the log's state")
+        if not state.note:
+            return
+        old = open_checkpoint(state.note, self._signer.verifier_key)
+        if old.size != state.signed_size:
+            raise LogBroken("the signed note is of another size than the log's state says")
+        stored = await self._log.tiles(tiles_to_extend(old.size, state.size))
+        then = {key: cut(Tile(*key, width_at(key, state.size)), tile) for key, tile in stored.items()}
+        check_extends(old, state.size, root, then)
+
+    async def _refuse(self, state: LogState, totals: Totals) -> CheckpointReport:
+        """Books that do not balance are never signed, and nothing is logged until they do."""
+        sums = {
+            "accounts": totals.accounts,
+            "balances_micros": totals.balances_micros,
+            "unsettled_micros": totals.unsettled_micros,
+            "drift_micros": totals.drift_micros,
+        }
+        write_line("CRITICAL", UNBALANCED, **sums)
+        await self._log.raise_alarm(UNBALANCED, sums)
+        return CheckpointReport(state.size, state.epoch, 0, totals.drift_micros, refused=UNBALANCED, finished=False)
+
+    async def _changes(self, state: LogState) -> _Changes:
+        """Statements about all accounts that were posted to since they were last stated."""
+        at_ms = self._clock()
+        changes = _Changes([], dict(state.cursors), self._limits.heads_max)
+        # Another band goes first each minute, so that no band always meets a run that is used up.
+        first = at_ms // 60_000 % BANDS
+        for band in (*range(first, BANDS), *range(first)):
+            await self._read_band(band, changes, at_ms)
+        return changes
+
+    async def _read_band(self, band: int, changes: _Changes, at_ms: int) -> None:
+        lanes = lanes_of(band)
+        after = changes.cursors.get(band)
+        advancing = True
+        while True:
+            limit = min(self._limits.page_accounts_max, changes.left)
+            if not limit:
+                changes.finished = False
+                return
+            page = await self._archive.changed_after(lanes, after, limit)
+            changes.left -= len(page.stamps)
+            changes.statements += await self._statements([stamp.account_id for stamp in page.stamps], at_ms)
+            for stamp in page.stamps:
+                # A cursor stays behind what may yet become visible before it; see CURSOR_MARGIN.
+                advancing = advancing and may_pass(stamp, page.read_at)
+                if advancing:
+                    changes.cursors[band] = stamp
+            if len(page.stamps) < limit:
+                return
+            after = page.stamps[-1]
+
+    async def _statements(self, account_ids: Sequence[AccountId], at_ms: int) -> list[Statement]:
+        if not account_ids:
+            return []
+        heads = await self._heads(account_ids)
+        logged = await self._log.logged(account_ids)
+        return [
+            Statement(account_id, head.seq, head.hash, head.balance_micros, at_ms)
+            for account_id, head in heads.items()
+            if head.seq and is_news(head, logged.get(account_id))
+        ]
+
+    async def _heads(self, account_ids: Sequence[AccountId]) -> Mapping[AccountId, Head]:
+        """The heads as they stand. One that cannot be read is left out: its audit alarms, and the others go on."""
+        try:
+            seen = await self._ledger.read(account_ids, ())
+        except ChainBroken as error:
+            if len(account_ids) == 1:
+                write_line("CRITICAL", "log_head_unreadable", account=account_ids[0], reason=error.reason)
+                return {}
+            middle = len(account_ids) // 2
+            return {**await self._heads(account_ids[:middle]), **await self._heads(account_ids[middle:])}
+        return {name: known.head for name, known in seen.heads.items() if known.head is not None}
+
+    async def _log_all(self, log: _Open, changes: _Changes, totals: Totals) -> None:
+        """Append the statements, as many commits as they need, the last one with the epoch record and signed."""
+        most = self._limits.commit_statements_max
+        statements = changes.statements
+        while len(statements) > most:
+            # Not signed, and the cursors stay: if we die after it, the next run meets these accounts again and finds
+            # their statements logged.
+            part = append_statements(log.state, log.edge, statements[:most], at_ms=self._clock())
+            await self._commit(log, part)
+            statements = statements[most:]
+        last = append_statements(log.state, log.edge, statements, at_ms=self._clock())
+        record = Epoch(
+            log.state.epoch + 1,
+            totals.accounts,
+            totals.balances_micros,
+            totals.unsettled_micros,
+            last.state.heads,
+            last.state.at_ms,
+        )
+        whole = append_epoch(last, log.edge, record)
+        origin = self._signer.verifier_key.name
+        checkpoint = Checkpoint(origin, whole.state.size, bytes.fromhex(whole.state.root))
+        note = await sign_note(checkpoint.text, self._signer)
+        await self._commit(log, signed(whole, note, changes.cursors))
+
+    async def _commit(self, log: _Open, append: Append) -> None:
+        """Append, and open the log as it is then. Raise CommitLost when another run was faster."""
+        try:
+            version = await self._log.append(append, log.version)
+        except CommitLost:
+            # Either another run was faster or only the answer was lost. A state of this size with this root is this
+            # append and no other.
+            known: KnownState = await self._log.state()
+            if known.state != append.state or known.version is None:
+                raise
+            version = known.version
+        edge = edge_after(append.state.size, log.edge, append.tiles)
+        log.state, log.version, log.edge = append.state, version, edge
+
+
+def is_news(head: Head, logged: LoggedHead | None) -> bool:
+    """Whether a head says more than was logged of it. One that went back is no news but an alarm."""
+    if logged is None or head.seq > logged.statement.seq:
+        return True
+    if head.seq < logged.statement.seq or head.hash != logged.statement.hash:
+        write_line("CRITICAL", "log_head_rewritten", account=head.account_id, seq=head.seq)
+    return False

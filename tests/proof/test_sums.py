@@ -30,7 +30,7 @@ async def test_an_empty_ledger_sums_to_nothing(at: LogAt) -> None:
 
 async def test_the_sums_are_of_one_moment(client: firestore.AsyncClient, firestore_log: LogAt) -> None:
     """Whatever is posted between the sum of the balances and the reading of the last entry."""
-    await opened(firestore_log.ledger, paid=10**6, accounts=ALL)
+    await opened(firestore_log.ledger, paid=10**12, accounts=ALL)
     engine = engine_on(firestore_log.ledger)
     done = False
 

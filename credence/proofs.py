@@ -50,7 +50,7 @@ def add_arguments(subjects: Subcommands) -> None:
 
 def _run(options: argparse.Namespace, check: Callable[[argparse.Namespace, VerifierKey], dict[str, Any]]) -> int:
     try:
-        answer = check(options, _key(options.key))
+        answer = check(options, read_key(options.key))
     except Unreadable as error:
         sys.stderr.write(f"{error}\n")
         return UNREADABLE
@@ -64,7 +64,7 @@ def _run(options: argparse.Namespace, check: Callable[[argparse.Namespace, Verif
 
 def _receipt(options: argparse.Namespace, key: VerifierKey) -> dict[str, Any]:
     try:
-        bundle = json.loads(_text(options.file))
+        bundle = json.loads(read_text(options.file))
     except (ValueError, RecursionError):
         raise Unreadable(f"{options.file} is not JSON") from None
     if not isinstance(bundle, dict):
@@ -83,7 +83,7 @@ def _receipt(options: argparse.Namespace, key: VerifierKey) -> dict[str, Any]:
 
 def _consistency(options: argparse.Namespace, key: VerifierKey) -> dict[str, Any]:
     try:
-        old, new = sorted((open_checkpoint(_text(path), key) for path in options.notes), key=lambda one: one.size)
+        old, new = sorted((open_checkpoint(read_text(path), key) for path in options.notes), key=lambda one: one.size)
     except NoteWrong as error:
         return {"proved": False, "piece": "checkpoint", "reason": str(error), "says": f"checkpoint: {error}"}
     try:
@@ -134,18 +134,19 @@ def _from_folder(log: str, path: str) -> bytes | None:
         raise Unreadable(f"{path} cannot be read: {type(error).__name__}") from None
 
 
-def _key(text: str) -> VerifierKey:
-    """The key itself, or the one in a file."""
+def read_key(text: str) -> VerifierKey:
+    """The key itself, or the one in a file. Raise Unreadable."""
     try:
         return VerifierKey.parse(text)
     except NoteWrong as error:
         try:
-            return VerifierKey.parse(_text(Path(text)).strip())
+            return VerifierKey.parse(read_text(Path(text)).strip())
         except (Unreadable, NoteWrong):
             raise Unreadable(f"--key is neither a key nor a file with one: {error}") from None
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A file's text. Raise Unreadable."""
     try:
         with path.open("rb") as file:
             raw = file.read(RECEIPT_BYTES_MAX + 1)

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from google.auth import exceptions as auth_errors
 from google.cloud import firestore
@@ -18,11 +19,15 @@ from google.cloud import firestore
 from credence import proofs
 from shared.base.ids import AccountId
 from shared.base.micros import format_credits
-from shared.ledger.archive import FirestoreLedgerArchive, LedgerArchive
+from shared.ledger.archive import FirestoreLedgerArchive
 from shared.ledger.errors import AccountAbsent, ChainBroken
 from shared.ledger.store import StoreUnavailable
 from shared.ledger.verify import LedgerReport, OnProgress, verify_account, verify_ledger
-from shared.ledger.windows import FirestoreLedgerWindows, LedgerWindows
+from shared.ledger.windows import FirestoreLedgerWindows
+from shared.proof.errors import LogBroken, NoteWrong, TileWrong
+from shared.proof.log_check import SignedLog, StatementCheck, read_signed
+from shared.proof.note import open_checkpoint
+from shared.proof.store import FirestoreLogStore
 
 INTACT, BROKEN, UNREADABLE = 0, 1, 2
 PROGRESS_PERIOD_S = 0.2
@@ -30,7 +35,7 @@ BAR_CHARS = 30
 
 Answer = tuple[int, dict[str, object], list[str]]
 """Exit code, the answer for programs, and the same in lines for people."""
-Check = Callable[[LedgerArchive, LedgerWindows], Awaitable[Answer]]
+Check = Callable[[firestore.AsyncClient], Awaitable[Answer]]
 
 
 class LedgerEmpty(Exception):
@@ -49,9 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     subjects = parser.add_subparsers(required=True, metavar="WHAT")
     account = subjects.add_parser("account", parents=[shared], help="one account, from its first entry to its head")
     account.add_argument("account_id", metavar="ACCOUNT_ID", type=_account_id, help="for example user:abc")
-    account.set_defaults(run=lambda options: _run(options, lambda archive, _: _account(archive, options.account_id)))
+    account.set_defaults(run=lambda options: _run(options, lambda client: _account(client, options.account_id)))
     ledger = subjects.add_parser("ledger", parents=[shared], help="every account, every transfer, and the sum of all")
-    ledger.set_defaults(run=lambda options: _run(options, _ledger))
+    ledger.add_argument("--key", metavar="KEY", help="the log's public key, or a file with it: check against the log")
+    ledger.add_argument(
+        "--checkpoint", metavar="FILE", type=Path, help="a checkpoint kept elsewhere (default: the last one of the log)"
+    )
+    ledger.set_defaults(run=lambda options: _run(options, lambda client: _ledger(client, options)))
     proofs.add_arguments(subjects)
 
 
@@ -66,6 +75,8 @@ def _run(options: argparse.Namespace, check: Check) -> int:
         return _unreadable("name the project: --project, PROJECT_ID or GOOGLE_CLOUD_PROJECT")
     try:
         code, answer, lines = asyncio.run(_check(options.project, check))
+    except proofs.Unreadable as error:
+        return _unreadable(str(error))
     except AccountAbsent:
         return _unreadable("there is no such account")
     except LedgerEmpty:
@@ -79,13 +90,12 @@ def _run(options: argparse.Namespace, check: Check) -> int:
 
 
 async def _check(project_id: str, check: Check) -> Answer:
-    client = firestore.AsyncClient(project=project_id)
-    return await check(FirestoreLedgerArchive(client), FirestoreLedgerWindows(client))
+    return await check(firestore.AsyncClient(project=project_id))
 
 
-async def _account(archive: LedgerArchive, account_id: AccountId) -> Answer:
+async def _account(client: firestore.AsyncClient, account_id: AccountId) -> Answer:
     try:
-        report = await verify_account(archive, account_id)
+        report = await verify_account(FirestoreLedgerArchive(client), account_id)
     except ChainBroken as error:
         return BROKEN, {"intact": False, "broken": [_fault(error)]}, [_fault_line(error)]
     answer = {
@@ -98,11 +108,20 @@ async def _account(archive: LedgerArchive, account_id: AccountId) -> Answer:
     return INTACT, answer, [line]
 
 
-async def _ledger(archive: LedgerArchive, windows: LedgerWindows) -> Answer:
-    horizons = await windows.horizons()
-    if not await archive.account_count():
+async def _ledger(client: firestore.AsyncClient, options: argparse.Namespace) -> Answer:
+    archive, log = FirestoreLedgerArchive(client), FirestoreLogStore(client)
+    accounts = await archive.account_count()
+    if not accounts:
         raise LedgerEmpty
-    report = await verify_ledger(archive, horizons.settled_until, _progress(await archive.account_count()))
+    signed: SignedLog | None = None
+    if options.key:
+        try:
+            signed = await read_signed(log, open_checkpoint(await _note(log, options), proofs.read_key(options.key)))
+        except (LogBroken, NoteWrong, TileWrong) as error:
+            return BROKEN, {"intact": False, "log": str(error)}, [f"the log: {error}"]
+    checks = [StatementCheck(dict(signed.statements))] if signed else []
+    horizons = await FirestoreLedgerWindows(client).horizons()
+    report = await verify_ledger(archive, horizons.settled_until, _progress(accounts), checks=checks)
     if sys.stderr.isatty():
         sys.stderr.write("\n")
     answer: dict[str, object] = {
@@ -112,9 +131,23 @@ async def _ledger(archive: LedgerArchive, windows: LedgerWindows) -> Answer:
         "balance_micros": report.balance_micros,
         "unsettled_micros": report.unsettled_micros,
         "drift_micros": report.drift_micros,
+        "epochs": signed.epochs if signed else None,
         "broken": [_fault(error) for error in report.broken],
     }
-    return (INTACT if report.intact else BROKEN), answer, _ledger_lines(report)
+    return (INTACT if report.intact else BROKEN), answer, [*_ledger_lines(report), *_log_lines(signed)]
+
+
+def _log_lines(signed: SignedLog | None) -> list[str]:
+    if signed is None:
+        return []
+    return [f"held against the signed log: {signed.epochs} epochs, {len(signed.statements)} statements about accounts"]
+
+
+async def _note(log: FirestoreLogStore, options: argparse.Namespace) -> str:
+    """The checkpoint that everything is held against."""
+    if options.checkpoint:
+        return proofs.read_text(options.checkpoint)
+    return (await log.state()).state.note
 
 
 def _ledger_lines(report: LedgerReport) -> list[str]:

@@ -4,9 +4,9 @@ Correct on a live ledger: entries appended while it reads never make it raise.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from msgspec import Struct, field
 
@@ -57,17 +57,28 @@ class LedgerReport(Struct, frozen=True):
         return not self.broken and self.drift_micros == 0
 
 
+class LedgerCheck(Protocol):
+    """Something that sees every entry of a ledger while it is walked, and says in the end what is wrong."""
+
+    def add(self, entry: Entry, document: Document) -> None:
+        """Take in one entry. Raise ChainBroken when it is at fault."""
+
+    def faults(self) -> list[ChainBroken]:
+        """What only shows when all entries were seen."""
+
+
 class _Sums(Struct):
     """What is added up while accounts are walked, to be judged at the end."""
 
-    folds: FoldCheck
+    checks: Sequence["LedgerCheck"]
     balance_micros: int = 0
     unsettled_micros: int = 0
     crossing: dict[EntryId, int] = field(default_factory=dict)
     """Transfers of which one side was seen: the other account was read before the transfer, which is no fault."""
 
     def add(self, entry: Entry, document: Document) -> None:
-        self.folds.add(entry, document)
+        for check in self.checks:
+            check.add(entry, document)
         paired = is_paired(entry)
         crossing = sum(leg.amount_micros for leg in entry.legs if account_class(leg.account_id) in IMMEDIATE_CLASSES)
         self.unsettled_micros += sum(leg.amount_micros for leg in entry.legs) - crossing
@@ -103,17 +114,21 @@ async def verify_account(
 
 
 async def verify_ledger(
-    archive: LedgerArchive, settled_until: Mapping[int, datetime], on_progress: OnProgress | None = None
+    archive: LedgerArchive,
+    settled_until: Mapping[int, datetime],
+    on_progress: OnProgress | None = None,
+    *,
+    checks: Sequence["LedgerCheck"] = (),
 ) -> LedgerReport:
     """Check every account, every pair of transfers, every settlement of a window before its band's `settled_until`,
-    and that all balances and unsettled legs sum to zero. `settled_until` is read before.
+    and that all balances and unsettled legs sum to zero. `settled_until` is read before. More `checks` see each entry.
     """
-    sums = _Sums(FoldCheck(settled_until))
+    sums = _Sums([FoldCheck(settled_until), *checks])
     broken: list[ChainBroken] = []
     accounts = entries = 0
     async for group in in_groups(archive.account_ids(), ACCOUNTS_AT_ONCE):
-        checks = (_verify_listed(archive, account_id, sums.add) for account_id in group)
-        for outcome in await asyncio.gather(*checks):
+        walks = (_verify_listed(archive, account_id, sums.add) for account_id in group)
+        for outcome in await asyncio.gather(*walks):
             if outcome is None:
                 continue
             accounts += 1
@@ -128,7 +143,7 @@ async def verify_ledger(
             break
     if not broken:
         # With an account missing from the folds, every settlement of its sales would look wrong.
-        broken.extend(sums.folds.faults()[:BREAKS_MAX])
+        broken.extend([fault for check in sums.checks for fault in check.faults()][:BREAKS_MAX])
     return LedgerReport(
         accounts,
         entries,

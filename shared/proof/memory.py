@@ -1,7 +1,7 @@
 """The log's store, vault and sums in memory: the same promises as those of production, for tests and simulation."""
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 from shared.base.ids import AccountId
@@ -23,7 +23,7 @@ class MemoryLogStore:
         self.state_fields: dict[str, Any] | None = None
         self.tile_bytes: dict[TileKey, bytes] = {}
         self.heads: dict[AccountId, dict[str, Any]] = {}
-        self.statements: dict[tuple[AccountId, int], dict[str, Any]] = {}
+        self.stated: dict[tuple[AccountId, int], dict[str, Any]] = {}
         self.alarms: dict[str, dict[str, Any]] = {}
         self._commits = 0
 
@@ -39,8 +39,12 @@ class MemoryLogStore:
         return {name: logged_from(name, self.heads[name]) for name in account_ids if name in self.heads}
 
     async def first_statement(self, account_id: AccountId, from_seq: int) -> LoggedHead | None:
-        seqs = [seq for owner, seq in self.statements if owner == account_id and seq >= from_seq]
-        return logged_from(account_id, self.statements[account_id, min(seqs)]) if seqs else None
+        seqs = [seq for owner, seq in self.stated if owner == account_id and seq >= from_seq]
+        return logged_from(account_id, self.stated[account_id, min(seqs)]) if seqs else None
+
+    async def statements(self) -> AsyncIterator[LoggedHead]:
+        for (account_id, _), fields in list(self.stated.items()):
+            yield logged_from(account_id, fields)
 
     async def append(self, append: Append, expected: StateVersion | None) -> StateVersion:
         if expected != (None if self.state_fields is None else StateVersion(self._commits)):
@@ -51,7 +55,7 @@ class MemoryLogStore:
         for head in append.heads:
             statement = head.statement
             self.heads[statement.account_id] = logged_document(head)
-            self.statements[statement.account_id, statement.seq] = logged_document(head)
+            self.stated[statement.account_id, statement.seq] = logged_document(head)
         return StateVersion(self._commits)
 
     async def raise_alarm(self, name: str, fields: Mapping[str, str | int]) -> None:

@@ -6,7 +6,7 @@ as far as it is filled; `log_heads/{account}` the last statement about an accoun
 look at. No client reads any of them but through functions.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NewType, Protocol
 
@@ -21,6 +21,8 @@ from shared.proof.errors import CommitLost, LogBroken
 from shared.proof.log import Append, LoggedHead, LogState, Statement
 from shared.proof.tiles import ENTRIES, TileKey
 
+PAGE_STATEMENTS_MAX = 1_000
+"""Statements of one read, about 200 bytes each."""
 SEQ_DIGITS = 19
 """Names of statements are padded, so that their order is that of the numbers."""
 
@@ -49,6 +51,9 @@ class LogStore(Protocol):
 
     async def first_statement(self, account_id: AccountId, from_seq: int) -> LoggedHead | None:
         """The earliest statement about the account at or after an entry."""
+
+    def statements(self) -> AsyncIterator[LoggedHead]:
+        """Every statement that was ever logged, in no promised order."""
 
     async def append(self, append: Append, expected: StateVersion | None) -> StateVersion:
         """Write all or nothing: state over its expected version, tiles, statements. Returned means durable.
@@ -95,6 +100,20 @@ class FirestoreLogStore:
         except google_errors.GoogleAPICallError as error:
             raise StoreUnavailable from error
         return logged_from(account_id, found[0].to_dict() or {}) if found else None
+
+    async def statements(self) -> AsyncIterator[LoggedHead]:
+        query = self._client.collection_group("statements").limit(PAGE_STATEMENTS_MAX)
+        page_query = query
+        while True:
+            try:
+                page = [snapshot async for snapshot in page_query.stream(retry=None, timeout=READ_TIMEOUT_S)]
+            except google_errors.GoogleAPICallError as error:
+                raise StoreUnavailable from error
+            for snapshot in page:
+                yield logged_from(AccountId(snapshot.reference.parent.parent.id), snapshot.to_dict() or {})
+            if len(page) < PAGE_STATEMENTS_MAX:
+                return
+            page_query = query.start_after(page[-1])
 
     async def append(self, append: Append, expected: StateVersion | None) -> StateVersion:
         # The precondition on the one document that every append writes makes appends follow each other: two that

@@ -1,0 +1,85 @@
+"""Holds the ledger's documents against the log as it was signed: what an administrator rewrote consistently, shows.
+
+The log's leaves must lead to the root that a checkpoint signs; every statement that is kept must be a leaf, and every
+leaf about an account must be a statement that is kept; and what a statement says of an account must still be so.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct, field
+
+from shared.base.ids import AccountId
+from shared.base.merkle import leaf_hash, root_of
+from shared.ledger.documents import Document
+from shared.ledger.errors import ChainBroken
+from shared.ledger.models import Entry
+from shared.proof.errors import LogBroken
+from shared.proof.log import Epoch, Statement
+from shared.proof.note import Checkpoint
+from shared.proof.store import LogStore
+from shared.proof.tiles import ENTRIES, TILE_LEAVES, split_leaves
+
+
+class SignedLog(Struct, frozen=True):
+    """What a checkpoint covers: how many epochs, and every statement about an account by entry number."""
+
+    epochs: int
+    statements: Mapping[tuple[AccountId, int], Statement]
+
+
+class StatementCheck(Struct):
+    """Checks, while a ledger is walked, that each account still is what was signed of it."""
+
+    statements: dict[tuple[AccountId, int], Statement] = field(default_factory=dict)
+
+    def add(self, entry: Entry, document: Document) -> None:
+        """Take in one entry. Raise ChainBroken when another one was signed in its place."""
+        statement = self.statements.pop((entry.account_id, entry.seq), None)
+        if statement is not None and (statement.hash, statement.balance_micros) != (entry.hash, entry.balance_micros):
+            reason = "is not the one that was signed: the account was rewritten"
+            raise ChainBroken(reason, account_id=entry.account_id, seq=entry.seq, entry_id=entry.entry_id)
+
+    def faults(self) -> list[ChainBroken]:
+        """Every account that does not reach any more what was signed of it."""
+        missing = dict(sorted(self.statements))
+        return [
+            ChainBroken(f"was cut back: entry {seq} was signed and is gone", account_id=account_id, seq=seq)
+            for account_id, seq in missing.items()
+        ]
+
+
+async def read_signed(log: LogStore, checkpoint: Checkpoint) -> SignedLog:
+    """All that a checkpoint signs, out of the stored log. Raise LogBroken when the log is not the one it signs."""
+    tiles = await log.tiles([(ENTRIES, index) for index in range(-(-checkpoint.size // TILE_LEAVES))])
+    leaves = [leaf for key in sorted(tiles) for leaf in split_leaves(tiles[key])][: checkpoint.size]
+    if root_of([leaf_hash(leaf) for leaf in leaves]) != checkpoint.root:
+        raise LogBroken("the stored leaves do not lead to the root that the checkpoint signs")
+    epochs = _check_epochs(leaves)
+    kept = {head.leaf_index: head.statement async for head in log.statements() if head.leaf_index < checkpoint.size}
+    for index, leaf in enumerate(leaves):
+        statement = kept.get(index)
+        if Epoch.read(leaf) is None and (statement is None or statement.leaf != leaf):
+            raise LogBroken(f"leaf {index} is a statement about an account that is not kept, or was changed")
+        if Epoch.read(leaf) is not None and statement is not None:
+            raise LogBroken(f"leaf {index} is an epoch record, and a statement claims its place")
+    return SignedLog(epochs, {(said.account_id, said.seq): said for said in kept.values()})
+
+
+def _check_epochs(leaves: Sequence[bytes]) -> int:
+    """How many epochs there are. Raise LogBroken unless they follow each other, count what is between, and balance."""
+    epochs = heads = 0
+    for index, leaf in enumerate(leaves):
+        record = Epoch.read(leaf)
+        if record is None:
+            heads += 1
+            continue
+        epochs += 1
+        for holds, reason in (
+            (record.epoch == epochs, f"is numbered {record.epoch} and comes as {epochs}"),
+            (record.heads == heads, f"counts {record.heads} statements where there are {heads}"),
+            (record.balance_micros + record.unsettled_micros == 0, "does not balance"),
+        ):
+            if not holds:
+                raise LogBroken(f"the epoch record at leaf {index} {reason}")
+        heads = 0
+    return epochs

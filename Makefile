@@ -24,7 +24,7 @@ export PEER
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench bench-ledger bench-chat bench-cold simulate lock clean format verify
+.PHONY: help setup demo run test check bench bench-ledger bench-chat bench-cold bench-verify bench-settle simulate lock clean format verify
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -48,10 +48,12 @@ check: setup ## Format, lint, types, import rules and the fast tests
 	$(BIN)/lint-imports
 	$(PYTHON) -m pytest -m "not stack"
 
-bench: setup ## Run the three benchmarks one after another (PEER=1: beside their peers)
+bench: setup ## Run all benchmarks one after another (PEER=1: beside their peers)
 	@$(PYTHON) -m bench.ledger
 	@$(PYTHON) -m bench.chat
 	@$(PYTHON) -m bench.cold
+	@$(PYTHON) -m bench.verify
+	@$(PYTHON) -m bench.settle
 
 bench-ledger: setup ## Postings per second (PEER=1: beside a peer)
 	@$(PYTHON) -m bench.ledger
@@ -61,6 +63,12 @@ bench-chat: setup ## What a metered chat adds to the model's own time (PEER=1: b
 
 bench-cold: setup ## Cold start of each function (PEER=1: beside a peer)
 	@$(PYTHON) -m bench.cold
+
+bench-verify: setup ## Entries verified per second beside bare hashing
+	@$(PYTHON) -m bench.verify
+
+bench-settle: setup ## What settlement costs and how that grows
+	@$(PYTHON) -m bench.settle
 
 simulate: setup ## Simulate the ledger under faults: SEEDS=20000 runs so many seeds (1000), ARGS="--seed 17 --trace" replays one
 	@$(PYTHON) -m simulation --seeds $(or $(SEEDS),1000) $(ARGS)

@@ -1,6 +1,6 @@
 """Counts what a Firestore client asks of the server: calls, and the documents that Google would bill for."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,7 @@ class RpcCounter:
         api = client._firestore_api
         for name in COUNTED:
             setattr(api, name, self._counted(getattr(api, name)))
+        api.run_query = self._counted_query(api.run_query)
 
     def take(self) -> Cost:
         """What was counted since the last time; the count starts again."""
@@ -56,6 +57,21 @@ class RpcCounter:
             return call(request=request, **rest)
 
         return counted
+
+    def _counted_query(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        async def counted(request: Any, **rest: Any) -> AsyncIterator[Any]:
+            return self._counted_rows(await call(request=request, **rest))
+
+        return counted
+
+    async def _counted_rows(self, rows: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """Each document of an answer is a read, and an answer without one is a read too."""
+        found = 0
+        async for row in rows:
+            if row.document.name:
+                found += 1
+            yield row
+        self._cost += Cost(reads=max(1, found))
 
 
 def _length(request: Any, name: str) -> int:

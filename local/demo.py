@@ -3,10 +3,13 @@
 `PROMPT="..." make demo` chats about something else. With a provider's key in `.env`, a real model answers.
 """
 
+import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -82,7 +85,10 @@ def _run_steps(stack: Stack, deployment: Deployment) -> None:
     _step(4, "Verify the chain from the raw documents")
     _expect(_verify(deployment, person, PROJECT) == 0, "the account verifies")
 
-    _step(5, "Forge a copy: make the call look a tenth as dear, then verify the copy")
+    _step(5, "Sign the books, and check the receipt offline with the public key alone")
+    _prove(deployment, person, receipt_id)
+
+    _step(6, "Forge a copy: make the call look a tenth as dear, then verify the copy")
     entry_id = _forge_copy(stack, person)
     print(f"    forged entry {entry_id} in a copy of the account")
     _expect(_verify(deployment, person, FORGED_PROJECT, must_name=entry_id) == 1, "verification names the forged entry")
@@ -115,6 +121,33 @@ def _chat(deployment: Deployment, person: Person) -> str:
     print(f"\n    answered by {raw.headers['x-credence-model']} at {who}; {usage.completion_tokens} tokens,", end="")
     print(f" {usage.cost:.6f} credits")
     return str(raw.headers["x-credence-receipt"])
+
+
+def _prove(deployment: Deployment, person: Person, receipt_id: str) -> None:
+    """What the scheduler does every minute, and what anybody can do with the receipt they were given."""
+    signed = _call(deployment, person, "POST", "/_timers/ledger_checkpoint", token=deployment.scheduler_token)
+    _expect(signed["refused"] is None, f"the books balance and were signed: {signed}")
+    print(f"    epoch {signed['epoch']}: {signed['heads']} accounts logged, all credits sum to zero")
+    receipt = _call(deployment, person, "GET", f"/v1/receipts/{receipt_id}")
+    _expect(receipt["proof"] is not None, "the receipt carries its proof")
+    with tempfile.TemporaryDirectory(prefix="credence-") as folder:
+        file = Path(folder, "receipt.json")
+        file.write_text(json.dumps(receipt))
+        print(f"    receipt with its proof: {file.stat().st_size} bytes")
+        command = [sys.executable, "-m", "credence", "verify", "receipt", file, "--key", deployment.verifier_key]
+        # Nothing in its environment: no project, no emulator, no credentials.
+        done = subprocess.run(
+            command, cwd=REPOSITORY, env={}, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        )
+        print(f"    {(done.stdout + done.stderr).strip()}")
+        _expect(done.returncode == 0, "the receipt proves itself")
+        receipt["entry"]["delta_micros"] //= 10
+        file.write_text(json.dumps(receipt))
+        forged = subprocess.run(
+            command, cwd=REPOSITORY, env={}, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        )
+        print(f"    made a tenth as dear: {(forged.stdout + forged.stderr).strip()}")
+        _expect(forged.returncode == 1, "a receipt that was changed proves nothing")
 
 
 def _verify(deployment: Deployment, person: Person, project: str, *, must_name: str = "") -> int:
@@ -156,8 +189,10 @@ def _balance(deployment: Deployment, person: Person) -> int:
     return int(_call(deployment, person, "GET", "/v1/credits")["data"]["balance_micros"])
 
 
-def _call(deployment: Deployment, person: Person, method: str, path: str) -> dict[str, Any]:
-    headers = {"authorization": f"Bearer {person.token}"}
+def _call(
+    deployment: Deployment, person: Person, method: str, path: str, *, token: str | None = None
+) -> dict[str, Any]:
+    headers = {"authorization": f"Bearer {token or person.token}"}
     response = requests.request(method, deployment.url + path, headers=headers, timeout=TIMEOUT_S)
     _expect(response.status_code == requests.codes.ok, f"{method} {path} answers 200, not {response.text}")
     answer: dict[str, Any] = response.json()

@@ -36,7 +36,12 @@ _NONE = "-"
 
 def encode(fields: Iterable[str]) -> bytes:
     """Length-prefixed fields, one after the other."""
-    return "".join([f"{len(f) if f.isascii() else len(f.encode())}:{f}," for f in fields]).encode()
+    fields = list(fields)
+    text = "".join([f"{len(f)}:{f}," for f in fields])
+    if text.isascii():
+        return text.encode()
+    # Lengths are of bytes.
+    return "".join([f"{len(f.encode())}:{f}," for f in fields]).encode()
 
 
 def digest(tag: str, fields: Iterable[str]) -> str:
@@ -110,25 +115,36 @@ class Walk:
 
     def step(self, entry: Entry) -> None:
         """Check that `entry` is the next one, is intact and conserves credits; then fold it in."""
-        self._require(entry.account_id == self.account_id, entry, "belongs to another account")
-        self._require(entry.seq == self.seq + 1, entry, f"follows entry {self.seq}: one is missing, doubled or moved")
-        self._require(entry.prev_hash == self.hash, entry, "does not link to the entry before it")
-        self._require(entry.hash == hash_entry(entry), entry, "was changed after it was written: its hash differs")
-        self._require((entry.kind is EntryKind.OPEN) == (entry.seq == 1), entry, "an account opens once, first")
-        moved = sum(change.delta_micros for change in entry.lots)
-        self._require(moved == entry.delta_micros, entry, "its lots do not sum to its delta")
-        given = sum(leg.amount_micros for leg in entry.legs)
-        self._require(entry.delta_micros + given == 0, entry, "creates or destroys credits: its legs do not cancel it")
+        if fault := self._fault(entry):
+            raise self._broken(entry, fault)
         try:
             lots = apply_changes(self.lots, entry.lots, may_owe=entry.kind in OWING_KINDS)
         except ArithmeticError:
             raise self._broken(entry, "spends a lot the account did not have") from None
-        balance_micros = sum(lot.remaining_micros for lot in lots)
-        self._require(entry.balance_micros == balance_micros, entry, "states a wrong balance")
+        if entry.balance_micros != sum([lot.remaining_micros for lot in lots]):
+            raise self._broken(entry, "states a wrong balance")
         self.seq, self.hash, self.lots = entry.seq, entry.hash, lots
         self.status = STATUS_AFTER.get(entry.kind, self.status)
         if entry.kind in SPENDING_KINDS:
             self.spent_micros -= entry.delta_micros
+
+    def _fault(self, entry: Entry) -> str | None:
+        """Why the entry cannot be the next one, if it cannot."""
+        if entry.account_id != self.account_id:
+            return "belongs to another account"
+        if entry.seq != self.seq + 1:
+            return f"follows entry {self.seq}: one is missing, doubled or moved"
+        if entry.prev_hash != self.hash:
+            return "does not link to the entry before it"
+        if entry.hash != hash_entry(entry):
+            return "was changed after it was written: its hash differs"
+        if (entry.kind is EntryKind.OPEN) != (entry.seq == 1):
+            return "an account opens once, first"
+        if sum([change.delta_micros for change in entry.lots]) != entry.delta_micros:
+            return "its lots do not sum to its delta"
+        if sum([leg.amount_micros for leg in entry.legs]) != -entry.delta_micros:
+            return "creates or destroys credits: its legs do not cancel it"
+        return None
 
     def finish(self, head: Head) -> None:
         """Check that the head is exactly what its entries fold to."""
@@ -141,10 +157,6 @@ class Walk:
         ):
             if not holds:
                 raise ChainBroken(reason, account_id=self.account_id)
-
-    def _require(self, holds: bool, entry: Entry, reason: str) -> None:
-        if not holds:
-            raise self._broken(entry, reason)
 
     def _broken(self, entry: Entry, reason: str) -> ChainBroken:
         return ChainBroken(reason, account_id=self.account_id, seq=entry.seq, entry_id=entry.entry_id)

@@ -98,3 +98,20 @@ def test_the_cold_start_benchmark_starts_every_function_of_the_manifest(stack: S
     assert set(figures["ratios"]) == {row.name for row in read_manifest()}
     assert figures["worst_ratio"] == max(figures["ratios"].values())
     assert_numbers(figures, ("worst_ratio", "hello_ms"))
+
+
+def test_verify_runs_and_prints_its_figures(stack: Stack) -> None:
+    """No emulator is needed; it gets one all the same."""
+    printed = run_quick("bench.verify", stack)
+
+    assert printed.keys() >= {"entries_per_s", "documents_per_s", "sha_ratio", "json_ratio"}
+    assert all(printed[name] > 0 for name in ("entries_per_s", "sha_ratio", "json_ratio"))
+
+
+def test_settle_runs_and_prints_its_figures(stack: Stack) -> None:
+    """Every sale is settled, at every size, or it fails."""
+    printed = run_quick("bench.settle", stack)
+
+    assert printed.keys() >= {"per_s", "ops_per_1000", "exponent"}
+    assert printed["reads_per_1000"] >= 1_000
+    assert printed["writes_per_1000"] > 0

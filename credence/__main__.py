@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from credence import verify
+from credence import export, verify
 
 
 def main(arguments: list[str]) -> int:
@@ -11,6 +11,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m credence", description="Check a Credence ledger.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     verify.add_arguments(commands.add_parser("verify", help="check an account, the ledger, a receipt, or the log"))
+    export.add_arguments(commands.add_parser("export", help="write a project's ledger and log to a file"))
     options = parser.parse_args(arguments)
     code: int = options.run(options)
     return code

@@ -14,20 +14,18 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from google.auth import exceptions as auth_errors
-from google.cloud import firestore
 
 from credence import proofs
+from credence.books import Books, BooksUnreadable
 from shared.base.ids import AccountId
 from shared.base.micros import format_credits
-from shared.ledger.archive import FirestoreLedgerArchive
 from shared.ledger.errors import AccountAbsent, ChainBroken
 from shared.ledger.store import StoreUnavailable
 from shared.ledger.verify import LedgerReport, OnProgress, verify_account, verify_ledger
-from shared.ledger.windows import FirestoreLedgerWindows
 from shared.proof.errors import LogBroken, NoteWrong, TileWrong
 from shared.proof.log_check import SignedLog, StatementCheck, read_signed
 from shared.proof.note import open_checkpoint
-from shared.proof.store import FirestoreLogStore
+from shared.proof.store import LogStore
 
 INTACT, BROKEN, UNREADABLE = 0, 1, 2
 PROGRESS_PERIOD_S = 0.2
@@ -35,7 +33,7 @@ BAR_CHARS = 30
 
 Answer = tuple[int, dict[str, object], list[str]]
 """Exit code, the answer for programs, and the same in lines for people."""
-Check = Callable[[firestore.AsyncClient], Awaitable[Answer]]
+Check = Callable[[Books], Awaitable[Answer]]
 
 
 class LedgerEmpty(Exception):
@@ -54,13 +52,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     subjects = parser.add_subparsers(required=True, metavar="WHAT")
     account = subjects.add_parser("account", parents=[shared], help="one account, from its first entry to its head")
     account.add_argument("account_id", metavar="ACCOUNT_ID", type=_account_id, help="for example user:abc")
-    account.set_defaults(run=lambda options: _run(options, lambda client: _account(client, options.account_id)))
+    account.set_defaults(run=lambda options: _run(options, lambda books: _account(books, options.account_id)))
     ledger = subjects.add_parser("ledger", parents=[shared], help="every account, every transfer, and the sum of all")
     ledger.add_argument("--key", metavar="KEY", help="the log's public key, or a file with it: check against the log")
     ledger.add_argument(
         "--checkpoint", metavar="FILE", type=Path, help="a checkpoint kept elsewhere (default: the last one of the log)"
     )
-    ledger.set_defaults(run=lambda options: _run(options, lambda client: _ledger(client, options)))
+    ledger.add_argument("--export", metavar="FILE", type=Path, help="an export instead of a project; needs no network")
+    ledger.set_defaults(run=lambda options: _run(options, lambda books: _ledger(books, options)))
     proofs.add_arguments(subjects)
 
 
@@ -71,16 +70,19 @@ def _account_id(text: str) -> AccountId:
 
 
 def _run(options: argparse.Namespace, check: Check) -> int:
-    if not options.project:
+    export = getattr(options, "export", None)
+    if not options.project and not export:
         return _unreadable("name the project: --project, PROJECT_ID or GOOGLE_CLOUD_PROJECT")
     try:
-        code, answer, lines = asyncio.run(_check(options.project, check))
+        code, answer, lines = asyncio.run(_check(options.project, export, check))
+    except BooksUnreadable as error:
+        return _unreadable(str(error))
     except proofs.Unreadable as error:
         return _unreadable(str(error))
     except AccountAbsent:
         return _unreadable("there is no such account")
     except LedgerEmpty:
-        return _unreadable(f"there is no account in project {options.project}; is that the right one?")
+        return _unreadable(f"there is no account in {export or f'project {options.project}'}; is that the right one?")
     except StoreUnavailable as error:
         return _unreadable(f"the ledger does not answer: {error.__cause__ or error}")
     except auth_errors.GoogleAuthError as error:
@@ -89,13 +91,14 @@ def _run(options: argparse.Namespace, check: Check) -> int:
     return code
 
 
-async def _check(project_id: str, check: Check) -> Answer:
-    return await check(firestore.AsyncClient(project=project_id))
+async def _check(project_id: str, export: Path | None, check: Check) -> Answer:
+    # Firestore's client belongs to the event loop that runs when it is made.
+    return await check(Books.in_file(export) if export else Books.in_firestore(project_id))
 
 
-async def _account(client: firestore.AsyncClient, account_id: AccountId) -> Answer:
+async def _account(books: Books, account_id: AccountId) -> Answer:
     try:
-        report = await verify_account(FirestoreLedgerArchive(client), account_id)
+        report = await verify_account(books.archive, account_id)
     except ChainBroken as error:
         return BROKEN, {"intact": False, "broken": [_fault(error)]}, [_fault_line(error)]
     answer = {
@@ -108,20 +111,20 @@ async def _account(client: firestore.AsyncClient, account_id: AccountId) -> Answ
     return INTACT, answer, [line]
 
 
-async def _ledger(client: firestore.AsyncClient, options: argparse.Namespace) -> Answer:
-    archive, log = FirestoreLedgerArchive(client), FirestoreLogStore(client)
-    accounts = await archive.account_count()
+async def _ledger(books: Books, options: argparse.Namespace) -> Answer:
+    accounts = await books.archive.account_count()
     if not accounts:
         raise LedgerEmpty
     signed: SignedLog | None = None
     if options.key:
         try:
-            signed = await read_signed(log, open_checkpoint(await _note(log, options), proofs.read_key(options.key)))
+            note = open_checkpoint(await _note(books.log, options), proofs.read_key(options.key))
+            signed = await read_signed(books.log, note)
         except (LogBroken, NoteWrong, TileWrong) as error:
             return BROKEN, {"intact": False, "log": str(error)}, [f"the log: {error}"]
     checks = [StatementCheck(dict(signed.statements))] if signed else []
-    horizons = await FirestoreLedgerWindows(client).horizons()
-    report = await verify_ledger(archive, horizons.settled_until, _progress(accounts), checks=checks)
+    horizons = await books.windows.horizons()
+    report = await verify_ledger(books.archive, horizons.settled_until, _progress(accounts), checks=checks)
     if sys.stderr.isatty():
         sys.stderr.write("\n")
     answer: dict[str, object] = {
@@ -143,7 +146,7 @@ def _log_lines(signed: SignedLog | None) -> list[str]:
     return [f"held against the signed log: {signed.epochs} epochs, {len(signed.statements)} statements about accounts"]
 
 
-async def _note(log: FirestoreLogStore, options: argparse.Namespace) -> str:
+async def _note(log: LogStore, options: argparse.Namespace) -> str:
     """The checkpoint that everything is held against."""
     if options.checkpoint:
         return proofs.read_text(options.checkpoint)

@@ -97,3 +97,30 @@ async def test_a_ledger_that_does_not_answer_is_two() -> None:
     assert (code, out) == (2, "")
     assert "does not answer" in err
     assert "Traceback" not in err
+
+
+async def test_an_export_is_verified_without_a_network(
+    stack: Stack, project_id: str, firestore_ledger: OnFirestore, tmp_path: Path
+) -> None:
+    """Exported with the database, checked with nothing but the file; a changed or cut file shows."""
+    environment = stack.environment(project_id)
+    await filled(firestore_ledger)
+    file = tmp_path / "books.jsonl"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "credence", "export", file, "--project", project_id),
+        env={**os.environ, **environment},
+        cwd=ROOT,
+    )
+    assert await process.wait() == 0
+
+    code, out, err = await verify("ledger", "--export", str(file), environment={})
+    assert (code, out.split(":")[0]) == (0, "intact"), err
+
+    text = file.read_text()
+    file.write_text(text.replace('"delta_micros":-10,', '"delta_micros":-9,'))
+    code, out, _ = await verify("ledger", "--export", str(file), environment={})
+    assert (code, f"{ADA} entry 3" in out) == (1, True)
+    file.write_text("".join(text.splitlines(keepends=True)[:-1]))
+    assert (await verify("ledger", "--export", str(file), environment={}))[0] == 2
+    file.write_text("nonsense\n")
+    assert (await verify("ledger", "--export", str(file), environment={}))[0] == 2

@@ -24,7 +24,7 @@ export PEER
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench bench-ledger bench-chat bench-cold bench-verify bench-settle simulate lock clean format verify
+.PHONY: help setup demo run test check bench bench-ledger bench-chat bench-cold bench-hot bench-verify bench-settle simulate lock clean format verify
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -52,6 +52,7 @@ bench: setup ## Run all benchmarks one after another (PEER=1: beside their peers
 	@$(PYTHON) -m bench.ledger
 	@$(PYTHON) -m bench.chat
 	@$(PYTHON) -m bench.cold
+	@$(PYTHON) -m bench.hot
 	@$(PYTHON) -m bench.verify
 	@$(PYTHON) -m bench.settle
 
@@ -63,6 +64,9 @@ bench-chat: setup ## What a metered chat adds to the model's own time (PEER=1: b
 
 bench-cold: setup ## Cold start of each function (PEER=1: beside a peer)
 	@$(PYTHON) -m bench.cold
+
+bench-hot: setup ## One account written by four processes at once
+	@$(PYTHON) -m bench.hot
 
 bench-verify: setup ## Entries verified per second beside bare hashing
 	@$(PYTHON) -m bench.verify

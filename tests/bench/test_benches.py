@@ -115,3 +115,11 @@ def test_settle_runs_and_prints_its_figures(stack: Stack) -> None:
     assert printed.keys() >= {"per_s", "ops_per_1000", "exponent"}
     assert printed["reads_per_1000"] >= 1_000
     assert printed["writes_per_1000"] > 0
+
+
+def test_hot_loses_and_doubles_nothing(stack: Stack) -> None:
+    """Four processes on one account, each with an engine that knows nothing of the others."""
+    printed = run_quick("bench.hot", stack)
+
+    assert (printed["hot4_lost"], printed["hot4_doubled"]) == (0, 0)
+    assert printed["hot4_per_s"] > 0

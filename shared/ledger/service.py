@@ -153,15 +153,7 @@ class Ledger:
         shares: Sequence[Share] = HOUSE_ONLY,
     ) -> Posted:
         """Take part or all of a hold and resolve it. Raise HoldAbsent or HoldExceeded."""
-        capture = Capture(
-            account_id=account_id,
-            hold_id=hold_id,
-            amount_micros=amount_micros,
-            shares=tuple(shares),
-            facts=facts_of(facts),
-            at_ms=self._clock(),
-        )
-        return await self._engine.run(capture)
+        return await self._engine.run(self._capture(account_id, hold_id, amount_micros, facts, shares, late=False))
 
     async def capture_late(
         self,
@@ -173,16 +165,7 @@ class Ledger:
         shares: Sequence[Share] = HOUSE_ONLY,
     ) -> Posted:
         """Charge for what was delivered under a hold that may be gone by now; if `capture` was made, answer like it."""
-        capture = Capture(
-            account_id=account_id,
-            hold_id=hold_id,
-            amount_micros=amount_micros,
-            shares=tuple(shares),
-            facts=facts_of(facts),
-            late=True,
-            at_ms=self._clock(),
-        )
-        return await self._engine.run(capture)
+        return await self._engine.run(self._capture(account_id, hold_id, amount_micros, facts, shares, late=True))
 
     async def extend(self, account_id: AccountId, hold_id: HoldId) -> Held:
         """Let a hold live a whole lifetime from now, for a call that goes on. Raise HoldAbsent."""
@@ -195,6 +178,26 @@ class Ledger:
             await self._engine.run(ReleaseHold(account_id, hold_id, self._clock()))
         except HoldAbsent:
             return
+
+    def _capture(
+        self,
+        account_id: AccountId,
+        hold_id: HoldId,
+        amount_micros: int,
+        facts: Facts,
+        shares: Sequence[Share],
+        *,
+        late: bool,
+    ) -> Capture:
+        return Capture(
+            account_id=account_id,
+            hold_id=hold_id,
+            amount_micros=amount_micros,
+            shares=tuple(shares),
+            facts=facts_of(facts),
+            late=late,
+            at_ms=self._clock(),
+        )
 
     async def head(self, account_id: AccountId) -> Head:
         """The account as it stands in the store now. Raise AccountAbsent."""

@@ -1,0 +1,59 @@
+"""Every small change of the ledger's pure arithmetic, and how many of them its own tests notice."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from mutants.changes import SmallChange, small_changes
+from mutants.tree import ROOT, Change, Verdict, each, run_suites, try_change
+
+PATH = "shared/ledger/rules.py"
+SUITES = tuple(
+    f"tests/ledger/test_{name}.py" for name in ("rules", "rules_sending", "postings", "corrections", "standing")
+)
+CAUGHT_RATIO_MIN = 0.95
+SAID_EVERY = 20
+
+EQUIVALENT: Mapping[str, str] = {}
+"""Changes after which the module does the same, and why. They are tried like the others, and counted apart."""
+
+
+def main() -> int:
+    """Print the changes that no test noticed, then how many were; the exit status is 1 below CAUGHT_RATIO_MIN."""
+    changes = list(small_changes((ROOT / PATH).read_text(encoding="utf-8")))
+    unknown = set(EQUIVALENT) - {change.name for change in changes}
+    if unknown:
+        print(f"named as equivalent, and no change of {PATH}: {sorted(unknown)}")
+        return 1
+    survivors: list[SmallChange] = []
+    caught_equivalents: list[SmallChange] = []
+    for number, (change, verdict) in enumerate(each([None, *changes], _judge)):
+        if change is None:
+            if verdict.failed:
+                print(f"the suites fail without any change: {verdict.failed}")
+                return 1
+            continue
+        survived = verdict.ended and verdict.failed is None
+        if survived and change.name not in EQUIVALENT:
+            survivors.append(change)
+        if not survived and change.name in EQUIVALENT:
+            caught_equivalents.append(change)
+        if number % SAID_EVERY == 0:
+            print(f"{number} of {len(changes)} changes tried", file=sys.stderr)
+    return _report(len(changes) - len(EQUIVALENT), survivors, caught_equivalents)
+
+
+def _judge(copy: Path, change: SmallChange | None) -> Verdict:
+    if change is None:
+        return run_suites(copy, SUITES, on_stack=False)
+    return try_change(copy, Change(PATH, change.source, SUITES))
+
+
+def _report(total: int, survivors: list[SmallChange], caught_equivalents: list[SmallChange]) -> int:
+    for change in survivors:
+        print(f"survived  {PATH}:{change.line}  {change.name}")
+    for change in caught_equivalents:
+        print(f"caught, and so not equivalent  {PATH}:{change.line}  {change.name}")
+    caught = total - len(survivors)
+    print(f"{caught} of {total} caught ({caught / total:.1%}); {len(EQUIVALENT)} more change nothing")
+    return 1 if caught_equivalents or caught < total * CAUGHT_RATIO_MIN else 0

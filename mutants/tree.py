@@ -28,7 +28,7 @@ LINKED = (".venv", "node_modules", ".cache")
 AT_ONCE = 2
 """As many as there are cores on a small machine."""
 TIMEOUT_S = 180.0
-"""Far beyond what any of the suites takes; some changes make a loop endless."""
+"""Far beyond what any of the suites takes, also beside others."""
 STOP_TIMEOUT_S = 30.0
 """For pytest to end the stack's processes when it is interrupted."""
 FAILED, INTERRUPTED = 1, 2
@@ -45,6 +45,7 @@ class Change(Struct, frozen=True):
     suites: tuple[str, ...]
     on_stack: bool = False
     """Whether the suites' tests on the emulators are asked, and not the fast ones."""
+    timeout_s: float = TIMEOUT_S
 
 
 class Verdict(Struct, frozen=True):
@@ -107,12 +108,12 @@ def try_change(copy: Path, change: Change) -> Verdict:
     before = path.read_text(encoding="utf-8")
     path.write_text(change.text, encoding="utf-8")
     try:
-        return run_suites(copy, change.suites, on_stack=change.on_stack)
+        return run_suites(copy, change.suites, on_stack=change.on_stack, timeout_s=change.timeout_s)
     finally:
         path.write_text(before, encoding="utf-8")
 
 
-def run_suites(copy: Path, suites: Sequence[str], *, on_stack: bool) -> Verdict:
+def run_suites(copy: Path, suites: Sequence[str], *, on_stack: bool, timeout_s: float = TIMEOUT_S) -> Verdict:
     """Run the suites in a copy until the first test fails. Raise SuitesBroken when they do not run at all."""
     options = ["-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
     command = [sys.executable, "-m", "pytest", *options, "-m", "stack" if on_stack else "not stack", *suites]
@@ -122,7 +123,7 @@ def run_suites(copy: Path, suites: Sequence[str], *, on_stack: bool) -> Verdict:
         command, cwd=copy, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
-        said, _ = pytest.communicate(timeout=TIMEOUT_S)
+        said, _ = pytest.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
         _stop(pytest)
         return Verdict(None, ended=False)

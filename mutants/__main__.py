@@ -16,6 +16,7 @@ from mutants.mutant import Mutant
 from mutants.proofs import PROOFS, SETTLING
 from mutants.tree import ROOT, Change, SuitesBroken, Verdict, each, run_suites, try_change
 
+SURVIVED = "SURVIVED"
 MUTANTS = (*COMMITS, *CREDITS, *SETTLING, *PROOFS)
 
 
@@ -48,14 +49,14 @@ def remove_safeguards(mutants: Sequence[Mutant]) -> int:
     for (on_stack, suites), verdict in each(asked(mutants), _run_unchanged):
         if verdict.failed or not verdict.ended:
             raise SuitesBroken(f"{verdict.failed or suites} fails without any change (stack: {on_stack})")
-    rows = []
+    rows: list[tuple[str, str, str]] = []
     for number, (mutant, verdict) in enumerate(each(mutants, _try), 1):
-        rows.append((mutant.safeguard, mutant.name, caught_by(verdict)))
-        print(f"{number} of {len(mutants)}: {mutant.name}: {rows[-1][2] or 'SURVIVED'}", file=sys.stderr)
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)] if rows else [0, 0]
+        rows.append((mutant.safeguard, mutant.name, caught_by(verdict) or SURVIVED))
+        print(f"{number} of {len(mutants)}: {mutant.name}: {rows[-1][2]}", file=sys.stderr)
+    safeguard_chars, name_chars = (max((len(row[column]) for row in rows), default=0) for column in (0, 1))
     for safeguard, name, test in sorted(rows, key=lambda row: row[0]):
-        print(f"{safeguard:{widths[0]}}  {name:{widths[1]}}  {test or 'SURVIVED'}")
-    caught = sum(bool(test) for _, _, test in rows)
+        print(f"{safeguard:{safeguard_chars}}  {name:{name_chars}}  {test}")
+    caught = sum(test != SURVIVED for _, _, test in rows)
     print(f"{caught} of {len(rows)} caught")
     return 0 if rows and caught == len(rows) else 1
 

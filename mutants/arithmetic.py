@@ -40,6 +40,7 @@ def main() -> int:
         survived = verdict.ended and verdict.failed is None
         if survived and change.name not in EQUIVALENT:
             survivors.append(change)
+            print(f"survived: {change.name}", file=sys.stderr)
         if not survived and change.name in EQUIVALENT:
             caught_equivalents.append(change)
         if number % SAID_EVERY == 0:

@@ -104,5 +104,5 @@ def _mistaken(part: ast.AST, *, tested: bool) -> Iterator[ast.AST]:
             yield ast.Return(None)
         case ast.Raise() | ast.Expr(ast.Call()):
             yield ast.Pass()
-        case _ if tested:
+        case ast.expr() if tested:
             yield ast.UnaryOp(ast.Not(), part)

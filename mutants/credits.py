@@ -3,7 +3,7 @@
 from mutants.mutant import Mutant
 
 POSTINGS = ("tests/ledger/test_postings.py",)
-RULES = ("tests/ledger/test_rules.py", "tests/ledger/test_rules_sending.py")
+RULES = ("tests/ledger/test_rules.py", "tests/ledger/test_rules_bounds.py", "tests/ledger/test_rules_sending.py")
 HOLDS = ("tests/ledger/test_holds.py", "tests/ledger/test_engine.py")
 LEDGER = "shared/ledger"
 

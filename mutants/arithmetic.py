@@ -8,9 +8,8 @@ from mutants.changes import SmallChange, small_changes
 from mutants.tree import ROOT, Change, Verdict, each, run_suites, try_change
 
 PATH = "shared/ledger/rules.py"
-SUITES = tuple(
-    f"tests/ledger/test_{name}.py" for name in ("rules", "rules_sending", "postings", "corrections", "standing")
-)
+NAMES = ("rules_bounds", "rules_sending", "rules", "postings", "corrections", "standing")
+SUITES = tuple(f"tests/ledger/test_{name}.py" for name in NAMES)
 CAUGHT_RATIO_MIN = 0.95
 SAID_EVERY = 20
 TIMEOUT_S = 40.0

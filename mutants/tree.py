@@ -32,7 +32,8 @@ TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 30.0
 """For pytest to end the stack's processes when it is interrupted."""
 FAILED, INTERRUPTED = 1, 2
-OPTIONS = "-x -q --tb=no -rfE --hypothesis-seed=0 -p no:cacheprovider -p asyncio -p hypothesispytest".split(" ")
+OPTIONS = ("-x", "-q", "--tb=no", "-rfE", "--hypothesis-seed=0", "-p", "no:cacheprovider")
+PLUGINS = ("-p", "asyncio", "-p", "hypothesispytest")
 ENVIRONMENT = {
     # A changed file may be as old and as long as the one before, to the second and the byte: nothing is kept compiled.
     "PYTHONDONTWRITEBYTECODE": "1",
@@ -122,7 +123,7 @@ def try_change(copy: Path, change: Change) -> Verdict:
 
 def run_suites(copy: Path, suites: Sequence[str], *, on_stack: bool, timeout_s: float = TIMEOUT_S) -> Verdict:
     """Run the suites in a copy until the first test fails. Raise SuitesBroken when they do not run at all."""
-    command = [sys.executable, "-m", "pytest", *OPTIONS, "-m", "stack" if on_stack else "not stack", *suites]
+    command = [sys.executable, "-m", "pytest", *OPTIONS, *PLUGINS, "-m", "stack" if on_stack else "not stack", *suites]
     environment = {**os.environ, **ENVIRONMENT}
     pytest = subprocess.Popen(
         command, cwd=copy, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

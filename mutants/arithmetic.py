@@ -15,7 +15,30 @@ SAID_EVERY = 20
 TIMEOUT_S = 40.0
 """Ten times what the suites take. Some changes make a loop endless, which nobody would fail to notice."""
 
-EQUIVALENT: Mapping[str, str] = {}
+
+def _named(where: str, line: str, was: str, becomes: str) -> str:
+    """The name of a change: `line` is as Python would write it, the changed part left out."""
+    return f"{where}: {line.format(was)} -> {line.format(becomes)}"
+
+
+_USABLE = "return [lot for lot in lots if lot.remaining_micros {} and _outlives(lot.expires_at_ms, valid_at_ms)]"
+_LEGS = "legs.extend((Leg(share.account_id, origin, part) for share, part in zip(shares, parts, strict={}) if part))"
+_BELOW_ZERO = "if amount < min(0, before.get(key, {})) and (not (may_owe and key[1] is None)):"
+_TOO_MUCH_SENT = (
+    "raise SendLimitExceeded(left_micros=left_micros, retry_after_ms=max({}, day_start_ms + DAY_MS - at_ms))"
+)
+EQUIVALENT: Mapping[str, str] = {
+    _named("module", "_NEVER_MS = {}", "2 ** 63", "3 ** 63"): "still later than any moment a document can hold",
+    _named("module", "_NEVER_MS = {}", "2 ** 63", "2 ** 64"): "still later than any moment a document can hold",
+    _named("apply_changes", _BELOW_ZERO, "0", "1"): "the lower of the two is zero either way",
+    _named("legs_of", _LEGS, "True", "False"): "a split has as many parts as there are shares, or raises",
+    _named(
+        "count_sent", _TOO_MUCH_SENT, "0", "1"
+    ): "the day that is counted ends at least 1 ms from any of its moments",
+    _named("count_sent", _TOO_MUCH_SENT, "0", "-1"): "the day that is counted never ended before",
+    _named("_usable", _USABLE, "> 0", ">= 0"): "an empty lot adds nothing, and nothing is taken from it",
+    _named("_usable", _USABLE, "> 0", "> -1"): "an empty lot adds nothing, and nothing is taken from it",
+}
 """Changes after which the module does the same, and why. They are tried like the others, and counted apart."""
 
 

@@ -38,6 +38,12 @@ def test_a_head_stays_small_and_a_balance_far_below_a_64_bit_field() -> None:
     assert BALANCE_MICROS_MAX == 10**18
 
 
+def test_never_is_later_than_any_moment_that_can_be_stored() -> None:
+    last_ms = 2**63 - 1
+
+    assert consume(promo(None, last_ms), 1, valid_at_ms=NOW) == [LotChange(Origin.PROMO, last_ms, -1)]
+
+
 def test_a_window_ends_to_the_millisecond() -> None:
     full = RateWindow(NOW, RATE.per_window_max)
 

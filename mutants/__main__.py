@@ -14,7 +14,7 @@ from mutants.commits import COMMITS
 from mutants.credits import CREDITS
 from mutants.mutant import Mutant
 from mutants.proofs import PROOFS, SETTLING
-from mutants.tree import ROOT, Change, SuitesBroken, Verdict, each, run_suites, try_change
+from mutants.tree import ROOT, UNNOTICED, Change, SuitesBroken, Verdict, each, run_suites, try_change
 
 SURVIVED = "SURVIVED"
 MUTANTS = (*COMMITS, *CREDITS, *SETTLING, *PROOFS)
@@ -47,7 +47,7 @@ def remove_safeguards(mutants: Sequence[Mutant]) -> int:
         change_of(ROOT, mutant)
     print("The suites as they are", file=sys.stderr)
     for (on_stack, suites), verdict in each(asked(mutants), _run_unchanged):
-        if verdict.failed or not verdict.ended:
+        if verdict != UNNOTICED:
             raise SuitesBroken(f"{verdict.failed or suites} fails without any change (stack: {on_stack})")
     rows: list[tuple[str, str, str]] = []
     for number, (mutant, verdict) in enumerate(each(mutants, _try), 1):

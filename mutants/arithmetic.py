@@ -1,11 +1,11 @@
 """Every small change of the ledger's pure arithmetic, and how many of them its own tests notice."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mutants.changes import SmallChange, small_changes
-from mutants.tree import ROOT, Change, Verdict, each, run_suites, try_change
+from mutants.tree import ROOT, UNNOTICED, Change, SuitesBroken, Verdict, copies, each, run_suites, try_change
 
 PATH = "shared/ledger/rules.py"
 NAMES = ("rules_bounds", "rules_sending", "rules", "postings", "corrections", "standing")
@@ -43,45 +43,44 @@ EQUIVALENT: Mapping[str, str] = {
 
 
 def main() -> int:
-    """Print the changes that no test noticed, then how many were; the exit status is 1 below CAUGHT_RATIO_MIN."""
+    """Print the changes that no test noticed, then how many were; the exit status is 1 below CAUGHT_RATIO_MIN.
+
+    Raise SuitesBroken when the tests fail without any change.
+    """
     changes = list(small_changes((ROOT / PATH).read_text(encoding="utf-8")))
-    unknown = set(EQUIVALENT) - {change.name for change in changes}
-    if unknown:
+    if unknown := set(EQUIVALENT) - {change.name for change in changes}:
         print(f"named as equivalent, and no change of {PATH}: {sorted(unknown)}")
         return 1
-    survivors: list[SmallChange] = []
-    endless = 0
-    caught_equivalents: list[SmallChange] = []
-    for number, (change, verdict) in enumerate(each([None, *changes], _judge)):
-        if change is None:
-            if verdict.failed:
-                print(f"the suites fail without any change: {verdict.failed}")
-                return 1
-            continue
-        endless += not verdict.ended
-        survived = verdict.ended and verdict.failed is None
-        if survived and change.name not in EQUIVALENT:
-            survivors.append(change)
-            print(f"survived: {change.name}", file=sys.stderr)
-        if not survived and change.name in EQUIVALENT:
-            caught_equivalents.append(change)
+    with copies(1) as (unchanged,):
+        if (verdict := run_suites(unchanged, SUITES, on_stack=False)) != UNNOTICED:
+            raise SuitesBroken(f"{verdict.failed} fails without any change")
+    return _report(_tried(changes))
+
+
+def _tried(changes: Sequence[SmallChange]) -> list[tuple[SmallChange, Verdict]]:
+    tried = []
+    for number, (change, verdict) in enumerate(each(changes, _try), 1):
+        tried.append((change, verdict))
         if number % SAID_EVERY == 0:
             print(f"{number} of {len(changes)} changes tried", file=sys.stderr)
-    return _report(len(changes) - len(EQUIVALENT), survivors, caught_equivalents, endless)
+    return tried
 
 
-def _judge(copy: Path, change: SmallChange | None) -> Verdict:
-    if change is None:
-        return run_suites(copy, SUITES, on_stack=False)
+def _try(copy: Path, change: SmallChange) -> Verdict:
     return try_change(copy, Change(PATH, change.source, SUITES, timeout_s=TIMEOUT_S))
 
 
-def _report(total: int, survivors: list[SmallChange], caught_equivalents: list[SmallChange], endless: int) -> int:
+def _report(tried: Sequence[tuple[SmallChange, Verdict]]) -> int:
+    """A loop that became endless counts as caught: whoever runs the suites would notice. It is told all the same."""
+    judged = [(change, verdict) for change, verdict in tried if change.name not in EQUIVALENT]
+    survivors = [change for change, verdict in judged if verdict == UNNOTICED]
+    mistaken = [change for change, verdict in tried if change.name in EQUIVALENT and verdict != UNNOTICED]
     for change in survivors:
         print(f"survived  {PATH}:{change.line}  {change.name}")
-    for change in caught_equivalents:
+    for change in mistaken:
         print(f"caught, and so not equivalent  {PATH}:{change.line}  {change.name}")
-    caught = total - len(survivors)
-    print(f"{endless} of those caught never ended; {len(EQUIVALENT)} changes besides are equivalent, and not counted")
+    endless = sum(not verdict.ended for _, verdict in judged)
+    caught, total = len(judged) - len(survivors), len(judged)
+    print(f"{endless} of those caught never ended; {len(tried) - total} changes besides are equivalent, not counted")
     print(f"{caught} of {total} caught ({caught / total:.1%})")
-    return 1 if caught_equivalents or caught < total * CAUGHT_RATIO_MIN else 0
+    return 1 if mistaken or caught < total * CAUGHT_RATIO_MIN else 0

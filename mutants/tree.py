@@ -63,6 +63,10 @@ class Verdict(Struct, frozen=True):
     ended: bool = True
 
 
+UNNOTICED = Verdict(None)
+"""All tests passed."""
+
+
 class SuitesBroken(Exception):
     """The suites could not be run."""
 

@@ -1,5 +1,6 @@
 """Keys, logs and faults for the tests of proofs."""
 
+import asyncio
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -102,7 +103,7 @@ class Killed(Exception):
 
 @dataclass
 class FaultyLog:
-    """A store that loses appends or their answers, or dies after one, by chance."""
+    """A store that loses appends or their answers, or dies after one, by chance; others get their turn meanwhile."""
 
     inner: MemoryLogStore
     chance: random.Random = field(default_factory=lambda: chance_of(1))
@@ -123,6 +124,8 @@ class FaultyLog:
         return await self.inner.first_statement(account_id, from_seq)
 
     async def append(self, append: Append, expected: StateVersion | None) -> StateVersion:
+        # In memory nothing else would wait, and runs at once would follow each other.
+        await asyncio.sleep(0)
         draw = self.chance.random()
         if draw < self.lost:
             raise CommitLost

@@ -119,7 +119,7 @@ PROOFS = (
         f"{PROOF}/memory.py",
         "if expected != (None if self.state_fields is None else StateVersion(self._commits)):",
         "if False:",
-        (*CHECKPOINT, *LOG_STORE),
+        CHECKPOINT,
     ),
     Mutant(
         "two appends start from the same log (Firestore)",

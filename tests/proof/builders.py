@@ -49,8 +49,8 @@ class LogAt:
     clock: Ticker = field(default_factory=Ticker)
     limits: CheckpointLimits = field(default_factory=CheckpointLimits)
 
-    def checkpoints(self, by: LocalSigner | None = None) -> Checkpoints:
-        """The service as a fresh process has it."""
+    def checkpoints(self, by: LocalSigner | None = None, *, late_ms: int = 0) -> Checkpoints:
+        """The service as a fresh process has it, whose clock is so much behind."""
         return Checkpoints(
             ledger=self.ledger,
             archive=self.archive,
@@ -58,7 +58,7 @@ class LogAt:
             sums=self.sums,
             signer=by or signer(),
             vault=self.vault,
-            clock=self.clock,
+            clock=lambda: self.clock.now_ms - late_ms,
             limits=self.limits,
         )
 

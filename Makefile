@@ -24,7 +24,7 @@ export PEER
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench bench-ledger bench-chat bench-cold bench-hot bench-verify bench-settle simulate lock clean format verify
+.PHONY: help setup demo run test check bench bench-ledger bench-chat bench-cold bench-hot bench-verify bench-settle simulate mutants lock clean format verify
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -76,6 +76,9 @@ bench-settle: setup ## What settlement costs and how that grows
 
 simulate: setup ## Simulate the ledger under faults: SEEDS=20000 runs so many seeds (1000), ARGS="--seed 17 --trace" replays one
 	@$(PYTHON) -m simulation --seeds $(or $(SEEDS),1000) $(ARGS)
+
+mutants: setup ## Take each safeguard out in turn, and see which test notices: ARGS=--rules for every line of rules.py
+	@$(PYTHON) -m mutants $(ARGS)
 
 lock: setup ## Compile the pinned requirements and package-lock.json anew
 	$(COMPILE) --output-file requirements.txt requirements.in

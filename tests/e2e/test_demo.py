@@ -13,7 +13,8 @@ STEPS = (
     "2. Chat through the official OpenAI client, streamed",
     "3. Read the receipt",
     "4. Verify the chain from the raw documents",
-    "5. Forge a copy: make the call look a tenth as dear, then verify the copy",
+    "5. Sign the books, and check the receipt offline with the public key alone",
+    "6. Forge a copy: make the call look a tenth as dear, then verify the copy",
     "Every step held.",
 )
 

@@ -14,6 +14,8 @@ from shared.ledger.errors import (
     HoldAbsent,
     HoldExceeded,
     KeyReused,
+    SendLimitExceeded,
+    TransferRepeated,
     TransferToSelf,
 )
 from shared.ledger.models import (
@@ -25,10 +27,13 @@ from shared.ledger.models import (
     Lot,
     LotChange,
     Origin,
+    Sending,
+    SendLimits,
     Share,
     Status,
 )
 from shared.ledger.operation import facts_of
+from shared.ledger.service import SEND_LIMITS
 from tests.ledger.builders import (
     ADA,
     BEN,
@@ -147,6 +152,32 @@ def test_a_transfer_moves_lots_and_makes_nothing(
     assert after_payer.spent_micros == after_payee.spent_micros == 0
 
 
+def test_what_a_person_sends_is_paid_credits_and_counts_for_the_day() -> None:
+    """The promotional ones stay, although they would be spent first."""
+    step = replace(transfer(60), limits=SEND_LIMITS).apply({ADA: FUNDED, BEN: Head(BEN)})
+
+    sender, recipient = step.heads
+    assert sender.lots == (PROMO,)
+    assert recipient.lots == (PAID,)
+    assert sender.sending.sent_micros == 60
+    assert recipient.sending == Sending()
+
+
+def test_what_a_person_sends_is_bounded_and_never_sent_twice_unasked() -> None:
+    send = replace(transfer(6), limits=SendLimits(per_day_micros_max=15, repeat_window_ms=1))
+    sender = send.apply({ADA: FUNDED, BEN: Head(BEN)}).heads[0]
+
+    with pytest.raises(TransferRepeated):
+        send.apply({ADA: sender, BEN: Head(BEN)})
+    again = replace(send, repeat_confirmed=True)
+    sender = again.apply({ADA: sender, BEN: Head(BEN)}).heads[0]
+    with pytest.raises(SendLimitExceeded):
+        again.apply({ADA: sender, BEN: Head(BEN)})
+    with pytest.raises(CreditTooLow):
+        replace(transfer(61), limits=SEND_LIMITS).apply({ADA: FUNDED, BEN: Head(BEN)})
+    assert again.request_hash == send.request_hash
+
+
 REFUSALS = [
     (debit(1), {ADA: None}, AccountAbsent),
     (debit(1), {ADA: FROZEN}, AccountNotOpen),
@@ -213,6 +244,14 @@ def test_everything_else_does() -> None:
 def test_a_capture_is_known_by_its_hold() -> None:
     assert capture(5).entry_id == capture(6).entry_id == entry_id_of("hold:hold")
     assert capture(5, HoldId("other")).entry_id != capture(5).entry_id
+
+
+def test_a_late_capture_is_the_one_that_was_meant_to_be_in_time() -> None:
+    """One entry for both: whichever comes second finds the first."""
+    late = replace(capture(5), late=True)
+
+    assert late.entry_id == capture(5).entry_id
+    assert late.request_hash == capture(5).request_hash
 
 
 def test_facts_have_one_order() -> None:

@@ -22,11 +22,13 @@ from shared.ledger.unsettled import count_unsettled
 from shared.ledger.verify import LedgerReport, verify_ledger
 from shared.ledger.windows import Horizons
 from tests.ledger.builders import ADA, BEN, DAY, NOW, Ticker, balance, chance_of, engine_on, grant, opened
-from tests.ledger.tampering import LedgerAt, in_memory, rewrite
+from tests.ledger.tampering import LedgerAt, document_at, in_memory, reseal, rewrite
 
 CREATOR = AccountId("earn:creator")
 HELPER = AccountId("earn:helper")
 SHARES = (Share(HOUSE_REVENUE, 30), Share(CREATOR, 60), Share(HELPER, 10))
+LAST = 3
+"""Of each payee's entries once a busy window is settled: the account opens, and each buyer is of another band."""
 CLOSED_MS = int((WINDOW_S + MARGIN.total_seconds()) * 1000) + 1
 
 
@@ -279,6 +281,23 @@ async def test_a_settlement_that_was_deleted_whole_is_missed() -> None:
     report = await checked(ledger)
 
     assert {error.account_id for error in report.broken} == {CREATOR}
+
+
+@pytest.mark.parametrize("fact", ["count", "root"])
+async def test_a_settlement_that_says_it_folds_something_else_is_found(fact: str) -> None:
+    """Its chain holds and no credit is missing: only folding the window anew shows the forgery."""
+    clock = Ticker()
+    ledger = await busy(clock)
+    clock.now_ms += CLOSED_MS
+    await settlement_of(ledger, clock).run()
+    entry_id, document = await document_at(ledger, HELPER, LAST)
+    await reseal(ledger, HELPER, LAST, facts={**document["facts"], fact: "0"})
+    _, forged = await document_at(ledger, HELPER, LAST)
+    await ledger.edit_head(HELPER, hash=forged["hash"])
+
+    report = await checked(ledger)
+
+    assert [(error.account_id, error.entry_id) for error in report.broken] == [(HELPER, entry_id)]
 
 
 class MemorySales:

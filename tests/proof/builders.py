@@ -1,5 +1,6 @@
 """Keys, logs and faults for the tests of proofs."""
 
+import asyncio
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,8 +49,8 @@ class LogAt:
     clock: Ticker = field(default_factory=Ticker)
     limits: CheckpointLimits = field(default_factory=CheckpointLimits)
 
-    def checkpoints(self, by: LocalSigner | None = None) -> Checkpoints:
-        """The service as a fresh process has it."""
+    def checkpoints(self, by: LocalSigner | None = None, *, late_ms: int = 0) -> Checkpoints:
+        """The service as a fresh process has it, whose clock is so much behind."""
         return Checkpoints(
             ledger=self.ledger,
             archive=self.archive,
@@ -57,7 +58,7 @@ class LogAt:
             sums=self.sums,
             signer=by or signer(),
             vault=self.vault,
-            clock=self.clock,
+            clock=lambda: self.clock.now_ms - late_ms,
             limits=self.limits,
         )
 
@@ -102,7 +103,7 @@ class Killed(Exception):
 
 @dataclass
 class FaultyLog:
-    """A store that loses appends or their answers, or dies after one, by chance."""
+    """A store that loses appends or their answers, or dies after one, by chance; others get their turn meanwhile."""
 
     inner: MemoryLogStore
     chance: random.Random = field(default_factory=lambda: chance_of(1))
@@ -123,6 +124,8 @@ class FaultyLog:
         return await self.inner.first_statement(account_id, from_seq)
 
     async def append(self, append: Append, expected: StateVersion | None) -> StateVersion:
+        # In memory nothing else would wait, and runs at once would follow each other.
+        await asyncio.sleep(0)
         draw = self.chance.random()
         if draw < self.lost:
             raise CommitLost

@@ -226,7 +226,7 @@ async def test_faults_never_make_the_log_lie(seed: int) -> None:
         engine = engine_on(at.ledger)
         await engine.run(debit(1 + number, f"debit {number}", by=chance.choice(ALL)))
         at.clock.now_ms += chance.choice([1_000, 30_000, MINUTE_MS, -5_000])
-        runs = (at.checkpoints().run() for _ in range(chance.choice([1, 1, 2, 3])))
+        runs = (at.checkpoints(late_ms=number).run() for number in range(chance.choice([1, 1, 2, 3])))
         for outcome in await asyncio.gather(*runs, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 assert isinstance(outcome, CommitLost | VaultUnavailable | Killed), repr(outcome)

@@ -13,7 +13,7 @@ from shared.base.ids import AccountId
 from shared.ledger.holds import Held
 from shared.ledger.models import Entry, Head
 from shared.ledger.operation import Posted
-from simulation import reference
+from simulation import folds, reference
 from simulation.reference import NEVER, Line, Record, Ref, State
 from simulation.request import Attempt, Request
 
@@ -42,21 +42,27 @@ class Judge:
         self._history: dict[AccountId, list[tuple[int, State | None]]] = {a: [(0, None)] for a in self._states}
 
     def see_commit(
-        self, attempts: Iterable[Attempt], heads: Mapping[AccountId, Mapping[str, Any]], entries: Mapping[Ref, Any]
+        self,
+        attempts: Iterable[Attempt],
+        heads: Mapping[AccountId, Mapping[str, Any]],
+        entries: Mapping[Ref, Any],
+        stored: Mapping[Ref, Any],
     ) -> None:
-        """A commit took effect: replay what is in it, and compare all that it wrote."""
+        """A commit took effect: replay what is in it, and compare all that it wrote. `stored` are all entries."""
         self.position += 1
         lines: dict[Ref, Line] = {}
         for attempt in attempts:
             lines.update(self._replay(attempt))
+        for ref in sorted(entries.keys() - lines.keys(), key=lambda ref: int(entries[ref]["seq"])):
+            lines[ref] = self._replay_unasked(ref, entries[ref], stored)
         _require(lines.keys() == entries.keys(), "a commit wrote other entries than its operations would")
         for ref, document in entries.items():
             line = line_of(document)
             _require(line == lines[ref], f"an entry says {line}, the model {lines[ref]}")
         for account_id, document in heads.items():
-            stored, state = state_of(document), self._states[account_id]
-            _require(stored == state, f"the head of {account_id} is {stored}, the model's {state}")
-            self._history[account_id].append((self.position, state))
+            said, state = state_of(document), self._states[account_id]
+            _require(said == state, f"the head of {account_id} is {said}, the model's {state}")
+            self._history.setdefault(account_id, [(0, None)]).append((self.position, state))
 
     def _replay(self, attempt: Attempt) -> Mapping[Ref, Line]:
         request = attempt.request
@@ -72,6 +78,21 @@ class Judge:
         for ref, line in outcome.lines.items():
             self.journal[ref] = Record(self.position, request.identity, line)
         return outcome.lines
+
+    def _replay_unasked(self, ref: Ref, document: Mapping[str, Any], stored: Mapping[Ref, Any]) -> Line:
+        """An entry that nobody asked for: settlement's, one for each payee of a commit. Its clock may say anything."""
+        account_id, before = ref[0], self._states.get(ref[0])
+        _require(account_id.startswith(folds.DEFERRED), f"the entry {ref} was asked for by nobody")
+        if before is None:
+            after, line = folds.open_line(document["at_ms"])
+        else:
+            _require(document["kind"] == "settle", f"nobody asked for the {document['kind']} {ref}")
+            owed = folds.fold(stored, folds.settled_window(document), account_id)
+            if owed is None:
+                raise Violation(f"{ref} settles a window that owes nothing")
+            after, line = folds.settle_line(before, owed, document["at_ms"])
+        self._states[account_id] = after
+        return line
 
     def see_answer(self, attempt: Attempt, answer: Any, stored: Mapping[Ref, Any]) -> None:
         """A process answers. Whatever it says must be true of what is stored by now."""

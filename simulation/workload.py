@@ -6,9 +6,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shared.base.ids import AccountId
+from simulation.folds import WINDOW_S
 from simulation.request import Request
 
 MINUTE_MS = 60_000
+TIMED = 0.25
+"""The share of seeds with timers; they take several times as long."""
+AROUND_WINDOW_ENDS = 0.5
+"""Of the bursts in them, those shortly before a window of settlement ends."""
 REQUESTS_MIN, REQUESTS_MAX = 24, 44
 PEOPLE = (AccountId("user:ada"), AccountId("user:ben"), AccountId("user:clara"))
 REPEATED_AMONG_LAST = 12
@@ -34,6 +39,8 @@ class Script(Struct, frozen=True):
 
     accounts: tuple[AccountId, ...]
     requests: tuple[Planned, ...]
+    timed: bool = False
+    """Whether processes run their timers too, and time passes until all is settled and signed."""
 
     @property
     def end_s(self) -> float:
@@ -43,6 +50,7 @@ class Script(Struct, frozen=True):
 
 def draw_script(chance: random.Random) -> Script:
     """Few accounts and small sums, so that requests meet and credits run out."""
+    timed = chance.random() < TIMED
     accounts = PEOPLE[: chance.randint(2, 3)]
     planned = [Planned(chance.uniform(0, 0.1), Request("open", account_id)) for account_id in accounts]
     planned += [Planned(chance.uniform(0, 0.3), _grant(chance, account_id, "first")) for account_id in accounts]
@@ -60,7 +68,9 @@ def draw_script(chance: random.Random) -> Script:
             planned.append(Planned(start_s + chance.uniform(0, spread_s), request))
         left -= size
         start_s += chance.choice((0.05, 1.0, 20.0, chance.uniform(0, 16 * 60)))
-    return Script(accounts, tuple(sorted(planned, key=lambda item: item.start_s)))
+        if timed and chance.random() < AROUND_WINDOW_ENDS:
+            start_s = (start_s // WINDOW_S + 1) * WINDOW_S - chance.uniform(0, 8)
+    return Script(accounts, tuple(sorted(planned, key=lambda item: item.start_s)), timed)
 
 
 def _draw_request(chance: random.Random, accounts: tuple[AccountId, ...], drawn: list[Request], number: int) -> Request:

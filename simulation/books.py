@@ -14,12 +14,15 @@ from msgspec import Struct, field
 from shared.base.ids import AccountId
 from simulation.folds import DEFERRED, netstrings
 from simulation.judge import Violation
-from simulation.reference import Ref
+from simulation.model import Ref
 from simulation.settled_books import SettledBooks
 
 Documents = Mapping[str, Any]
 OWING = ("settle", "clawback", "capture")
 """Kinds that may take more of what never expires than there is."""
+
+PAIRED = ("transfer", "close")
+"""Kinds whose other side is an entry of another account; `nothing_is_minted` sees that it is there."""
 
 
 class Fold(Struct):
@@ -183,9 +186,9 @@ def _fold(books: Books, fold: Fold, ref: Ref, entry: Documents) -> None:
     moved = sum(lot["delta_micros"] for lot in entry["lots"])
     given = sum(leg["amount_micros"] for leg in entry["legs"])
     _require(moved == entry["delta_micros"] == -given, f"the parts of {where} do not sum to the whole")
-    if entry["kind"] != "transfer":
-        _require(all(leg["account"].startswith(DEFERRED) for leg in entry["legs"]), f"{where} pays behind a back")
-        books.unsettled += given
+    later = [leg["amount_micros"] for leg in entry["legs"] if leg["account"].startswith(DEFERRED)]
+    _require(len(later) == len(entry["legs"]) or entry["kind"] in PAIRED, f"{where} pays behind a back")
+    books.unsettled += sum(later)
     for lot in entry["lots"]:
         key = (lot["origin"], lot["expires_at_ms"])
         had = fold.lots.get(key, 0)

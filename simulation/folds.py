@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from shared.base.ids import AccountId, EntryId
-from simulation.reference import NEVER, Line, Ref, State
+from shared.base.ids import EntryId
+from simulation.model import NEVER, Line, Ref, State
 
 WINDOW_S = 300
 CLEARING = "house:clearing"
@@ -90,7 +91,7 @@ def settle_line(before: State, owed: Owed, at_ms: int) -> tuple[State, Line]:
     for origin, amount in moved.items():
         lots[origin, NEVER] = lots.get((origin, NEVER), 0) + amount
     lots = {key: amount for key, amount in lots.items() if amount}
-    after = State(before.seq + 1, lots, before.holds, before.window, before.spent)
+    after = replace(before, seq=before.seq + 1, lots=lots)
     changes = tuple((origin, NEVER, amount) for origin, amount in sorted(moved.items()))
     legs = tuple((CLEARING, origin, -amount) for origin, amount in sorted(moved.items()))
     return after, Line(after.seq, "settle", sum(moved.values()), after.balance, changes, legs, None, at_ms)

@@ -16,12 +16,11 @@ from shared.ledger.operation import Operation, Step
 from shared.ledger.service import Ledger
 from shared.ledger.store import HeadWrite, LedgerStore
 from simulation.faults import Faults
-from simulation.loop import OWNER
-from simulation.reference import HOLDS_OPEN_MAX, HOLDS_PER_WINDOW_MAX, WINDOW_MS
+from simulation.loop import EPOCH_MS, OWNER
+from simulation.model import HOLDS_OPEN_MAX, HOLDS_PER_WINDOW_MAX, WINDOW_MS
 from simulation.reach import ProcessStore, Reach
 from simulation.request import Attempt
 
-EPOCH_MS = 1_800_000_000_000
 LANES_MAX = 2
 """Fewer than there are accounts, so that engines forget."""
 ATTEMPT: ContextVar[Attempt | None] = ContextVar("attempt", default=None)

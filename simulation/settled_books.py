@@ -18,7 +18,7 @@ from simulation.folds import (
     window_of,
 )
 from simulation.judge import Violation
-from simulation.reference import Ref
+from simulation.model import Ref
 
 Documents = Mapping[str, Any]
 

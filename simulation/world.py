@@ -19,9 +19,9 @@ from simulation.faults import CALM, Faults, Rates, draw_rates
 from simulation.folds import WINDOW_S
 from simulation.judge import UNKNOWN, Judge, Violation
 from simulation.log_books import LogBooks
-from simulation.loop import Stalled, VirtualLoop
+from simulation.loop import EPOCH_MS, Stalled, VirtualLoop
 from simulation.network import Network
-from simulation.process import EPOCH_MS, Process
+from simulation.process import Process
 from simulation.reach import Reach, Seen
 from simulation.request import Attempt, Request, perform
 from simulation.servers import Servers
@@ -251,7 +251,7 @@ class World:
         """What the handler of a request does, inside the process."""
         answer: Any
         try:
-            answer = await perform(process.ledger, attempt.request)
+            answer = await perform(process.ledger, process.administration, attempt.request)
         except CredenceError as refusal:
             answer = refusal
         except Exception as error:  # noqa: BLE001 - whatever else comes out of the ledger is what we look for

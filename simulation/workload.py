@@ -12,7 +12,7 @@ from simulation.loop import EPOCH_MS
 from simulation.request import Request
 
 MINUTE_MS = 60_000
-TIMED = 0.25
+TIMED = 0.2
 """The share of seeds with timers; they take several times as long."""
 AROUND_WINDOW_ENDS = 0.5
 """Of the bursts in them, those shortly before a window of settlement ends."""
@@ -34,8 +34,8 @@ CORRECTED_WEIGHTS = {
     "refund": 10,
     "clawback": 5,
     "expire": 5,
-    "freeze": 1,
-    "unfreeze": 2,
+    "freeze": 2,
+    "unfreeze": 4,
     "close": 1,
 }
 CORRECTED = 0.5
@@ -114,8 +114,11 @@ def _draw_request(
         return Request(verb, account_id, amount_micros, key, shares=chance.choice(SPLITS))
     if verb in ("hold", "buy", "clawback"):
         return Request(verb, account_id, amount_micros, key)
-    if verb in ("freeze", "unfreeze"):
+    if verb == "freeze":
         return Request(verb, account_id, key=key)
+    if verb == "unfreeze":
+        frozen = [request.account_id for request in drawn if request.verb == "freeze"]
+        return Request(verb, frozen[-1] if frozen else account_id, key=key)
     if verb == "close":
         return Request(verb, account_id, key=key, payee_id=chance.choice(PEOPLE[:2]))
     if verb == "expire":
@@ -123,11 +126,14 @@ def _draw_request(
         until_ms = EPOCH_MS + int(start_s * 1000) + chance.choice((-MINUTE_MS, -3_000, 0, 8_000))
         return Request(verb, account_id, until_ms=until_ms)
     if verb == "refund" and keyed:
-        original = chance.choice(keyed)
-        # Now and then of what is none, or is not there yet.
-        return Request(
-            verb, original.account_id, key=f"hold:{original.key}" if original.verb == "capture" else original.key
-        )
+        # Now and then of what took nothing, or is not there yet.
+        took = [request for request in drawn if request.verb in ("debit", "capture")]
+        original = chance.choice(took if took and chance.random() < 0.9 else keyed)
+        original_key = f"hold:{original.key}" if original.verb == "capture" else original.key
+        return Request(verb, original.account_id, key=original_key)
+    if verb == "send":
+        # Few amounts, so that some look sent twice by mistake.
+        amount_micros = min(amount_micros, chance.choice((2, 3, 60)))
     if verb in ("transfer", "send"):
         return Request(verb, account_id, amount_micros, key, payee_id=chance.choice(PEOPLE[:2]))
     if verb == "look":

@@ -294,16 +294,7 @@ class _Output(io.StringIO):
 def simulate(seed: int, *, rates: Rates | None = None, tracing: bool = False) -> Outcome:
     """Run one seed. The same seed does the same, whatever else the machine does."""
     world = World(seed, rates=rates, tracing=tracing)
-    violation: str | None = None
-    try:
-        with contextlib.redirect_stdout(_Output(world)):
-            world.loop.run(world.live())
-    except Violation as found:
-        violation = str(found)
-    except Stalled:
-        violation = "nothing is left that could answer those who wait"
-    finally:
-        world.loop.clear([task for process in world.processes + world.graveyard for task in process.remains()])
+    violation = run(world)
     if violation:
         world.note("judge", f"VIOLATION: {violation}")
     return Outcome(
@@ -315,6 +306,20 @@ def simulate(seed: int, *, rates: Rates | None = None, tracing: bool = False) ->
         len(world.graveyard),
         tuple(world.lines or ()),
     )
+
+
+def run(world: World) -> str | None:
+    """Run a world to its end; what was violated in it."""
+    try:
+        with contextlib.redirect_stdout(_Output(world)):
+            world.loop.run(world.live())
+            return None
+    except Violation as found:
+        return str(found)
+    except Stalled:
+        return "nothing is left that could answer those who wait"
+    finally:
+        world.loop.clear([task for process in world.processes + world.graveyard for task in process.remains()])
 
 
 def _give(reply: Reply, answer: Any) -> None:

@@ -9,6 +9,8 @@ from msgspec import Struct
 
 RATE_IS_ZERO = 0.3
 SKEW_MS_MAX = 10_000
+LONG_LIFE = 5
+LONG_RUN_SHARE = 0.25
 LEG_S_MIN, LEG_S_MAX = 0.001, 0.015
 """One way over the network, on a good day."""
 DEADLINE_S = 5.0
@@ -58,26 +60,33 @@ class Rates(Struct, frozen=True):
 CALM = Rates()
 
 
-def draw_rates(chance: random.Random) -> Rates:
-    """The rates of a seed, each within the bounds of the bar for simulation."""
+def draw_rates(chance: random.Random, *, long_lived: bool = False) -> Rates:
+    """The rates of a seed, each within the bounds of the bar for simulation.
+
+    A run of a timer takes many calls more than a request and fails with any of them, so where there are timers, calls
+    fail less often and processes live longer: now and then a run must come to its end.
+    """
+    often = LONG_RUN_SHARE if long_lived else 1.0
 
     def upto(most: float) -> float:
         return 0.0 if chance.random() < RATE_IS_ZERO else chance.uniform(0, most)
 
     return Rates(
-        lost=upto(0.3),
-        unacknowledged=upto(0.3),
-        aborted=upto(0.3),
-        late=upto(0.3),
+        lost=upto(0.3 * often),
+        unacknowledged=upto(0.3 * often),
+        aborted=upto(0.3 * often),
+        late=upto(0.3 * often),
         lingering=upto(0.3),
-        unread=upto(0.3),
+        unread=upto(0.3 * often),
         duplicated=upto(0.5),
         reordered=upto(0.5),
         strayed=upto(1.0),
         disconnected=upto(0.1),
         skewed=chance.random() > RATE_IS_ZERO,
         jumped=upto(0.1),
-        steps_per_kill=0 if chance.random() < RATE_IS_ZERO else chance.randint(15, 300),
+        steps_per_kill=0
+        if chance.random() < RATE_IS_ZERO
+        else chance.randint(15, 300) * (LONG_LIFE if long_lived else 1),
         gentle=upto(0.5),
         minted=upto(0.2),
     )

@@ -85,7 +85,7 @@ def draw_script(chance: random.Random) -> Script:
         left -= size
         start_s += chance.choice((0.05, 1.0, 20.0, chance.uniform(0, 16 * 60)))
         if timed and chance.random() < AROUND_WINDOW_ENDS:
-            start_s = (start_s // WINDOW_S + 1) * WINDOW_S - chance.uniform(0, 8)
+            start_s = (start_s // WINDOW_S + 1) * WINDOW_S - chance.uniform(0, 4)
     return Script(accounts, tuple(sorted(planned, key=lambda item: item.start_s)), timed)
 
 

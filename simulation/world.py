@@ -32,6 +32,8 @@ PROCESSES = 3
 ANSWER_TIMEOUT_S = 33.0
 """A client waits a little longer than the engine does."""
 FAULTS_OUTLAST_SCRIPT_S = 20.0
+FAULTS_OUTLAST_TIMED_S = 500.0
+"""With timers: until the last windows were due, so that they are settled while processes die."""
 CALM_TRIES_MAX = 6
 """After the faults have stopped, a client that asks again and again must have its answer by then."""
 CALM_S = 60.0
@@ -72,7 +74,7 @@ class World:
     def __init__(self, seed: int, *, rates: Rates | None = None, tracing: bool = False) -> None:
         chance = random.Random(seed)  # noqa: S311 - draws faults, guards nothing
         self.script: Script = draw_script(chance)
-        self.faults = Faults(chance, rates or draw_rates(chance))
+        self.faults = Faults(chance, rates or draw_rates(chance, long_lived=self.script.timed))
         self.loop = VirtualLoop(chance)
         self.network = Network(self.loop, self.faults)
         self.servers = Servers(lambda: EPOCH_MS + int(self.network.server_s() * 1000))
@@ -104,7 +106,8 @@ class World:
         self.note("world", f"{self.faults.rates}")
         self.processes = [self._spawn(number) for number in range(PROCESSES)]
         clients = [asyncio.ensure_future(self._client(p.start_s, p.request)) for p in self.script.requests]
-        await asyncio.sleep(self.script.end_s + FAULTS_OUTLAST_SCRIPT_S)
+        faulty_s = FAULTS_OUTLAST_TIMED_S if self.script.timed else FAULTS_OUTLAST_SCRIPT_S
+        await asyncio.sleep(self.script.end_s + faulty_s)
         self.note("world", "the faults stop")
         self.faults.rates = CALM
         await asyncio.gather(*clients)

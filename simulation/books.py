@@ -1,21 +1,28 @@
 """The invariants of what is stored, folded from raw documents: no code of the ledger, and no model either.
 
-All invariants are registered in AFTER_COMMIT and AT_END; each raises Violation. What settlement and checkpoints
-promise belongs there too.
+All invariants of the ledger are registered in AFTER_COMMIT, AFTER_HORIZON and AT_END; each raises Violation. Those of
+the public log are in `log_books.py`.
 """
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from msgspec import Struct, field
 
 from shared.base.ids import AccountId
+from simulation.folds import DEFERRED, netstrings
 from simulation.judge import Violation
-from simulation.reference import Ref
+from simulation.model import Ref
+from simulation.settled_books import SettledBooks
 
 Documents = Mapping[str, Any]
-DEFERRED = ("house:", "earn:")
+OWING = ("settle", "clawback", "capture")
+"""Kinds that may take more of what never expires than there is."""
+
+PAIRED = ("transfer", "close")
+"""Kinds whose other side is an entry of another account; `nothing_is_minted` sees that it is there."""
 
 
 class Fold(Struct):
@@ -35,8 +42,18 @@ class Books(Struct):
     entries: Mapping[Ref, Documents]
     folds: dict[AccountId, Fold] = field(default_factory=dict)
     seen: dict[Ref, str] = field(default_factory=dict)
+    chains: dict[AccountId, list[tuple[str, int]]] = field(default_factory=dict)
+    """The hash and the balance of each entry, in order."""
     balances: dict[AccountId, int] = field(default_factory=dict)
     unsettled: int = 0
+    owing: set[AccountId] = field(default_factory=set)
+    """Accounts from which something was taken that they may not have had."""
+    moments: list[tuple[int, int, int]] = field(default_factory=lambda: [(0, 0, 0)])
+    """After each commit: how many accounts there are, what is on them, and what is owed and not settled."""
+    settled: SettledBooks = field(default_factory=lambda: SettledBooks({}))
+
+    def __post_init__(self) -> None:
+        self.settled.entries = self.entries
 
 
 class Commit(Struct, frozen=True):
@@ -50,6 +67,12 @@ def see_commit(books: Books, commit: Commit) -> None:
     """Check all that one commit can have broken."""
     for check in AFTER_COMMIT:
         check(books, commit)
+
+
+def see_horizon(books: Books, band: int, until: datetime) -> None:
+    """Check what must be true before a band's horizon may move."""
+    for check in AFTER_HORIZON:
+        check(books, band, until)
 
 
 def see_end(books: Books) -> None:
@@ -80,10 +103,15 @@ def heads_are_the_fold(books: Books, commit: Commit) -> None:
 
 
 def no_account_promises_more_than_it_has(books: Books, commit: Commit) -> None:
+    """Unless credits were taken back that it had spent or promised already. Deferred accounts promise nothing."""
     for account_id in commit.accounts:
         head = books.heads[account_id]
         held = sum(hold["amount_micros"] for hold in head["holds"].values())
-        _require(all(lot["remaining_micros"] > 0 for lot in head["lots"]), f"{account_id} has an empty or owed lot")
+        _require(all(lot["remaining_micros"] for lot in head["lots"]), f"{account_id} has an empty lot")
+        if account_id.startswith(DEFERRED) or account_id in books.owing:
+            _require(not held or account_id in books.owing, f"{account_id} holds credits for somebody")
+            continue
+        _require(all(lot["remaining_micros"] > 0 for lot in head["lots"]), f"{account_id} has an owed lot")
         _require(head["balance_micros"] >= held, f"{account_id} holds {held} of {head['balance_micros']}")
 
 
@@ -104,6 +132,28 @@ def nothing_is_minted(books: Books, commit: Commit) -> None:
     _require(total == 0, f"heads + unsettled is {total}")
 
 
+def windows_are_settled_once_and_whole(books: Books, commit: Commit) -> None:
+    """A settlement is the fold of its window, and nothing comes into the window after it."""
+    for ref in commit.refs:
+        books.settled.see_entry(ref)
+
+
+def what_is_pending_and_what_was_settled_is_all_that_is_owed(books: Books, commit: Commit) -> None:
+    pending = books.settled.pending()
+    _require(pending == books.unsettled, f"{pending} is pending where {books.unsettled} is owed")
+    for account_id in commit.accounts:
+        if account_id.startswith(DEFERRED):
+            earned = books.settled.earned(account_id)
+            _require(books.balances[account_id] == earned, f"{account_id} was settled {earned} and shows another sum")
+    books.moments.append((len(books.balances), sum(books.balances.values()), pending))
+
+
+def horizons_pass_over_nothing(books: Books, band: int, until: datetime) -> None:
+    """When a horizon moves, all that was owed before it is posted."""
+    missed = books.settled.unsettled_before(band, until)
+    _require(not missed, f"the horizon of band {band} moves to {until} over {missed}")
+
+
 def the_whole_is_the_sum_of_what_was_seen(books: Books) -> None:
     """Nothing was written, changed or removed but by the commits that were checked."""
     stored = {ref: document["hash"] for ref, document in books.entries.items()}
@@ -119,8 +169,11 @@ AFTER_COMMIT: list[Callable[[Books, Commit], None]] = [
     no_account_promises_more_than_it_has,
     holds_resolve_once,
     nothing_is_minted,
+    windows_are_settled_once_and_whole,
+    what_is_pending_and_what_was_settled_is_all_that_is_owed,
 ]
-"""In this order: the fold is brought up to date by `chains_are_whole`."""
+"""In this order: the fold is brought up to date by `chains_are_whole`, the balances by `nothing_is_minted`."""
+AFTER_HORIZON: list[Callable[[Books, int, datetime], None]] = [horizons_pass_over_nothing]
 AT_END: list[Callable[[Books], None]] = [the_whole_is_the_sum_of_what_was_seen]
 
 
@@ -133,18 +186,23 @@ def _fold(books: Books, fold: Fold, ref: Ref, entry: Documents) -> None:
     moved = sum(lot["delta_micros"] for lot in entry["lots"])
     given = sum(leg["amount_micros"] for leg in entry["legs"])
     _require(moved == entry["delta_micros"] == -given, f"the parts of {where} do not sum to the whole")
-    if entry["kind"] != "transfer":
-        _require(all(leg["account"].startswith(DEFERRED) for leg in entry["legs"]), f"{where} pays behind a back")
-        books.unsettled += given
+    later = [leg["amount_micros"] for leg in entry["legs"] if leg["account"].startswith(DEFERRED)]
+    _require(len(later) == len(entry["legs"]) or entry["kind"] in PAIRED, f"{where} pays behind a back")
+    books.unsettled += sum(later)
     for lot in entry["lots"]:
         key = (lot["origin"], lot["expires_at_ms"])
-        fold.lots[key] = fold.lots.get(key, 0) + lot["delta_micros"]
-        _require(fold.lots[key] >= 0, f"{where} takes more of a lot than there is")
+        had = fold.lots.get(key, 0)
+        fold.lots[key] = had + lot["delta_micros"]
+        may_owe = fold.lots[key] >= min(0, had) or (entry["kind"] in OWING and lot["expires_at_ms"] is None)
+        _require(may_owe, f"{where} takes more of a lot than there is")
         if not fold.lots[key]:
             del fold.lots[key]
     _require(entry["balance_micros"] == sum(fold.lots.values()), f"{where} states a wrong balance")
     fold.seq, fold.hash = entry["seq"], entry["hash"]
-    if entry["kind"] in ("debit", "capture"):
+    books.chains.setdefault(ref[0], []).append((entry["hash"], entry["balance_micros"]))
+    if entry["kind"] == "clawback":
+        books.owing.add(ref[0])
+    if entry["kind"] in ("debit", "capture", "refund"):
         fold.spent -= entry["delta_micros"]
 
 
@@ -166,8 +224,7 @@ def hash_of(ref: Ref, entry: Documents) -> str:
 
 
 def _digest(tag: str, fields: Sequence[object]) -> str:
-    texts = [tag, *(str(value) for value in fields)]
-    return hashlib.sha256("".join(f"{len(text.encode())}:{text}," for text in texts).encode()).hexdigest()
+    return hashlib.sha256(netstrings([tag, *fields])).hexdigest()
 
 
 def _require(holds: bool, what: str) -> None:

@@ -9,12 +9,17 @@ from msgspec import Struct
 
 RATE_IS_ZERO = 0.3
 SKEW_MS_MAX = 10_000
+LONG_LIFE = 5
+LONG_RUN_SHARE = 0.25
 LEG_S_MIN, LEG_S_MAX = 0.001, 0.015
 """One way over the network, on a good day."""
 DEADLINE_S = 5.0
 """When a caller gives an unanswered store up; the store's own deadline."""
 LATE_S_MAX = 12.0
 """How long a commit may wander after its caller gave it up."""
+LINGER_S_MAX = 9.0
+"""How long a server may sit on a commit that it has received, and stamped, before anybody can see it. Longer than any
+caller waits; the ledger's own margins, of ten seconds and more, are made for this."""
 
 
 class Rates(Struct, frozen=True):
@@ -28,6 +33,8 @@ class Rates(Struct, frozen=True):
     """Of the commits, those that the store turns down for no reason of ours."""
     late: float = 0.0
     """Of the commits, those that arrive at any time, and often after their caller gave up."""
+    lingering: float = 0.0
+    """Of the commits, those that are seen long after the server's time that is written into them."""
     unread: float = 0.0
     """Of the reads, those that get no answer."""
     duplicated: float = 0.0
@@ -44,6 +51,8 @@ class Rates(Struct, frozen=True):
     """Of the readings of a clock, those before which it jumps."""
     steps_per_kill: int = 0
     """How many awaits a process outlives, on average; 0 is for ever."""
+    minted: float = 0.0
+    """Of the sums for an epoch record, those in which credits came from nowhere."""
     gentle: float = 0.0
     """Of the deaths, those that cancel what runs instead of cutting it off."""
 
@@ -51,26 +60,35 @@ class Rates(Struct, frozen=True):
 CALM = Rates()
 
 
-def draw_rates(chance: random.Random) -> Rates:
-    """The rates of a seed, each within the bounds of the bar for simulation."""
+def draw_rates(chance: random.Random, *, long_lived: bool = False) -> Rates:
+    """The rates of a seed, each within the bounds of the bar for simulation.
+
+    A run of a timer takes many calls more than a request and fails with any of them, so where there are timers, calls
+    fail less often and processes live longer: now and then a run must come to its end.
+    """
+    often = LONG_RUN_SHARE if long_lived else 1.0
 
     def upto(most: float) -> float:
         return 0.0 if chance.random() < RATE_IS_ZERO else chance.uniform(0, most)
 
     return Rates(
-        lost=upto(0.3),
-        unacknowledged=upto(0.3),
-        aborted=upto(0.3),
-        late=upto(0.3),
-        unread=upto(0.3),
+        lost=upto(0.3 * often),
+        unacknowledged=upto(0.3 * often),
+        aborted=upto(0.3 * often),
+        late=upto(0.3 * often),
+        lingering=upto(0.3),
+        unread=upto(0.3 * often),
         duplicated=upto(0.5),
         reordered=upto(0.5),
         strayed=upto(1.0),
         disconnected=upto(0.1),
         skewed=chance.random() > RATE_IS_ZERO,
         jumped=upto(0.1),
-        steps_per_kill=0 if chance.random() < RATE_IS_ZERO else chance.randint(15, 300),
+        steps_per_kill=0
+        if chance.random() < RATE_IS_ZERO
+        else chance.randint(15, 300) * (LONG_LIFE if long_lived else 1),
         gentle=upto(0.5),
+        minted=upto(0.2),
     )
 
 
@@ -88,7 +106,7 @@ class Faults:
     def commit_fault(self) -> str:
         """What befalls a commit; "none" mostly."""
         draw, rates = self.chance.random(), self.rates
-        for name in ("lost", "unacknowledged", "aborted", "late"):
+        for name in ("lost", "unacknowledged", "aborted", "late", "lingering"):
             rate = getattr(rates, name)
             if draw < rate:
                 return name

@@ -13,8 +13,8 @@ from shared.base.ids import AccountId
 from shared.ledger.holds import Held
 from shared.ledger.models import Entry, Head
 from shared.ledger.operation import Posted
-from simulation import reference
-from simulation.reference import NEVER, Line, Record, Ref, State
+from simulation import folds, model, reference
+from simulation.model import NEVER, Line, Record, Ref, State
 from simulation.request import Attempt, Request
 
 UNKNOWN = frozenset({"ledger_unavailable", "ledger_busy"})
@@ -23,6 +23,8 @@ UNKNOWN = frozenset({"ledger_unavailable", "ledger_busy"})
 FORGOTTEN = frozenset({"hold", "release"})
 """Verbs that post no entry. A hold is remembered as long as it is on the head: once it was resolved, a repeat of
 either, after a lost answer or by a duplicate, is a new request to the ledger, and to the model."""
+
+SENDING_FIELDS = ("day_start_ms", "sent_micros", "last_to", "last_micros", "last_at_ms")
 
 
 class Violation(Exception):
@@ -42,26 +44,32 @@ class Judge:
         self._history: dict[AccountId, list[tuple[int, State | None]]] = {a: [(0, None)] for a in self._states}
 
     def see_commit(
-        self, attempts: Iterable[Attempt], heads: Mapping[AccountId, Mapping[str, Any]], entries: Mapping[Ref, Any]
+        self,
+        attempts: Iterable[Attempt],
+        heads: Mapping[AccountId, Mapping[str, Any]],
+        entries: Mapping[Ref, Any],
+        stored: Mapping[Ref, Any],
     ) -> None:
-        """A commit took effect: replay what is in it, and compare all that it wrote."""
+        """A commit took effect: replay what is in it, and compare all that it wrote. `stored` are all entries."""
         self.position += 1
         lines: dict[Ref, Line] = {}
         for attempt in attempts:
             lines.update(self._replay(attempt))
+        for ref in sorted(entries.keys() - lines.keys(), key=lambda ref: int(entries[ref]["seq"])):
+            lines[ref] = self._replay_unasked(ref, entries[ref], stored)
         _require(lines.keys() == entries.keys(), "a commit wrote other entries than its operations would")
         for ref, document in entries.items():
             line = line_of(document)
             _require(line == lines[ref], f"an entry says {line}, the model {lines[ref]}")
         for account_id, document in heads.items():
-            stored, state = state_of(document), self._states[account_id]
-            _require(stored == state, f"the head of {account_id} is {stored}, the model's {state}")
-            self._history[account_id].append((self.position, state))
+            said, state = state_of(document), self._states[account_id]
+            _require(said == state, f"the head of {account_id} is {said}, the model's {state}")
+            self._history.setdefault(account_id, [(0, None)]).append((self.position, state))
 
     def _replay(self, attempt: Attempt) -> Mapping[Ref, Line]:
         request = attempt.request
         outcome = reference.answer(request, attempt.at_ms, self._states, self.journal)
-        if not isinstance(outcome, reference.Effect):
+        if not isinstance(outcome, model.Effect):
             raise Violation(f"did '{request}' (attempt {attempt.number}) where the model answers {outcome}")
         _require(not attempt.refused, f"did '{request}' after attempt {attempt.number} was told {attempt.refused}")
         again = attempt.predicted is not None and request.verb not in FORGOTTEN
@@ -73,15 +81,30 @@ class Judge:
             self.journal[ref] = Record(self.position, request.identity, line)
         return outcome.lines
 
+    def _replay_unasked(self, ref: Ref, document: Mapping[str, Any], stored: Mapping[Ref, Any]) -> Line:
+        """An entry that nobody asked for: settlement's, one for each payee of a commit. Its clock may say anything."""
+        account_id, before = ref[0], self._states.get(ref[0])
+        _require(account_id.startswith(folds.DEFERRED), f"the entry {ref} was asked for by nobody")
+        if before is None:
+            after, line = folds.open_line(document["at_ms"])
+        else:
+            _require(document["kind"] == "settle", f"nobody asked for the {document['kind']} {ref}")
+            owed = folds.fold(stored, folds.settled_window(document), account_id)
+            if owed is None:
+                raise Violation(f"{ref} settles a window that owes nothing")
+            after, line = folds.settle_line(before, owed, document["at_ms"])
+        self._states[account_id] = after
+        return line
+
     def see_answer(self, attempt: Attempt, answer: Any, stored: Mapping[Ref, Any]) -> None:
         """A process answers. Whatever it says must be true of what is stored by now."""
         match answer:
             case Posted():
                 self._check_posted(attempt, answer, stored)
             case Held():
-                said = reference.Held(answer.hold.hold_id, answer.hold.amount_micros, answer.spendable_micros)
+                said = model.Held(answer.hold.hold_id, answer.hold.amount_micros, answer.spendable_micros)
                 if attempt.predicted != said:
-                    self._require_answer(attempt, reference.Remembered(said), since=attempt.called)
+                    self._require_answer(attempt, model.Remembered(said), since=attempt.called)
             case None:
                 if attempt.predicted is None:
                     self._check_released(attempt)
@@ -95,7 +118,7 @@ class Judge:
                 _require(not posted, f"attempt {attempt.number} was done and is told {answer.code}")
                 # A hold that was placed may be refused once somebody else has resolved it, and not before.
                 since = max(attempt.called, attempt.done)
-                refused = reference.Refused(answer.code, tuple(sorted(answer.details().items())))
+                refused = model.Refused(answer.code, tuple(sorted(answer.details().items())))
                 self._require_answer(attempt, refused, since=since)
             case _:
                 raise Violation(f"'{attempt.request}' ended in {answer!r}")
@@ -104,7 +127,7 @@ class Judge:
         entry, request = posted.entry, attempt.request
         ref = (entry.account_id, entry.entry_id)
         record = self.journal.get(ref)
-        _require(ref == reference.posted_ref(request), f"'{request}' was answered with another's entry")
+        _require(ref == model.posted_ref(request), f"'{request}' was answered with another's entry")
         if record is None or ref not in stored or stored[ref]["hash"] != entry.hash:
             raise Violation(f"'{request}' was acknowledged and is not durable")
         _require(record.identity == request.identity, f"'{request}' was answered with {record.identity}")
@@ -115,9 +138,9 @@ class Judge:
     def _check_released(self, attempt: Attempt) -> None:
         """Nothing was done, so the hold must have been gone. Captured once, it counts as gone even if placed anew."""
         request = attempt.request
-        captured = reference.posted_ref(Request("capture", request.account_id, key=request.key))
+        captured = model.posted_ref(Request("capture", request.account_id, key=request.key))
         if captured not in self.journal:
-            self._require_answer(attempt, reference.Refused("hold_not_found"), since=attempt.called)
+            self._require_answer(attempt, model.Refused("hold_not_found"), since=attempt.called)
 
     def _check_head(self, attempt: Attempt, head: Head) -> None:
         request = attempt.request
@@ -161,6 +184,8 @@ def state_of(document: Mapping[str, Any]) -> State:
         },
         window=(document["window"]["start_ms"], document["window"]["count"]),
         spent=document["spent_micros"],
+        status=document["status"],
+        sending=tuple(document["sending"][name] for name in SENDING_FIELDS),
     )
 
 

@@ -12,6 +12,9 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, Protocol
 
+EPOCH_MS = 1_800_000_000_000
+"""What a right clock says when virtual time begins."""
+
 
 class Owner(Protocol):
     """The process that a call belongs to."""

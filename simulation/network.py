@@ -4,15 +4,11 @@ The store's servers are no process of ours: what has been sent arrives, even whe
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any, TypeVar
 
-from shared.base.ids import AccountId
-from shared.ledger.memory import MemoryLedgerStore
-from shared.ledger.models import Entry
-from shared.ledger.store import CommitFailed, EntryRef, HeadWrite, Snapshot, StoreUnavailable, Version
-from simulation.faults import DEADLINE_S, LATE_S_MAX, Faults
+from simulation.faults import DEADLINE_S, LATE_S_MAX, LINGER_S_MAX, Faults
 
 Value = TypeVar("Value")
 Note = Callable[[str], None]
@@ -26,6 +22,11 @@ class Network:
     def __init__(self, loop: asyncio.AbstractEventLoop, faults: Faults) -> None:
         self._loop = loop
         self._faults = faults
+        self._received_s: float | None = None
+
+    def server_s(self) -> float:
+        """The time that servers write into documents: when they received what they are just applying."""
+        return self._loop.time() if self._received_s is None else self._received_s
 
     def later(self, delay_s: float, action: Callable[..., object], *args: object) -> None:
         """Do something outside all processes."""
@@ -50,46 +51,35 @@ class Network:
     ) -> Value:
         reply: asyncio.Future[Value] = self._loop.create_future()
 
-        def arrive() -> None:
+        def apply(received_s: float) -> None:
+            self._received_s = received_s
             try:
                 answer = done_at_once(action())
-            except failure as error:
+            except Exception as error:  # noqa: BLE001 - whatever a server says goes back to its caller
                 self.later(self._faults.leg_s(), _fail, reply, error)
                 return
-            if fault == "none":
+            finally:
+                self._received_s = None
+            if fault in ("none", "lingering"):
                 self.later(self._faults.leg_s(), _succeed, reply, answer)
+
+        def arrive() -> None:
+            if fault == "lingering":
+                self.later(self._faults.chance.uniform(0, LINGER_S_MAX), apply, self._loop.time())
+            else:
+                apply(self._loop.time())
 
         if fault in ("lost", "unacknowledged"):
             self.later(self._faults.error_after_s() * 2, _fail, reply, failure())
         elif fault == "aborted":
             self.later(self._faults.leg_s() * 2, _fail, reply, failure())
-        elif fault == "late":
+        elif fault in ("late", "lingering"):
             self.later(DEADLINE_S, _fail, reply, failure())
+        if fault == "late":
             self.later(self._faults.chance.uniform(0, LATE_S_MAX), arrive)
-        if fault in ("none", "unacknowledged"):
+        elif fault in ("none", "unacknowledged", "lingering"):
             self.later(self._faults.leg_s(), arrive)
         return await reply
-
-
-class ProcessStore:
-    """One process's store: the model in memory at the other end of the network."""
-
-    def __init__(self, network: Network, memory: MemoryLedgerStore, applied: Callable[..., None], note: Note) -> None:
-        self._network = network
-        self._memory = memory
-        self._applied = applied
-        self._note = note
-
-    async def read(self, account_ids: Sequence[AccountId], entry_refs: Sequence[EntryRef]) -> Snapshot:
-        return await self._network.read(lambda: self._memory.read(account_ids, entry_refs), failure=StoreUnavailable)
-
-    async def commit(self, heads: Sequence[HeadWrite], entries: Sequence[Entry]) -> Mapping[AccountId, Version]:
-        async def commit() -> Mapping[AccountId, Version]:
-            versions = await self._memory.commit(heads, entries)
-            self._applied(heads, entries)
-            return versions
-
-        return await self._network.write(commit, failure=CommitFailed, note=self._note)
 
 
 def done_at_once(action: Coroutine[Any, Any, Value]) -> Value:

@@ -2,25 +2,25 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import Context, ContextVar
 from typing import Any
 
 from msgspec import Struct
 
-from shared.base.errors import CredenceError
 from shared.base.ids import AccountId, EntryId
+from shared.ledger.administration import Administration
 from shared.ledger.engine import Engine
 from shared.ledger.models import Head, HoldLimits
 from shared.ledger.operation import Operation, Step
 from shared.ledger.service import Ledger
-from shared.ledger.store import CommitFailed, HeadWrite, LedgerStore, StoreUnavailable
+from shared.ledger.store import HeadWrite, LedgerStore
 from simulation.faults import Faults
-from simulation.loop import OWNER
-from simulation.reference import HOLDS_OPEN_MAX, HOLDS_PER_WINDOW_MAX, WINDOW_MS
+from simulation.loop import EPOCH_MS, OWNER
+from simulation.model import HOLDS_OPEN_MAX, HOLDS_PER_WINDOW_MAX, WINDOW_MS
+from simulation.reach import ProcessStore, Reach
 from simulation.request import Attempt
 
-EPOCH_MS = 1_800_000_000_000
 LANES_MAX = 2
 """Fewer than there are accounts, so that engines forget."""
 ATTEMPT: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
@@ -34,13 +34,14 @@ class Process:
         self,
         name: str,
         faults: Faults,
-        store: Callable[["Process"], LedgerStore],
+        reach: Callable[["Process"], Reach],
         died: Callable[["Process"], None],
     ) -> None:
         self.name = name
         self.alive = True
         self.lineage = Lineage()
-        self.store = store(self)
+        self.reach = reach(self)
+        self.store = ProcessStore(self.reach)
         self._faults = faults
         self._died = died
         self._tasks: list[asyncio.Task[Any]] = []
@@ -48,8 +49,9 @@ class Process:
         self._steps_left = faults.steps_until_death()
         self._stopped = False
         jitter = random.Random(faults.chance.random())  # noqa: S311 - draws pauses, guards nothing
-        engine = _TracedEngine(self.lineage, self.store, jitter=jitter, lanes_max=LANES_MAX)
-        self.ledger = _TightLedger(engine, self.store, self.clock)
+        self.engine = _TracedEngine(self.lineage, self.store, jitter=jitter, lanes_max=LANES_MAX)
+        self.ledger = _TightLedger(self.engine, self.store, self.clock)
+        self.administration = Administration(self.engine, self.store, self.clock)
 
     def work(self, job: Callable[..., Any], *args: object, attempt: Attempt | None = None) -> "asyncio.Task[Any]":
         """Start a task inside the process."""
@@ -95,32 +97,6 @@ class Process:
         """What still has to be ended when the simulation is over."""
         self._stopped, self._steps_left = False, None
         return self._tasks
-
-
-class Timer(Struct, frozen=True):
-    """A job that every process runs again and again: what a scheduler calls in production.
-
-    `build` makes the job once per process, over that process's store, ledger and clock.
-    """
-
-    name: str
-    interval_s: float
-    build: Callable[[Process], Callable[[], Awaitable[object]]]
-
-
-TIMERS: list[Timer] = []
-"""Register settlement and checkpoints here, and what they promise in `books.py`."""
-
-
-async def run_timer(process: Process, timer: Timer, chance: random.Random) -> None:
-    """Run a timer until the process dies. What the store or the ledger refuses is tried again next time."""
-    job = timer.build(process)
-    while True:
-        await asyncio.sleep(timer.interval_s * chance.uniform(0.5, 1.5))
-        try:
-            await job()
-        except (CredenceError, CommitFailed, StoreUnavailable):
-            continue
 
 
 class _Noted(Struct, eq=False):

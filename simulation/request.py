@@ -4,9 +4,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from shared.base.ids import AccountId, HoldId
+from shared.base.ids import AccountId, HoldId, UserId, entry_id_of
+from shared.ledger.administration import Administration
 from shared.ledger.models import Share
 from shared.ledger.service import Ledger
+
+ADMINISTRATION = frozenset({"refund", "clawback", "expire", "freeze", "unfreeze", "close"})
 
 
 class Request(Struct, frozen=True):
@@ -16,15 +19,17 @@ class Request(Struct, frozen=True):
     account_id: AccountId
     amount_micros: int = 0
     key: str = ""
-    """The idempotency key, or the id of the hold."""
+    """The idempotency key, or the id of the hold; of a refund, the idempotency key of what it undoes."""
     payee_id: AccountId = AccountId("")
     lifetime_ms: int = 0
+    until_ms: int = 0
+    """Of an expiry: up to which moment."""
     shares: tuple[tuple[str, int], ...] = ()
 
     @property
     def identity(self) -> tuple[object, ...]:
         """What makes two requests the same. A grant's lifetime counts from when it is first made, so it is not."""
-        return (self.verb, self.account_id, self.amount_micros, self.key, self.payee_id, self.shares)
+        return (self.verb, self.account_id, self.amount_micros, self.key, self.payee_id, self.shares, self.until_ms)
 
     def __str__(self) -> str:
         words = [self.verb, self.account_id]
@@ -51,8 +56,10 @@ class Attempt(Struct, eq=False):
     """The code of the refusal it was answered with."""
 
 
-async def perform(ledger: Ledger, request: Request) -> Any:
+async def perform(ledger: Ledger, administration: Administration, request: Request) -> Any:
     """Ask the ledger; its answer, or its refusal raised."""
+    if request.verb in ADMINISTRATION:
+        return await _administer(administration, request)
     account_id, amount_micros, key = request.account_id, request.amount_micros, request.key
     shares = tuple(Share(AccountId(payee), weight) for payee, weight in request.shares)
     facts: dict[str, str | int] = {"reason": "simulation"}
@@ -62,6 +69,8 @@ async def perform(ledger: Ledger, request: Request) -> Any:
         case "grant":
             lifetime_ms = request.lifetime_ms
             return await ledger.grant_promo(account_id, amount_micros, lifetime_ms=lifetime_ms, key=key, facts=facts)
+        case "buy":
+            return await ledger.grant_paid(account_id, amount_micros, key=key, facts=facts)
         case "debit":
             return await ledger.debit(account_id, amount_micros, key=key, facts=facts, shares=shares)
         case "hold":
@@ -72,5 +81,26 @@ async def perform(ledger: Ledger, request: Request) -> Any:
             return await ledger.release(account_id, HoldId(key))
         case "transfer":
             return await ledger.transfer(account_id, request.payee_id, amount_micros, key=key, facts=facts)
+        case "send":
+            sender, recipient = (UserId(name.removeprefix("user:")) for name in (account_id, request.payee_id))
+            return await ledger.send(sender, recipient, amount_micros, key=key, repeat_confirmed=False)
         case _:
             return await ledger.head(account_id)
+
+
+async def _administer(administration: Administration, request: Request) -> Any:
+    account_id, key = request.account_id, request.key
+    facts: dict[str, str | int] = {"reason": "simulation"}
+    match request.verb:
+        case "refund":
+            return await administration.refund(account_id, entry_id_of(key), facts=facts)
+        case "clawback":
+            return await administration.claw_back(account_id, request.amount_micros, key=key, facts=facts)
+        case "expire":
+            return await administration.expire(account_id, request.until_ms)
+        case "freeze":
+            return await administration.freeze(account_id, key=key, facts=facts)
+        case "unfreeze":
+            return await administration.unfreeze(account_id, key=key, facts=facts)
+        case _:
+            return await administration.close(account_id, rest_to=request.payee_id, key=key, facts=facts)

@@ -1,14 +1,21 @@
 """The script of a seed: who asks what and when. Drawn before anything runs, so that faults do not change it."""
 
 import random
+from collections.abc import Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from shared.base.ids import AccountId
+from simulation.folds import WINDOW_S
+from simulation.loop import EPOCH_MS
 from simulation.request import Request
 
 MINUTE_MS = 60_000
+TIMED = 0.2
+"""The share of seeds with timers; they take several times as long."""
+AROUND_WINDOW_ENDS = 0.5
+"""Of the bursts in them, those shortly before a window of settlement ends."""
 REQUESTS_MIN, REQUESTS_MAX = 24, 44
 PEOPLE = (AccountId("user:ada"), AccountId("user:ben"), AccountId("user:clara"))
 REPEATED_AMONG_LAST = 12
@@ -17,9 +24,22 @@ SPLITS = (
     (("house:revenue", 3), ("earn:mia", 7)),
     (("house:revenue", 1), ("earn:mia", 1), ("earn:noa", 1)),
 )
-CHANGED_VERBS = frozenset({"grant", "debit", "hold", "capture", "transfer"})
+CHANGED_VERBS = frozenset({"grant", "buy", "debit", "hold", "capture", "transfer", "send", "clawback"})
 """What is sometimes asked with another amount under the same key."""
 WEIGHTS = {"grant": 14, "debit": 24, "hold": 20, "capture": 16, "release": 6, "transfer": 16, "look": 4}
+CORRECTED_WEIGHTS = {
+    **WEIGHTS,
+    "buy": 10,
+    "send": 6,
+    "refund": 10,
+    "clawback": 5,
+    "expire": 5,
+    "freeze": 2,
+    "unfreeze": 4,
+    "close": 1,
+}
+CORRECTED = 0.5
+"""The share of seeds in which operators correct what was posted; in the others, no account ever owes anything."""
 
 
 class Planned(Struct, frozen=True):
@@ -34,6 +54,8 @@ class Script(Struct, frozen=True):
 
     accounts: tuple[AccountId, ...]
     requests: tuple[Planned, ...]
+    timed: bool = False
+    """Whether processes run their timers too, and time passes until all is settled and signed."""
 
     @property
     def end_s(self) -> float:
@@ -43,6 +65,8 @@ class Script(Struct, frozen=True):
 
 def draw_script(chance: random.Random) -> Script:
     """Few accounts and small sums, so that requests meet and credits run out."""
+    timed = chance.random() < TIMED
+    weights = CORRECTED_WEIGHTS if chance.random() < CORRECTED else WEIGHTS
     accounts = PEOPLE[: chance.randint(2, 3)]
     planned = [Planned(chance.uniform(0, 0.1), Request("open", account_id)) for account_id in accounts]
     planned += [Planned(chance.uniform(0, 0.3), _grant(chance, account_id, "first")) for account_id in accounts]
@@ -55,15 +79,23 @@ def draw_script(chance: random.Random) -> Script:
         # Half the bursts meet on one account: there, operations share commits and build on one another.
         concerned = accounts if chance.random() < 0.5 else (chance.choice(accounts),)
         for _ in range(size):
-            request = _draw_request(chance, concerned, drawn, len(drawn))
+            request = _draw_request(chance, weights, concerned, drawn, start_s)
             drawn.append(request)
             planned.append(Planned(start_s + chance.uniform(0, spread_s), request))
         left -= size
         start_s += chance.choice((0.05, 1.0, 20.0, chance.uniform(0, 16 * 60)))
-    return Script(accounts, tuple(sorted(planned, key=lambda item: item.start_s)))
+        if timed and chance.random() < AROUND_WINDOW_ENDS:
+            start_s = (start_s // WINDOW_S + 1) * WINDOW_S - chance.uniform(0, 4)
+    return Script(accounts, tuple(sorted(planned, key=lambda item: item.start_s)), timed)
 
 
-def _draw_request(chance: random.Random, accounts: tuple[AccountId, ...], drawn: list[Request], number: int) -> Request:
+def _draw_request(
+    chance: random.Random,
+    weights: Mapping[str, int],
+    accounts: tuple[AccountId, ...],
+    drawn: list[Request],
+    start_s: float,
+) -> Request:
     """Something new, or something already asked: the same again, or another request under its key."""
     keyed = [request for request in drawn[-REPEATED_AMONG_LAST:] if request.key]
     if keyed and chance.random() < 0.15:
@@ -71,7 +103,8 @@ def _draw_request(chance: random.Random, accounts: tuple[AccountId, ...], drawn:
         if chance.random() < 0.5 or earlier.verb not in CHANGED_VERBS:
             return earlier
         return replace(earlier, amount_micros=chance.randint(1, 60))
-    verb = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+    number = len(drawn)
+    verb = chance.choices(list(weights), list(weights.values()))[0]
     account_id = chance.choice(accounts)
     amount_micros = chance.choice((0, -5, 10**15 + 1)) if chance.random() < 0.02 else chance.randint(1, 60)
     key = f"{verb}{number}"
@@ -79,9 +112,29 @@ def _draw_request(chance: random.Random, accounts: tuple[AccountId, ...], drawn:
         return _grant(chance, account_id, key)
     if verb == "debit":
         return Request(verb, account_id, amount_micros, key, shares=chance.choice(SPLITS))
-    if verb == "hold":
+    if verb in ("hold", "buy", "clawback"):
         return Request(verb, account_id, amount_micros, key)
-    if verb == "transfer":
+    if verb == "freeze":
+        return Request(verb, account_id, key=key)
+    if verb == "unfreeze":
+        frozen = [request.account_id for request in drawn if request.verb == "freeze"]
+        return Request(verb, frozen[-1] if frozen else account_id, key=key)
+    if verb == "close":
+        return Request(verb, account_id, key=key, payee_id=chance.choice(PEOPLE[:2]))
+    if verb == "expire":
+        # A clock may be wrong by more than the moment lies ahead or behind.
+        until_ms = EPOCH_MS + int(start_s * 1000) + chance.choice((-MINUTE_MS, -3_000, 0, 8_000))
+        return Request(verb, account_id, until_ms=until_ms)
+    if verb == "refund" and keyed:
+        # Now and then of what took nothing, or is not there yet.
+        took = [request for request in drawn if request.verb in ("debit", "capture")]
+        original = chance.choice(took if took and chance.random() < 0.9 else keyed)
+        original_key = f"hold:{original.key}" if original.verb == "capture" else original.key
+        return Request(verb, original.account_id, key=original_key)
+    if verb == "send":
+        # Few amounts, so that some look sent twice by mistake.
+        amount_micros = min(amount_micros, chance.choice((2, 3, 60)))
+    if verb in ("transfer", "send"):
         return Request(verb, account_id, amount_micros, key, payee_id=chance.choice(PEOPLE[:2]))
     if verb == "look":
         return Request(verb, account_id)

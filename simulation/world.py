@@ -1,33 +1,47 @@
 """One seed from its first request to its last check: processes, clients, faults, then calm."""
 
 import asyncio
+import contextlib
+import io
 import random
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
 
 from shared.base.errors import CredenceError
 from shared.base.ids import AccountId
-from shared.ledger.memory import MemoryLedgerArchive, MemoryLedgerStore
 from shared.ledger.verify import verify_ledger
 from simulation import books
 from simulation.books import Books
 from simulation.faults import CALM, Faults, Rates, draw_rates
+from simulation.folds import WINDOW_S
 from simulation.judge import UNKNOWN, Judge, Violation
-from simulation.loop import Stalled, VirtualLoop
-from simulation.network import Network, ProcessStore
-from simulation.process import EPOCH_MS, TIMERS, Process, run_timer
+from simulation.log_books import LogBooks
+from simulation.loop import EPOCH_MS, Stalled, VirtualLoop
+from simulation.network import Network
+from simulation.process import Process
+from simulation.reach import Reach, Seen
 from simulation.request import Attempt, Request, perform
+from simulation.servers import Servers
+from simulation.timers import TIMERS, run_timer
 from simulation.workload import Script, draw_script
 
 PROCESSES = 3
 ANSWER_TIMEOUT_S = 33.0
 """A client waits a little longer than the engine does."""
 FAULTS_OUTLAST_SCRIPT_S = 20.0
+FAULTS_OUTLAST_TIMED_S = 500.0
+"""With timers: until the last windows were due, so that they are settled while processes die."""
 CALM_TRIES_MAX = 6
 """After the faults have stopped, a client that asks again and again must have its answer by then."""
 CALM_S = 60.0
 """Long enough for all that was sent late to arrive."""
+MARGIN_S = 60.0
+"""How long after its end a window is closed."""
+RUNS_TO_CONVERGE = 3
+"""How often each process's timers may run in the calm until all is settled, and then again until all is signed."""
 DUPLICATES_S_MAX = (0.1, 5.0, 40.0)
 """A duplicate may come with the first, or long after it was answered."""
 OVERTAKEN_S_MAX = (0.05, 5.0)
@@ -60,12 +74,22 @@ class World:
     def __init__(self, seed: int, *, rates: Rates | None = None, tracing: bool = False) -> None:
         chance = random.Random(seed)  # noqa: S311 - draws faults, guards nothing
         self.script: Script = draw_script(chance)
-        self.faults = Faults(chance, rates or draw_rates(chance))
+        self.faults = Faults(chance, rates or draw_rates(chance, long_lived=self.script.timed))
         self.loop = VirtualLoop(chance)
         self.network = Network(self.loop, self.faults)
-        self.memory = MemoryLedgerStore(lambda: EPOCH_MS + int(self.loop.time() * 1000))
+        self.servers = Servers(lambda: EPOCH_MS + int(self.network.server_s() * 1000))
         self.judge = Judge(self.script.accounts)
-        self.books = Books(self.memory.heads, self.memory.entries)
+        self.books = Books(self.servers.ledger.heads, self.servers.ledger.entries)
+        self.books.settled.horizons = self.servers.windows.settled_until
+        log = self.servers.log
+        self.log_books = LogBooks(
+            self.books,
+            lambda: log.state_fields,
+            log.tile_bytes,
+            log.heads,
+            log.statements,
+            self.servers.vault.notes,
+        )
         self.processes: list[Process] = []
         self.graveyard: list[Process] = []
         self.lines: list[str] | None = [] if tracing else None
@@ -82,28 +106,38 @@ class World:
         self.note("world", f"{self.faults.rates}")
         self.processes = [self._spawn(number) for number in range(PROCESSES)]
         clients = [asyncio.ensure_future(self._client(p.start_s, p.request)) for p in self.script.requests]
-        await asyncio.sleep(self.script.end_s + FAULTS_OUTLAST_SCRIPT_S)
+        faulty_s = FAULTS_OUTLAST_TIMED_S if self.script.timed else FAULTS_OUTLAST_SCRIPT_S
+        await asyncio.sleep(self.script.end_s + faulty_s)
         self.note("world", "the faults stop")
         self.faults.rates = CALM
         await asyncio.gather(*clients)
         await asyncio.sleep(CALM_S)
+        if self.script.timed:
+            await self._converge()
         await self._check_end()
+
+    async def _converge(self) -> None:
+        """Wait until all windows are closed and the timers had time for them, without a look at what they do."""
+        now_s = self.loop.time()
+        interval_s = 1.5 * max((timer.interval_s for timer in TIMERS), default=0.0)
+        await asyncio.sleep(WINDOW_S - now_s % WINDOW_S + MARGIN_S + 2 * RUNS_TO_CONVERGE * interval_s)
 
     def _spawn(self, number: int) -> Process:
         name = f"p{number}.{len(self.graveyard)}"
 
-        def store(process: Process) -> ProcessStore:
-            def applied(heads: Any, entries: Any) -> None:
+        def reach(process: Process) -> Reach:
+            def committed(heads: Any, entries: Any) -> None:
                 self._applied(process, heads, entries)
 
-            return ProcessStore(self.network, self.memory, applied, lambda what: self.note(name, what))
+            seen = Seen(committed, self._settled, self._appended, self._published)
+            return Reach(self.network, self.servers, self.faults, seen, lambda what: self.note(name, what))
 
         def died(process: Process) -> None:
             self._bury(process, number)
 
-        process = Process(name, self.faults, store, died)
-        for timer in TIMERS:
-            process.work(run_timer, process, timer, self.faults.chance)
+        process = Process(name, self.faults, reach, died)
+        for timer in TIMERS if self.script.timed else ():
+            process.work(run_timer, process, timer, self.faults.chance, self.loop.fail)
         return process
 
     def _bury(self, process: Process, number: int) -> None:
@@ -126,16 +160,39 @@ class World:
         if self.lines is not None:
             inside = "; ".join(f"#{attempt.number} {attempt.request}" for attempt in attempts if attempt)
             self.note("store", f"commit {self.judge.position + 1} by {process.name}: {inside}")
-        try:
-            if not all(ref in self.memory.entries for ref in refs):
+        with self._judging():
+            ledger = self.servers.ledger
+            if not all(ref in ledger.entries for ref in refs):
                 raise Violation("a commit was confirmed and its entries are not there")
             books.see_commit(self.books, books.Commit(accounts, refs))
             self.judge.see_commit(
                 [attempt for attempt in attempts if attempt],
-                {account_id: self.memory.heads[account_id] for account_id in accounts},
-                {ref: self.memory.entries[ref] for ref in refs},
+                {account_id: ledger.heads[account_id] for account_id in accounts},
+                {ref: ledger.entries[ref] for ref in refs},
+                ledger.entries,
             )
-            self.judge.check_durable(self.memory.entries)
+            self.judge.check_durable(ledger.entries)
+
+    def _settled(self, band: int, until: datetime) -> None:
+        self.note("store", f"band {band} is settled until {until:%H:%M}")
+        with self._judging():
+            books.see_horizon(self.books, band, until)
+
+    def _appended(self) -> None:
+        with self._judging():
+            self.log_books.see_append()
+        self.note("store", f"the log has {len(self.log_books.leaves)} leaves, {self.log_books.last_size} signed")
+
+    def _published(self, size: int) -> None:
+        self.note("store", f"the vault has the note of size {size}")
+        with self._judging():
+            self.log_books.see_published(size)
+
+    @contextlib.contextmanager
+    def _judging(self) -> Iterator[None]:
+        """Whatever is found in here ends the run. A server's step itself goes on as if nobody had looked."""
+        try:
+            yield
         except Violation as violation:
             self.loop.fail(violation)
 
@@ -197,7 +254,7 @@ class World:
         """What the handler of a request does, inside the process."""
         answer: Any
         try:
-            answer = await perform(process.ledger, attempt.request)
+            answer = await perform(process.ledger, process.administration, attempt.request)
         except CredenceError as refusal:
             answer = refusal
         except Exception as error:  # noqa: BLE001 - whatever else comes out of the ledger is what we look for
@@ -205,32 +262,42 @@ class World:
         self.answers += 1
         self.note(process.name, f"#{attempt.number} is told {_said(answer)}")
         self._waiting.pop(attempt.number, None)
-        try:
-            self.judge.see_answer(attempt, answer, self.memory.entries)
-        except Violation as violation:
-            self.loop.fail(violation)
+        with self._judging():
+            self.judge.see_answer(attempt, answer, self.servers.ledger.entries)
         self.network.later(self.faults.leg_s(), _give, reply, answer)
 
     async def _check_end(self) -> None:
         books.see_end(self.books)
-        self.judge.check_durable(self.memory.entries)
-        report = await verify_ledger(MemoryLedgerArchive(self.memory), {})
+        self.judge.check_durable(self.servers.ledger.entries)
+        if self.script.timed and TIMERS:
+            pending = [key for key in self.books.settled.owed if key not in self.books.settled.settled]
+            if pending:
+                raise Violation(f"although the faults have stopped, nobody settled {pending}")
+            self.log_books.see_end()
+            if raised := [name for name, alarm in self.servers.log.alarms.items() if alarm["raised"]]:
+                raise Violation(f"although the faults have stopped, alarms stay: {raised}")
+        report = await verify_ledger(self.servers.archive, self.servers.windows.settled_until)
         if not report.intact:
             raise Violation(f"the ledger does not verify: drift {report.drift_micros}, {report.broken}")
+
+
+class _Output(io.StringIO):
+    """What production code prints. A line that would wake people is a violation, but for the sums we falsified."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def write(self, line: str) -> int:
+        if '"severity":"CRITICAL"' in line and '"message":"epoch_unbalanced"' not in line:
+            self._world.loop.fail(Violation(f"production would raise an alarm: {line.strip()}"))
+        return len(line)
 
 
 def simulate(seed: int, *, rates: Rates | None = None, tracing: bool = False) -> Outcome:
     """Run one seed. The same seed does the same, whatever else the machine does."""
     world = World(seed, rates=rates, tracing=tracing)
-    violation: str | None = None
-    try:
-        world.loop.run(world.live())
-    except Violation as found:
-        violation = str(found)
-    except Stalled:
-        violation = "nothing is left that could answer those who wait"
-    finally:
-        world.loop.clear([task for process in world.processes + world.graveyard for task in process.remains()])
+    violation = run(world)
     if violation:
         world.note("judge", f"VIOLATION: {violation}")
     return Outcome(
@@ -242,6 +309,20 @@ def simulate(seed: int, *, rates: Rates | None = None, tracing: bool = False) ->
         len(world.graveyard),
         tuple(world.lines or ()),
     )
+
+
+def run(world: World) -> str | None:
+    """Run a world to its end; what was violated in it."""
+    try:
+        with contextlib.redirect_stdout(_Output(world)):
+            world.loop.run(world.live())
+            return None
+    except Violation as found:
+        return str(found)
+    except Stalled:
+        return "nothing is left that could answer those who wait"
+    finally:
+        world.loop.clear([task for process in world.processes + world.graveyard for task in process.remains()])
 
 
 def _give(reply: Reply, answer: Any) -> None:

@@ -2,16 +2,20 @@
 
 import functools
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from shared.ledger import chain, engine, group, holds, operation, rules
+from shared.ledger import chain, engine, group, holds, operation, rules, settlement, settling
 from shared.ledger.memory import MemoryLedgerStore
 from shared.ledger.operation import Posted, Posting
 from shared.ledger.postings import Transfer
 from shared.ledger.store import CommitFailed, Version
+from shared.proof import checkpoint, sums
+from shared.proof.memory import MemoryLogStore
+from shared.proof.store import StateVersion
 
 Patch = pytest.MonkeyPatch
 Breakage = Callable[[Patch], None]
@@ -190,6 +194,84 @@ def hold_placed_twice(patch: Patch) -> None:
     patch.setattr(holds.PlaceHold, "apply", apply)
 
 
+def windows_closed_too_early(patch: Patch) -> None:
+    """Settlement leaves no margin for commits that are seen late."""
+    patch.setattr(settlement, "MARGIN", timedelta(0))
+
+
+def horizon_before_postings(patch: Patch) -> None:
+    """The horizon moves over a window before its payees are posted to."""
+    original = settlement.Settlement._settle
+
+    async def settle(self: Any, window: Any) -> Any:
+        await self._windows.put_horizon(window.band, window.ends_at)
+        return await original(self, window)
+
+    patch.setattr(settlement.Settlement, "_settle", settle)
+
+
+def settled_under_a_new_key(patch: Patch) -> None:
+    """A settlement's key changes with the time at which it is made, so that a repeat posts again."""
+    patch.setattr(settling.Settle, "idempotency_key", lambda self: f"{settling.settle_key(self.window)}:{self.at_ms}")
+
+
+def payee_left_out(patch: Patch) -> None:
+    """Of several payees of one window, the last gets nothing."""
+    original = settling.Fold.folded
+    patch.setattr(settling.Fold, "folded", lambda self: original(self)[:2])
+
+
+def settlement_without_its_other_side(patch: Patch) -> None:
+    """A settlement's legs count as owed once more."""
+    original = settling.owed_by
+
+    def owed_by(entry: Any) -> Any:
+        owed = original(entry)
+        for leg in entry.legs if entry.kind == "settle" else ():
+            owed.setdefault(leg.account_id, {})[leg.origin] = leg.amount_micros
+        return owed
+
+    patch.setattr(settling, "owed_by", owed_by)
+
+
+def unbalanced_books_signed(patch: Patch) -> None:
+    """The checkpoint does not look whether the sums cancel."""
+    patch.setattr(sums.Totals, "drift_micros", 0)
+
+
+def log_without_precondition(patch: Patch) -> None:
+    """The log is appended to whatever its state has become."""
+    original = MemoryLogStore.append
+
+    async def append(self: Any, grown: Any, expected: Any) -> Any:
+        current = None if self.state_fields is None else StateVersion(self._commits)
+        return await original(self, grown, current)
+
+    patch.setattr(MemoryLogStore, "append", append)
+
+
+def published_before_appended(patch: Patch) -> None:
+    """A note leaves the process before the log has grown by what it signs."""
+    original = checkpoint.Checkpoints._commit
+
+    async def commit(self: Any, log: Any, grown: Any) -> None:
+        if grown.state.signed_size == grown.state.size:
+            await self._vault.publish(grown.state.signed_size, grown.state.note)
+        await original(self, log, grown)
+
+    patch.setattr(checkpoint.Checkpoints, "_commit", commit)
+
+
+def unpublished_note_forgotten(patch: Patch) -> None:
+    """What a run that died has signed is not published by the next one."""
+
+    async def open_log(self: Any) -> Any:
+        known = await self._log.state()
+        return checkpoint._Open(known.state, known.version, await self._edge(known.state))
+
+    patch.setattr(checkpoint.Checkpoints, "_open", open_log)
+
+
 MUTANTS: tuple[Breakage, ...] = (
     no_head_precondition,
     entries_overwritten,
@@ -211,4 +293,13 @@ MUTANTS: tuple[Breakage, ...] = (
     one_sided_transfer,
     hash_without_link,
     hold_placed_twice,
+    windows_closed_too_early,
+    horizon_before_postings,
+    settled_under_a_new_key,
+    payee_left_out,
+    settlement_without_its_other_side,
+    unbalanced_books_signed,
+    log_without_precondition,
+    published_before_appended,
+    unpublished_note_forgotten,
 )

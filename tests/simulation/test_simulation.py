@@ -10,18 +10,26 @@ from itertools import pairwise
 import pytest
 
 from local.node import REPOSITORY
-from simulation import books, process
+from shared.ledger.models import EntryKind
+from simulation import books
 from simulation.__main__ import main
 from simulation.books import Books
 from simulation.faults import Rates, draw_rates
 from simulation.judge import Violation
-from simulation.process import Process, Timer
-from simulation.world import simulate
+from simulation.process import Process
+from simulation.timers import TIMERS, Timer
+from simulation.workload import draw_script
+from simulation.world import World, run, simulate
 from tests.ledger.builders import chance_of
 
 SEEDS = 50
 BUSY_SEED = 7
 REPLAY = f"from simulation.world import simulate; print('\\n'.join(simulate({BUSY_SEED}, tracing=True).trace))"
+
+
+def timed_seeds() -> list[int]:
+    """The seeds in which processes run their timers."""
+    return [seed for seed in range(SEEDS) if draw_script(chance_of(seed)).timed]
 
 
 def test_no_seed_finds_a_violation() -> None:
@@ -38,6 +46,7 @@ def test_no_seed_finds_a_violation_when_everything_fails_as_often_as_it_may() ->
         unacknowledged=0.2,
         aborted=0.2,
         late=0.2,
+        lingering=0.2,
         unread=0.3,
         duplicated=0.5,
         reordered=0.5,
@@ -47,6 +56,7 @@ def test_no_seed_finds_a_violation_when_everything_fails_as_often_as_it_may() ->
         jumped=0.1,
         steps_per_kill=40,
         gentle=0.5,
+        minted=0.2,
     )
 
     assert [simulate(seed, rates=worst).violation for seed in range(10)] == [None] * 10
@@ -84,6 +94,7 @@ def test_rates_reach_the_bar_and_stay_within_it() -> None:
         "unacknowledged": 0.3,
         "aborted": 0.3,
         "late": 0.3,
+        "lingering": 0.3,
         "unread": 0.3,
         "duplicated": 0.5,
         "reordered": 0.5,
@@ -149,11 +160,42 @@ def test_every_process_runs_the_registered_timers(monkeypatch: pytest.MonkeyPatc
 
         return look
 
-    monkeypatch.setattr(process, "TIMERS", [])
-    process.TIMERS.append(Timer("look", 5.0, build))
-    monkeypatch.setattr("simulation.world.TIMERS", process.TIMERS)
+    monkeypatch.setattr("simulation.world.TIMERS", [*TIMERS, Timer("look", 5.0, build)])
 
-    outcome = simulate(BUSY_SEED)
+    outcome = simulate(timed_seeds()[0])
 
     assert outcome.violation is None
     assert {name[:2] for name in runs} == {"p0", "p1", "p2"}
+
+
+def test_timers_settle_and_sign_while_processes_die() -> None:
+    """Windows with several payees, several processes at once, and nothing left over once the faults have stopped."""
+    worlds = []
+    for seed in timed_seeds():
+        world = World(seed)
+        assert run(world) is None
+        worlds.append(world)
+
+    settled = [key for world in worlds for key in world.books.settled.settled]
+    assert len(settled) > 4 * len(worlds)
+    assert {payee.partition(":")[0] for _, _, payee in settled} == {"house", "earn"}
+    assert sum(len(world.log_books.signed) for world in worlds) > 10 * len(worlds)
+    assert sum(len(world.graveyard) for world in worlds) > len(worlds)
+    assert all(world.books.settled.pending() == 0 for world in worlds)
+
+
+def test_every_verb_is_done_and_refused() -> None:
+    """The workload reaches what it is drawn from: entries of every kind, and debts."""
+    kinds = set()
+    owing = 0
+    for seed in range(2 * SEEDS):
+        world = World(seed)
+        assert run(world) is None
+        entries = world.servers.ledger.entries
+        kinds |= {document["kind"] for document in entries.values()}
+        owing += any(
+            account_id.startswith("user") and d["balance_micros"] < 0 for (account_id, _), d in entries.items()
+        )
+
+    assert kinds == {kind.value for kind in EntryKind} - {EntryKind.REVOKE.value}
+    assert owing > 0

@@ -1,0 +1,99 @@
+"""What a scheduler calls in production, run by every simulated process: settlement and checkpoints."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from msgspec import Struct
+
+from shared.base.errors import CredenceError
+from shared.ledger.settlement import Settlement
+from shared.ledger.store import CommitFailed, StoreUnavailable
+from shared.proof.checkpoint import CheckpointLimits, Checkpoints
+from shared.proof.errors import CommitLost, SigningFailed, VaultUnavailable
+from simulation.judge import UNKNOWN, Violation
+from simulation.process import Process
+from simulation.reach import ProcessChanges, ProcessLog, ProcessSigner, ProcessSums, ProcessVault, ProcessWindows
+
+SETTLE_INTERVAL_S = 100.0
+CHECKPOINT_INTERVAL_S = 100.0
+"""Of each process; of all of them together, about as often as in production."""
+ON_THE_BEAT = 0.5
+"""The share of pauses that end when those of the other processes do, so that runs overlap."""
+LIMITS = CheckpointLimits(heads_max=8, page_accounts_max=8, commit_statements_max=2)
+"""Bounds that a handful of accounts can meet. A band's changes are one page, as they are in production on most days."""
+Job = Callable[[], Awaitable[object]]
+
+
+class Timer(Struct, frozen=True):
+    """A job that every process runs again and again.
+
+    `build` makes the job once per process, over that process's reach, engine and clock.
+    """
+
+    name: str
+    interval_s: float
+    build: Callable[[Process], Job]
+
+
+def settling(process: Process) -> Job:
+    """The production settlement."""
+    return Settlement(process.engine, ProcessWindows(process.reach), process.clock).run
+
+
+def checkpointing(process: Process) -> Job:
+    """The production checkpoint, and what each of its runs must come to."""
+    reach = process.reach
+    sums = ProcessSums(reach)
+    # Of an archive, checkpoints use what changed.
+    archive: Any = ProcessChanges(reach)
+    checkpoints = Checkpoints(
+        ledger=process.store,
+        archive=archive,
+        log=ProcessLog(reach),
+        sums=sums,
+        signer=ProcessSigner(reach),
+        vault=ProcessVault(reach),
+        clock=process.clock,
+        limits=LIMITS,
+    )
+
+    async def run() -> None:
+        report = await checkpoints.run()
+        if report.refused != ("epoch_unbalanced" if sums.minted else None):
+            raise Violation(f"a checkpoint ended with {report.refused} over sums that were minted: {sums.minted}")
+
+    return run
+
+
+TIMERS: list[Timer] = [
+    Timer("settle", SETTLE_INTERVAL_S, settling),
+    Timer("checkpoint", CHECKPOINT_INTERVAL_S, checkpointing),
+]
+"""What they promise is in `books.py` and `log_books.py`."""
+
+
+async def run_timer(process: Process, timer: Timer, chance: random.Random, found: Callable[[Violation], None]) -> None:
+    """Run a timer until the process dies. When a server gives no answer, it is tried again next time.
+
+    Nothing else may come out of a job: who calls it in production would not know what to do about it either.
+    """
+    job = timer.build(process)
+    while True:
+        pause_s = timer.interval_s * chance.uniform(0.5, 1.5)
+        if chance.random() < ON_THE_BEAT:
+            pause_s = timer.interval_s - asyncio.get_running_loop().time() % timer.interval_s + chance.uniform(0, 0.1)
+        await asyncio.sleep(pause_s)
+        process.reach.note(f"runs {timer.name}")
+        try:
+            await job()
+        except (CommitFailed, CommitLost, SigningFailed, StoreUnavailable, VaultUnavailable):
+            continue
+        except CredenceError as refusal:
+            if refusal.code not in UNKNOWN:
+                found(Violation(f"the timer {timer.name} was refused: {refusal.code}"))
+        except Violation as violation:
+            found(violation)
+        except Exception as error:  # noqa: BLE001 - whatever else comes out is what we look for
+            found(Violation(f"the timer {timer.name} ended in {error!r}"))

@@ -87,7 +87,7 @@ class World:
             lambda: log.state_fields,
             log.tile_bytes,
             log.heads,
-            log.statements,
+            log.stated,
             self.servers.vault.notes,
         )
         self.processes: list[Process] = []

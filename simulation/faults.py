@@ -9,7 +9,7 @@ from msgspec import Struct
 
 RATE_IS_ZERO = 0.3
 SKEW_MS_MAX = 10_000
-LONG_LIFE = 5
+LONG_LIFE = 2
 LONG_RUN_SHARE = 0.25
 LEG_S_MIN, LEG_S_MAX = 0.001, 0.015
 """One way over the network, on a good day."""

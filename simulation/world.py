@@ -4,21 +4,15 @@ import asyncio
 import contextlib
 import io
 import random
-from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
 
 from shared.base.errors import CredenceError
 from shared.base.ids import AccountId
-from shared.ledger.verify import verify_ledger
-from simulation import books
-from simulation.books import Books
 from simulation.faults import CALM, Faults, Rates, draw_rates
 from simulation.folds import WINDOW_S
-from simulation.judge import UNKNOWN, Judge, Violation
-from simulation.log_books import LogBooks
+from simulation.judge import UNKNOWN, Violation
 from simulation.loop import EPOCH_MS, Stalled, VirtualLoop
 from simulation.network import Network
 from simulation.process import Process
@@ -26,6 +20,7 @@ from simulation.reach import Reach, Seen
 from simulation.request import Attempt, Request, perform
 from simulation.servers import Servers
 from simulation.timers import TIMERS, run_timer
+from simulation.witness import Witness
 from simulation.workload import Script, draw_script
 
 PROCESSES = 3
@@ -78,17 +73,8 @@ class World:
         self.loop = VirtualLoop(chance)
         self.network = Network(self.loop, self.faults)
         self.servers = Servers(lambda: EPOCH_MS + int(self.network.server_s() * 1000))
-        self.judge = Judge(self.script.accounts)
-        self.books = Books(self.servers.ledger.heads, self.servers.ledger.entries)
-        self.books.settled.horizons = self.servers.windows.settled_until
-        log = self.servers.log
-        self.log_books = LogBooks(
-            self.books,
-            lambda: log.state_fields,
-            log.tile_bytes,
-            log.heads,
-            log.stated,
-            self.servers.vault.notes,
+        self.witness = Witness(
+            self.servers, self.script.accounts, lambda what: self.note("store", what), self.loop.fail
         )
         self.processes: list[Process] = []
         self.graveyard: list[Process] = []
@@ -114,7 +100,7 @@ class World:
         await asyncio.sleep(CALM_S)
         if self.script.timed:
             await self._converge()
-        await self._check_end()
+        await self.witness.ended(timed=self.script.timed)
 
     async def _converge(self) -> None:
         """Wait until all windows are closed and the timers had time for them, without a look at what they do."""
@@ -127,9 +113,9 @@ class World:
 
         def reach(process: Process) -> Reach:
             def committed(heads: Any, entries: Any) -> None:
-                self._applied(process, heads, entries)
+                self.witness.committed(name, process.lineage.of_commit(heads), heads, entries)
 
-            seen = Seen(committed, self._settled, self._appended, self._published)
+            seen = Seen(committed, self.witness.settled, self.witness.appended, self.witness.published)
             return Reach(self.network, self.servers, self.faults, seen, lambda what: self.note(name, what))
 
         def died(process: Process) -> None:
@@ -151,50 +137,6 @@ class World:
     def _replace(self, number: int) -> None:
         self.processes[number] = self._spawn(number)
         self.note(self.processes[number].name, "starts")
-
-    def _applied(self, process: Process, heads: Any, entries: Any) -> None:
-        """A commit took effect on the server: judge it before anything else happens."""
-        attempts = process.lineage.of_commit(heads)
-        accounts = [write.head.account_id for write in heads]
-        refs = [(entry.account_id, entry.entry_id) for entry in entries]
-        if self.lines is not None:
-            inside = "; ".join(f"#{attempt.number} {attempt.request}" for attempt in attempts if attempt)
-            self.note("store", f"commit {self.judge.position + 1} by {process.name}: {inside}")
-        with self._judging():
-            ledger = self.servers.ledger
-            if not all(ref in ledger.entries for ref in refs):
-                raise Violation("a commit was confirmed and its entries are not there")
-            books.see_commit(self.books, books.Commit(accounts, refs))
-            self.judge.see_commit(
-                [attempt for attempt in attempts if attempt],
-                {account_id: ledger.heads[account_id] for account_id in accounts},
-                {ref: ledger.entries[ref] for ref in refs},
-                ledger.entries,
-            )
-            self.judge.check_durable(ledger.entries)
-
-    def _settled(self, band: int, until: datetime) -> None:
-        self.note("store", f"band {band} is settled until {until:%H:%M}")
-        with self._judging():
-            books.see_horizon(self.books, band, until)
-
-    def _appended(self) -> None:
-        with self._judging():
-            self.log_books.see_append()
-        self.note("store", f"the log has {len(self.log_books.leaves)} leaves, {self.log_books.last_size} signed")
-
-    def _published(self, size: int) -> None:
-        self.note("store", f"the vault has the note of size {size}")
-        with self._judging():
-            self.log_books.see_published(size)
-
-    @contextlib.contextmanager
-    def _judging(self) -> Iterator[None]:
-        """Whatever is found in here ends the run. A server's step itself goes on as if nobody had looked."""
-        try:
-            yield
-        except Violation as violation:
-            self.loop.fail(violation)
 
     async def _client(self, start_s: float, request: Request) -> None:
         """Ask until there is an answer; a repeat is the same request under the same key."""
@@ -231,7 +173,7 @@ class World:
             _lose(reply)
             return
         self.attempts += 1
-        attempt = Attempt(self.attempts, request, called=self.judge.position)
+        attempt = Attempt(self.attempts, request, called=self.witness.judge.position)
         self.note(process.name, f"#{attempt.number} {request}")
         self._waiting[attempt.number] = (process, reply)
         task = process.work(self._serve, process, attempt, reply, attempt=attempt)
@@ -262,23 +204,8 @@ class World:
         self.answers += 1
         self.note(process.name, f"#{attempt.number} is told {_said(answer)}")
         self._waiting.pop(attempt.number, None)
-        with self._judging():
-            self.judge.see_answer(attempt, answer, self.servers.ledger.entries)
+        self.witness.answered(attempt, answer)
         self.network.later(self.faults.leg_s(), _give, reply, answer)
-
-    async def _check_end(self) -> None:
-        books.see_end(self.books)
-        self.judge.check_durable(self.servers.ledger.entries)
-        if self.script.timed and TIMERS:
-            pending = [key for key in self.books.settled.owed if key not in self.books.settled.settled]
-            if pending:
-                raise Violation(f"although the faults have stopped, nobody settled {pending}")
-            self.log_books.see_end()
-            if raised := [name for name, alarm in self.servers.log.alarms.items() if alarm["raised"]]:
-                raise Violation(f"although the faults have stopped, alarms stay: {raised}")
-        report = await verify_ledger(self.servers.archive, self.servers.windows.settled_until)
-        if not report.intact:
-            raise Violation(f"the ledger does not verify: drift {report.drift_micros}, {report.broken}")
 
 
 class _Output(io.StringIO):
@@ -304,7 +231,7 @@ def simulate(seed: int, *, rates: Rates | None = None, tracing: bool = False) ->
         seed,
         violation,
         world.loop.time(),
-        world.judge.position,
+        world.witness.judge.position,
         world.answers,
         len(world.graveyard),
         tuple(world.lines or ()),

@@ -5,7 +5,7 @@ import pytest
 from simulation.world import simulate
 from tests.simulation.mutants import MUTANTS, Breakage
 
-SEEDS_MAX = 300
+SEEDS_MAX = 400
 
 
 @pytest.mark.parametrize("breakage", MUTANTS, ids=lambda breakage: breakage.__name__)

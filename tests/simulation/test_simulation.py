@@ -176,12 +176,12 @@ def test_timers_settle_and_sign_while_processes_die() -> None:
         assert run(world) is None
         worlds.append(world)
 
-    settled = [key for world in worlds for key in world.books.settled.settled]
+    settled = [key for world in worlds for key in world.witness.books.settled.settled]
     assert len(settled) > 4 * len(worlds)
     assert {payee.partition(":")[0] for _, _, payee in settled} == {"house", "earn"}
-    assert sum(len(world.log_books.signed) for world in worlds) > 10 * len(worlds)
+    assert sum(len(world.witness.log_books.signed) for world in worlds) > 10 * len(worlds)
     assert sum(len(world.graveyard) for world in worlds) > len(worlds)
-    assert all(world.books.settled.pending() == 0 for world in worlds)
+    assert all(world.witness.books.settled.pending() == 0 for world in worlds)
 
 
 def test_every_verb_is_done_and_refused() -> None:

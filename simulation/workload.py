@@ -12,7 +12,7 @@ from simulation.loop import EPOCH_MS
 from simulation.request import Request
 
 MINUTE_MS = 60_000
-TIMED = 0.2
+TIMED = 0.15
 """The share of seeds with timers; they take several times as long."""
 AROUND_WINDOW_ENDS = 0.5
 """Of the bursts in them, those shortly before a window of settlement ends."""

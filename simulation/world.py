@@ -35,7 +35,7 @@ CALM_S = 60.0
 """Long enough for all that was sent late to arrive."""
 MARGIN_S = 60.0
 """How long after its end a window is closed."""
-RUNS_TO_CONVERGE = 3
+RUNS_TO_CONVERGE = 2
 """How often each process's timers may run in the calm until all is settled, and then again until all is signed."""
 DUPLICATES_S_MAX = (0.1, 5.0, 40.0)
 """A duplicate may come with the first, or long after it was answered."""

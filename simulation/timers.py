@@ -21,7 +21,7 @@ CHECKPOINT_INTERVAL_S = 100.0
 """Of each process; of all of them together, about as often as in production."""
 ON_THE_BEAT = 0.5
 """The share of pauses that end when those of the other processes do, so that runs overlap."""
-LIMITS = CheckpointLimits(heads_max=8, page_accounts_max=8, commit_statements_max=2)
+LIMITS = CheckpointLimits(heads_max=8, page_accounts_max=2, commit_statements_max=2)
 """Bounds that a handful of accounts can meet. A band's changes are one page, as they are in production on most days."""
 Job = Callable[[], Awaitable[object]]
 

@@ -26,11 +26,12 @@ from shared.ledger.documents import BANDS, Document, lanes_of
 from shared.ledger.errors import ChainBroken
 from shared.ledger.marks import START, Alarm, AuditMarks, Mark, mark_of, resume
 from shared.ledger.models import Head
+from shared.ledger.store import VISIBLE_WITHIN_S
 from shared.ledger.verify import ACCOUNTS_AT_ONCE, check_count, head_of, in_groups, walk_entries
 
-CURSOR_MARGIN = timedelta(seconds=10)
+CURSOR_MARGIN = timedelta(seconds=VISIBLE_WITHIN_S)
 """How far behind the server's time a cursor stays. `posted_at` is the time at which a commit was received, and the
-commit becomes visible later, at most COMMIT_TIMEOUT_S or so; a cursor that ran ahead would pass an account whose
+commit becomes visible later; a cursor that ran ahead would pass an account whose
 older commit shows up behind it, until that account is posted to again. The cursor alone waits: what lies in the margin
 is audited at once and looked at again, because an account that is posted to all the time is never older than that."""
 ALARMS_MAX = 200

@@ -25,12 +25,12 @@ from shared.ledger.settling import (
     unsettled_micros,
     window_of,
 )
+from shared.ledger.store import VISIBLE_WITHIN_S
 from shared.ledger.verify import entry_of
 from shared.ledger.windows import LedgerWindows
 
-MARGIN = timedelta(seconds=60)
-"""How long after its end a window counts as closed. `committed_at` is the time at which a commit was received; one of
-ours waits at most five seconds for its answer, and the server gives up on one that takes longer than this."""
+MARGIN = timedelta(seconds=VISIBLE_WITHIN_S)
+"""How long after its end a window counts as closed."""
 PAYEES_AT_ONCE = 16
 WINDOWS_MAX = 50
 """Windows settled in one run of the timer; the next run goes on."""

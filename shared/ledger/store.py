@@ -19,6 +19,9 @@ from shared.ledger.models import Entry, Head
 DATABASE = "(default)"
 COMMIT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 5.0
+VISIBLE_WITHIN_S = 60
+"""How long after the server received a commit it may become visible, and how far behind its time a reader stays that
+must miss none. A commit of ours waits five seconds; the server gives up on one that takes longer than this."""
 
 Version = NewType("Version", object)
 """Opaque: names one state of one head. A commit that expects an older one fails."""

@@ -76,7 +76,8 @@ class CheckpointReport(Struct, frozen=True):
 class _Changes(Struct):
     """What a run found: statements to log, how far the cursors may move, and how much more it may look at."""
 
-    statements: list[Statement]
+    statements: dict[AccountId, Statement]
+    """By account: one that is posted to while its band is read may come up on two pages, and is stated once."""
     cursors: dict[int, Stamp]
     left: int
     finished: bool = True
@@ -199,7 +200,7 @@ class Checkpoints:
     async def _changes(self, state: LogState) -> _Changes:
         """Statements about all accounts that were posted to since they were last stated."""
         at_ms = self._clock()
-        changes = _Changes([], dict(state.cursors), self._limits.heads_max)
+        changes = _Changes({}, dict(state.cursors), self._limits.heads_max)
         # Another band goes first each minute, so that no band always meets a run that is used up.
         first = at_ms // 60_000 % BANDS
         for band in (*range(first, BANDS), *range(first)):
@@ -217,7 +218,8 @@ class Checkpoints:
                 return
             page = await self._archive.changed_after(lanes, after, limit)
             changes.left -= len(page.stamps)
-            changes.statements += await self._statements([stamp.account_id for stamp in page.stamps], at_ms)
+            stated = await self._statements([stamp.account_id for stamp in page.stamps], at_ms)
+            changes.statements |= {statement.account_id: statement for statement in stated}
             for stamp in page.stamps:
                 # A cursor stays behind what may yet become visible before it; see CURSOR_MARGIN.
                 advancing = advancing and may_pass(stamp, page.read_at)
@@ -253,7 +255,7 @@ class Checkpoints:
     async def _log_all(self, log: _Open, changes: _Changes, totals: Totals) -> None:
         """Append the statements, as many commits as they need, the last one with the epoch record and signed."""
         most = self._limits.commit_statements_max
-        statements = changes.statements
+        statements = list(changes.statements.values())
         while len(statements) > most:
             # Not signed, and the cursors stay: if we die after it, the next run meets these accounts again and finds
             # their statements logged.

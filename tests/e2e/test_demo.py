@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from local.node import REPOSITORY
 
 PROMPT = "Does a ledger dream of chained sheep?"
@@ -19,6 +21,7 @@ STEPS = (
 )
 
 
+@pytest.mark.stack
 def test_demo_shows_every_step_and_holds() -> None:
     """Its prompt can be chosen, it says who answered, and the forged entry is named."""
     plain = {name: value for name, value in os.environ.items() if not name.endswith(("_API_KEY", "EMULATOR_HOST"))}

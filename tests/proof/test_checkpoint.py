@@ -2,12 +2,17 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from shared.base.ids import AccountId
 from shared.base.merkle import leaf_hash, root_of
+from shared.ledger.archive import Changes, Stamp
+from shared.ledger.documents import lane_of
+from shared.ledger.memory import MemoryLedgerArchive, MemoryLedgerStore
 from shared.proof.checkpoint import BROKEN, UNBALANCED, CheckpointLimits
 from shared.proof.errors import CommitLost, VaultUnavailable
 from shared.proof.memory import MemoryLogStore, MemoryVault
@@ -358,3 +363,35 @@ async def test_leaves_are_those_of_the_signed_log_only(memory_log: LogAt) -> Non
 
     for old, new in pairwise(sizes):
         assert (await leaves_of(at.log, new))[:old] == await leaves_of(at.log, old)
+
+
+class Busy(MemoryLedgerArchive):
+    """An archive during whose pages the first account is posted to again."""
+
+    def __init__(self, at: LogAt, account_id: AccountId) -> None:
+        assert isinstance(at.ledger, MemoryLedgerStore)
+        super().__init__(at.ledger)
+        self._ledger, self._account_id, self._posted = at.ledger, account_id, False
+
+    async def changed_after(self, lanes: Sequence[int], after: Stamp | None, limit: int) -> Changes:
+        page = await super().changed_after(lanes, after, limit)
+        if page.stamps and not self._posted:
+            self._posted = True
+            self._ledger.clock.now_ms += 5  # type: ignore[attr-defined]
+            await engine_on(self._ledger).run(debit(1, "meanwhile", by=self._account_id))
+        return page
+
+
+async def test_an_account_that_comes_up_on_two_pages_is_stated_once() -> None:
+    """Posted to while its band is read; two leaves of one entry would make two receipts of it."""
+    at = in_memory(CheckpointLimits(page_accounts_max=1))
+    people = [AccountId(f"user:{number}") for number in range(400)]
+    one, other = [person for person in people if lane_of(person) == 3][:2]
+    await opened(at.ledger, paid=10, accounts=(one, other))
+    at.archive = Busy(at, one)
+
+    report = await at.checkpoints().run()
+
+    leaves = await signed_leaves(at)
+    assert len(set(leaves)) == len(leaves)
+    assert report.heads == 2

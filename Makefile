@@ -46,7 +46,7 @@ check: setup ## Format, lint, types, import rules and the fast tests
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m mypy
 	$(BIN)/lint-imports
-	$(PYTHON) -m pytest -m "not stack"
+	$(PYTHON) -m pytest -m "not stack and not slow"
 
 bench: setup ## Run all benchmarks one after another (PEER=1: beside their peers)
 	@$(PYTHON) -m bench.ledger

@@ -23,14 +23,12 @@ def _named(where: str, line: str, was: str, becomes: str) -> str:
 
 _USABLE = "return [lot for lot in lots if lot.remaining_micros {} and _outlives(lot.expires_at_ms, valid_at_ms)]"
 _LEGS = "legs.extend((Leg(share.account_id, origin, part) for share, part in zip(shares, parts, strict={}) if part))"
-_BELOW_ZERO = "if amount < min(0, before.get(key, {})) and (not (may_owe and key[1] is None)):"
 _TOO_MUCH_SENT = (
     "raise SendLimitExceeded(left_micros=left_micros, retry_after_ms=max({}, day_start_ms + DAY_MS - at_ms))"
 )
 EQUIVALENT: Mapping[str, str] = {
     _named("module", "_NEVER_MS = {}", "2 ** 63", "3 ** 63"): "still later than any moment a document can hold",
     _named("module", "_NEVER_MS = {}", "2 ** 63", "2 ** 64"): "still later than any moment a document can hold",
-    _named("apply_changes", _BELOW_ZERO, "0", "1"): "the lower of the two is zero either way",
     _named("legs_of", _LEGS, "True", "False"): "a split has as many parts as there are shares, or raises",
     _named(
         "count_sent", _TOO_MUCH_SENT, "0", "1"

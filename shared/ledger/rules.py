@@ -129,13 +129,15 @@ def apply_changes(lots: Iterable[Lot], changes: Iterable[LotChange], *, may_owe:
     Raise ArithmeticError when one falls below zero. With `may_owe` those that never expire may; a lot that owes
     already may always be paid back.
     """
-    before: dict[LotKey, int] = {(lot.origin, lot.expires_at_ms): lot.remaining_micros for lot in lots}
-    sums = dict(before)
+    sums: dict[LotKey, int] = {(lot.origin, lot.expires_at_ms): lot.remaining_micros for lot in lots}
+    before: dict[LotKey, int] = {}
     for change in changes:
         key = (change.origin, change.expires_at_ms)
-        sums[key] = sums.get(key, 0) + change.delta_micros
-    for key, amount in sums.items():
-        if amount < min(0, before.get(key, 0)) and not (may_owe and key[1] is None):
+        amount = sums.get(key, 0)
+        before.setdefault(key, amount)
+        sums[key] = amount + change.delta_micros
+    for key, amount in before.items():
+        if sums[key] < min(0, amount) and not (may_owe and key[1] is None):
             raise ArithmeticError("a lot fell below zero")
     merged = [Lot(origin, expires_at_ms, amount) for (origin, expires_at_ms), amount in sums.items() if amount]
     return tuple(sorted(merged, key=_spending_order))

@@ -29,7 +29,6 @@ from shared.proof.errors import CommitLost, LogBroken, NoteWrong, TileWrong, Vau
 from shared.proof.log import (
     Append,
     Epoch,
-    LoggedHead,
     LogState,
     Statement,
     append_epoch,
@@ -38,6 +37,7 @@ from shared.proof.log import (
     signed,
     tiles_to_extend,
 )
+from shared.proof.news import is_news
 from shared.proof.note import Checkpoint, open_checkpoint
 from shared.proof.signer import Signer, sign_note
 from shared.proof.store import KnownState, LogStore, StateVersion
@@ -77,7 +77,7 @@ class _Changes(Struct):
     """What a run found: statements to log, how far the cursors may move, and how much more it may look at."""
 
     statements: dict[AccountId, Statement]
-    """By account: one that is posted to while its band is read may come up on two pages, and is stated once."""
+    """By account, because one that is posted to meanwhile may come up on two pages."""
     cursors: dict[int, Stamp]
     left: int
     finished: bool = True
@@ -144,9 +144,9 @@ class Checkpoints:
         await self._log_all(log, changes, totals)
         # If we die here, the signed note stands in the log's state, and the next run publishes it before it signs.
         await self._vault.publish(log.state.signed_size, log.state.note)
-        state = log.state
-        write_line("INFO", "checkpoint", size=state.size, epoch=state.epoch, heads=len(changes.statements))
-        return CheckpointReport(state.size, state.epoch, len(changes.statements), 0, None, changes.finished)
+        state, heads = log.state, len(changes.statements)
+        write_line("INFO", "checkpoint", size=state.size, epoch=state.epoch, heads=heads)
+        return CheckpointReport(state.size, state.epoch, heads, 0, None, changes.finished)
 
     async def _open(self) -> _Open:
         """The log, once it is sure that nothing was taken from it. Raise what `run` calls broken."""
@@ -182,8 +182,12 @@ class Checkpoints:
         if old.size != state.signed_size:
             raise LogBroken("the signed note is of another size than the log's state says")
         stored = await self._log.tiles(tiles_to_extend(old.size, state.size))
-        then = {key: cut(Tile(*key, width_at(key, state.size)), tile) for key, tile in stored.items()}
-        check_extends(old, state.size, root, then)
+        check_extends(
+            old,
+            state.size,
+            root,
+            {key: cut(Tile(*key, width_at(key, state.size)), tile) for key, tile in stored.items()},
+        )
 
     async def _refuse(self, state: LogState, totals: Totals) -> CheckpointReport:
         """Books that do not balance are never signed, and nothing is logged until they do."""
@@ -290,12 +294,3 @@ class Checkpoints:
             version = known.version
         edge = edge_after(append.state.size, log.edge, append.tiles)
         log.state, log.version, log.edge = append.state, version, edge
-
-
-def is_news(head: Head, logged: LoggedHead | None) -> bool:
-    """Whether a head says more than was logged of it. One that went back is no news but an alarm."""
-    if logged is None or head.seq > logged.statement.seq:
-        return True
-    if head.seq < logged.statement.seq or head.hash != logged.statement.hash:
-        write_line("CRITICAL", "log_head_rewritten", account=head.account_id, seq=head.seq)
-    return False

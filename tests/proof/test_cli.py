@@ -17,6 +17,8 @@ from tests.ledger.builders import ADA, BEN, CLARA, debit, engine_on, opened
 from tests.proof.builders import KEY, OTHER, LogAt, in_memory
 from tests.proof.test_receipt import entry_at
 
+pytestmark = pytest.mark.slow
+
 
 class Exported:
     """A log exported into a folder: its notes, its tiles, and a receipt."""

@@ -5,6 +5,8 @@ import pytest
 from simulation.world import simulate
 from tests.simulation.mutants import MUTANTS, Breakage
 
+pytestmark = pytest.mark.slow
+
 SEEDS_MAX = 400
 
 

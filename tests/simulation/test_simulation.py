@@ -22,6 +22,8 @@ from simulation.workload import draw_script
 from simulation.world import World, run, simulate
 from tests.ledger.builders import chance_of
 
+pytestmark = pytest.mark.slow
+
 SEEDS = 50
 BUSY_SEED = 7
 REPLAY = f"from simulation.world import simulate; print('\\n'.join(simulate({BUSY_SEED}, tracing=True).trace))"

@@ -53,8 +53,8 @@ PROOFS = (
         "an entry's hash leaves out the one before it",
         "hash link",
         f"{LEDGER}/chain.py",
-        "return digest(LINK_TAG, (prev_hash, content_hash))",
-        "return digest(LINK_TAG, (content_hash,))",
+        "raw = text.encode() if text.isascii() else encode((LINK_TAG, prev_hash, content_hash))",
+        "raw = encode((LINK_TAG, content_hash))",
         CHAIN,
     ),
     Mutant(

@@ -28,6 +28,9 @@ async def test_an_empty_ledger_sums_to_nothing(at: LogAt) -> None:
     assert await at.sums.totals() == Totals(0, 0, 0)
 
 
+PAUSE_S = 0.02
+
+
 async def test_the_sums_are_of_one_moment(client: firestore.AsyncClient, firestore_log: LogAt) -> None:
     """Whatever is posted between the sum of the balances and the reading of the last entry."""
     await opened(firestore_log.ledger, paid=10**12, accounts=ALL)
@@ -39,6 +42,8 @@ async def test_the_sums_are_of_one_moment(client: firestore.AsyncClient, firesto
         while not done:
             number += 1
             await engine.run(debit(1 + number, f"debit {payer} {number}", by=ALL[payer]))
+            # Each sum reads all that was posted so far; without a pause there is ever more of it.
+            await asyncio.sleep(PAUSE_S)
         return number
 
     posting = [asyncio.ensure_future(post(payer)) for payer in range(3)]

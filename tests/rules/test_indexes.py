@@ -21,7 +21,8 @@ from shared.ledger.archive import PAGE_ENTRIES_MAX, FirestoreLedgerArchive, Stam
 from shared.ledger.marks import FirestoreAuditMarks
 from shared.ledger.sales import FirestoreSales
 from shared.ledger.windows import FirestoreLedgerWindows
-from shared.proof.store import FirestoreLogStore
+from shared.proof.log import LoggedHead, Statement
+from shared.proof.store import PAGE_STATEMENTS_MAX, FirestoreLogStore, logged_document, statement_id
 from shared.proof.sums import FirestoreEpochSums, Totals
 from tests.rules.indexes import IndexFile, QueryRefused, load_index_file, require_index
 from tests.rules.recorder import BUILDERS, UNJUDGED, Recording, source_call_sites
@@ -52,6 +53,17 @@ async def _sales_of_a_payee(client: AsyncClient) -> None:
     assert [ref async for ref, _ in sales.since(AccountId("earn:x"), STAMP.posted_at, STAMP.posted_at)] == []
 
 
+async def _statements_of_two_pages(client: AsyncClient) -> None:
+    for start in range(0, PAGE_STATEMENTS_MAX + 1, 500):
+        batch = client.batch()
+        for seq in range(start, min(start + 500, PAGE_STATEMENTS_MAX + 1)):
+            head = LoggedHead(Statement(ALICE, seq, "0" * 64, 0, 0), seq)
+            batch.set(client.document(f"log_heads/{ALICE}/statements/{statement_id(seq)}"), logged_document(head))
+        await batch.commit()
+
+    assert len([head async for head in FirestoreLogStore(client).statements()]) == PAGE_STATEMENTS_MAX + 1
+
+
 async def _epoch_sums(client: AsyncClient) -> None:
     await client.document(f"accounts/{ALICE}").set({"balance_micros": -5})
 
@@ -68,6 +80,7 @@ EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "entries of a window": _entries_of_a_window,
     "sales of a payee": _sales_of_a_payee,
     "epoch sums": _epoch_sums,
+    "log's statements": _statements_of_two_pages,
     "log's first statement": lambda client: FirestoreLogStore(client).first_statement(ALICE, 3),
     "open alarms": lambda client: FirestoreAuditMarks(client).open_alarms(10),
 }

@@ -50,6 +50,9 @@ class LedgerArchive(Protocol):
     async def head_document(self, account_id: AccountId) -> Document | None:
         """The head as it is stored now."""
 
+    async def head_documents(self, account_ids: Sequence[AccountId]) -> Mapping[AccountId, Document]:
+        """The heads of many in one read; absent ones are left out."""
+
     async def head_and_count(self, account_id: AccountId) -> tuple[Document | None, int]:
         """The head and the number of documents in its entries collection, both as of one moment."""
 
@@ -78,6 +81,15 @@ class FirestoreLedgerArchive:
     async def head_document(self, account_id: AccountId) -> Document | None:
         snapshot = await _tried(lambda: self._account(account_id).get(retry=None, timeout=READ_TIMEOUT_S))
         return _fields(snapshot) if snapshot.exists else None
+
+    async def head_documents(self, account_ids: Sequence[AccountId]) -> Mapping[AccountId, Document]:
+        references = [self._account(account_id) for account_id in account_ids]
+
+        async def read() -> dict[AccountId, Document]:
+            found = self._client.get_all(references, retry=None, timeout=READ_TIMEOUT_S)
+            return {AccountId(snapshot.id): _fields(snapshot) async for snapshot in found if snapshot.exists}
+
+        return await _tried(read) if references else {}
 
     async def head_and_count(self, account_id: AccountId) -> tuple[Document | None, int]:
         account = self._account(account_id)

@@ -122,7 +122,8 @@ class Audit:
         run.alarms = {alarm.account_id: alarm for alarm in alarms}
         run.finished = len(alarms) < ALARMS_MAX
         for alarm in alarms:
-            end, reached = await self._look(run, alarm.account_id, alarm.good, counted=True)
+            head, count = await self._archive.head_and_count(alarm.account_id)
+            end, reached = await self._look(run, alarm.account_id, alarm.good, head, count)
             if end is End.WHOLE:
                 await self._marks.put_mark(alarm.account_id, reached)
                 await self._marks.clear_alarm(alarm.account_id)
@@ -141,7 +142,13 @@ class Audit:
             stamps = changes.stamps[: run.accounts_left]
             for at in range(0, len(stamps), ACCOUNTS_AT_ONCE):
                 group = stamps[at : at + ACCOUNTS_AT_ONCE]
-                ends = await asyncio.gather(*(self._audit_changed(run, stamp.account_id) for stamp in group))
+                account_ids = [stamp.account_id for stamp in group]
+                # The marks are read before the heads: none is then ahead of an honest head, whoever else is auditing.
+                marks = await self._marks.marks_of(account_ids)
+                heads = await self._archive.head_documents(account_ids)
+                ends = await asyncio.gather(
+                    *(self._audit_changed(run, name, marks.get(name, START), heads.get(name)) for name in account_ids)
+                )
                 for stamp, end in zip(group, ends, strict=True):
                     advancing = advancing and end is not End.PART and may_pass(stamp, changes.read_at)
                     cursor = stamp if advancing else cursor
@@ -155,14 +162,12 @@ class Audit:
             # If we die before this, the next run looks at the same accounts and finds their marks at their heads.
             await self._marks.put_cursor(band, cursor)
 
-    async def _audit_changed(self, run: _Run, account_id: AccountId) -> End:
+    async def _audit_changed(self, run: _Run, account_id: AccountId, mark: Mark, head: Document | None) -> End:
         """Go on from the mark. An account with an open alarm was just looked at, and its alarm remembers it."""
         run.accounts_left -= 1
         if account_id in run.alarms:
             return End.BROKEN
-        # The mark is read before the head: it is then never ahead of an honest one, whoever else is auditing.
-        mark = await self._marks.mark(account_id)
-        end, reached = await self._look(run, account_id, mark, counted=False)
+        end, reached = await self._look(run, account_id, mark, head, None)
         if end is not End.BROKEN and reached != mark:
             await self._marks.put_mark(account_id, reached)
         return end
@@ -172,23 +177,33 @@ class Audit:
         if account_id in run.alarms:
             return
         mark = await self._marks.mark(account_id)
-        end, reached = await self._look(run, account_id, mark, counted=True, bounded=False)
+        head, count = await self._archive.head_and_count(account_id)
+        end, reached = await self._look(run, account_id, mark, head, count, bounded=False)
         if end is End.WHOLE and mark != START:
             end = await self._look_before(run, account_id, mark)
         if end is End.WHOLE:
             await self._marks.put_mark(account_id, reached)
 
     async def _look(
-        self, run: _Run, account_id: AccountId, start: Mark, *, counted: bool, bounded: bool = True
+        self,
+        run: _Run,
+        account_id: AccountId,
+        start: Mark,
+        document: Document | None,
+        count: int | None,
+        *,
+        bounded: bool = True,
     ) -> tuple[End, Mark]:
-        """Walk an account from `start` to its head, and say how that ended and how far it came."""
+        """Walk an account from `start` to its head, and say how that ended and how far it came.
+
+        `document` is the head as it was just read, `count` the number of its entry documents where that is checked.
+        """
         walk = resume(account_id, start)
         # Reserved before and given back after, so that accounts walked side by side share one bound.
         reserved = min(self._limits.account_entries_max, run.entries_left) if bounded else 0
         run.entries_left -= reserved
         run.accounts += 1
         try:
-            document, count = await self._head(account_id, counted=counted)
             if document is None:
                 check_never_opened(account_id, start, count)
                 return End.WHOLE, start
@@ -223,11 +238,6 @@ class Audit:
             await self._raise_alarm(run, error, good)
             return End.BROKEN
         return End.WHOLE
-
-    async def _head(self, account_id: AccountId, *, counted: bool) -> tuple[Document | None, int | None]:
-        if counted:
-            return await self._archive.head_and_count(account_id)
-        return await self._archive.head_document(account_id), None
 
     async def _raise_alarm(self, run: _Run, error: ChainBroken, good: Mark) -> None:
         account_id = AccountId(error.account_id)

@@ -4,7 +4,7 @@ Paths: `audit_marks/{account}`, `audit_marks/band:{band}`, `alarms/{account}`. N
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -51,6 +51,9 @@ class AuditMarks(Protocol):
     async def mark(self, account_id: AccountId) -> Mark:
         """How far the account was walked; START when it never was, or when the note cannot be read."""
 
+    async def marks_of(self, account_ids: Sequence[AccountId]) -> Mapping[AccountId, Mark]:
+        """The same for many, in one read."""
+
     async def put_mark(self, account_id: AccountId, mark: Mark) -> None:
         """Remember how far the account was walked."""
 
@@ -79,6 +82,17 @@ class FirestoreAuditMarks:
     async def mark(self, account_id: AccountId) -> Mark:
         fields = await self._read(f"audit_marks/{account_id}")
         return _understood(lambda: mark_from(fields), START)
+
+    async def marks_of(self, account_ids: Sequence[AccountId]) -> Mapping[AccountId, Mark]:
+        references = [self._client.document(f"audit_marks/{account_id}") for account_id in account_ids]
+        found: dict[AccountId, Mark] = {}
+        try:
+            async for snapshot in self._client.get_all(references, retry=None, timeout=READ_TIMEOUT_S):
+                read = functools.partial(mark_from, snapshot.to_dict() or {})
+                found[AccountId(snapshot.id)] = _understood(read, START)
+        except google_errors.GoogleAPICallError as error:
+            raise StoreUnavailable from error
+        return found
 
     async def put_mark(self, account_id: AccountId, mark: Mark) -> None:
         await self._write(f"audit_marks/{account_id}", {**mark_document(mark), "at": firestore.SERVER_TIMESTAMP})

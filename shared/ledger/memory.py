@@ -67,6 +67,9 @@ class MemoryLedgerArchive:
     async def head_document(self, account_id: AccountId) -> Document | None:
         return copy.deepcopy(self._store.heads.get(account_id))
 
+    async def head_documents(self, account_ids: Sequence[AccountId]) -> Mapping[AccountId, Document]:
+        return {name: copy.deepcopy(self._store.heads[name]) for name in account_ids if name in self._store.heads}
+
     async def head_and_count(self, account_id: AccountId) -> tuple[Document | None, int]:
         count = sum(owner == account_id for owner, _ in self._store.entries)
         return await self.head_document(account_id), count
@@ -148,6 +151,9 @@ class MemoryAuditMarks:
 
     async def mark(self, account_id: AccountId) -> Mark:
         return self.marks.get(account_id, START)
+
+    async def marks_of(self, account_ids: Sequence[AccountId]) -> Mapping[AccountId, Mark]:
+        return {account_id: await self.mark(account_id) for account_id in account_ids}
 
     async def put_mark(self, account_id: AccountId, mark: Mark) -> None:
         self.marks[account_id] = mark

@@ -55,6 +55,27 @@ async def test_a_ledger_that_is_posted_to_meanwhile_is_never_accused(ledger: Led
     await posting
 
 
+@pytest.mark.slow
+async def test_head_and_count_are_of_one_moment_however_busy_the_account(firestore_ledger: LedgerAt) -> None:
+    await opened(firestore_ledger.store, paid=10_000, accounts=(ADA, BEN, CLARA))
+    engine = engine_on(firestore_ledger.store)
+    done = False
+
+    async def post(name: str) -> None:
+        number = 0
+        while not done:
+            number += 1
+            await engine.run(transfer(1, f"{name}{number}", by=BEN, to=CLARA))
+
+    posting = asyncio.gather(post("a"), post("b"))
+    seen = [await firestore_ledger.archive.head_and_count(CLARA) for _ in range(80)]
+    done = True
+    await posting
+
+    assert [count for _, count in seen] == [head["seq"] if head else None for head, _ in seen]
+    assert seen[0][1] < seen[-1][1]
+
+
 def audit_of(ledger: LedgerAt) -> Audit:
     return Audit(ledger.archive, ledger.marks, Ticker())
 

@@ -87,10 +87,10 @@ class ProcessWindows:
         return await self._reach.network.read(action, failure=StoreUnavailable)
 
     async def entries_between(
-        self, band: int, since: datetime | None, before: datetime | None, *, read_at: datetime | None = None
+        self, band: int, since: datetime | None, before: datetime | None
     ) -> AsyncIterator[tuple[EntryRef, Document]]:
         async def page() -> list[tuple[EntryRef, Document]]:
-            return [found async for found in self._windows.entries_between(band, since, before, read_at=read_at)]
+            return [found async for found in self._windows.entries_between(band, since, before)]
 
         for found in await self._reach.network.read(page, failure=StoreUnavailable):
             yield found

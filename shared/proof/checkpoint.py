@@ -11,6 +11,7 @@ Runs may overlap. Each append expects the state it was computed from, so the sec
 note of a rejected append was signed and never left this process.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -18,7 +19,7 @@ from msgspec import Struct
 from shared.base.clock import Clock
 from shared.base.ids import AccountId
 from shared.base.log import write_line
-from shared.base.merkle import ProofWrong, root_at
+from shared.base.merkle import ProofWrong
 from shared.ledger.archive import LedgerArchive, Stamp
 from shared.ledger.audit import may_pass
 from shared.ledger.documents import BANDS, lanes_of
@@ -33,7 +34,7 @@ from shared.proof.log import (
     Statement,
     append_epoch,
     append_statements,
-    check_extends,
+    check_leads_on,
     signed,
     tiles_to_extend,
 )
@@ -42,7 +43,7 @@ from shared.proof.note import Checkpoint, open_checkpoint
 from shared.proof.signer import Signer, sign_note
 from shared.proof.store import KnownState, LogStore, StateVersion
 from shared.proof.sums import EpochSums, Totals
-from shared.proof.tiles import Tile, Tiles, cut, edge_after, reader_of, tile_widths, width_at
+from shared.proof.tiles import Tile, Tiles, cut, edge_after, tile_widths, width_at
 from shared.proof.vault import Vault
 
 TRIES_MAX = 3
@@ -73,7 +74,7 @@ class CheckpointReport(Struct, frozen=True):
     finished: bool
 
 
-class _Changes(Struct):
+class _News(Struct):
     """What a run found: statements to log, how far the cursors may move, and how much more it may look at."""
 
     statements: dict[AccountId, Statement]
@@ -134,19 +135,27 @@ class Checkpoints:
             return CheckpointReport(0, 0, 0, 0, refused=BROKEN, finished=False)
 
     async def _run(self) -> CheckpointReport:
-        log = await self._open()
-        await self._log.clear_alarm(BROKEN)
-        totals = await self._sums.totals()
+        # The sums are of one moment of their own; reading them beside the log halves what a quiet run waits for.
+        (log, news), totals = await asyncio.gather(self._read(), self._totals())
         if totals.drift_micros:
             return await self._refuse(log.state, totals)
-        await self._log.clear_alarm(UNBALANCED)
-        changes = await self._changes(log.state)
-        await self._log_all(log, changes, totals)
+        await self._log_all(log, news, totals)
         # If we die here, the signed note stands in the log's state, and the next run publishes it before it signs.
         await self._vault.publish(log.state.signed_size, log.state.note)
-        state, heads = log.state, len(changes.statements)
+        state, heads = log.state, len(news.statements)
         write_line("INFO", "checkpoint", size=state.size, epoch=state.epoch, heads=heads)
-        return CheckpointReport(state.size, state.epoch, heads, 0, None, changes.finished)
+        return CheckpointReport(state.size, state.epoch, heads, 0, None, news.finished)
+
+    async def _read(self) -> tuple[_Open, _News]:
+        log = await self._open()
+        news, _ = await asyncio.gather(self._news(log.state), self._log.clear_alarm(BROKEN))
+        return log, news
+
+    async def _totals(self) -> Totals:
+        totals = await self._sums.totals()
+        if not totals.drift_micros:
+            await self._log.clear_alarm(UNBALANCED)
+        return totals
 
     async def _open(self) -> _Open:
         """The log, once it is sure that nothing was taken from it. Raise what `run` calls broken."""
@@ -158,8 +167,9 @@ class Checkpoints:
             raise LogBroken(f"the vault has a checkpoint of size {published.size}, the log only {state.signed_size}")
         if published and published.size == state.signed_size and published.note != state.note:
             raise VaultConflict(f"the vault has another checkpoint of size {published.size} than the log")
-        edge = await self._edge(state)
-        await self._check(state, edge)
+        note = open_checkpoint(state.note, self._signer.verifier_key) if state.note else None
+        edge, signed_tiles = await asyncio.gather(self._edge(state), self._tiles_since(note, state))
+        check_leads_on(state, edge, note, signed_tiles)
         if state.note and (published is None or published.size < state.signed_size):
             # A run died between its append and its publishing; nothing was signed since.
             await self._vault.publish(state.signed_size, state.note)
@@ -171,23 +181,10 @@ class Checkpoints:
         widths = tile_widths(state.size).items()
         return {key: cut(Tile(*key, width), stored.get(key, b"")) for key, width in widths}
 
-    async def _check(self, state: LogState, edge: Tiles) -> None:
-        """Raise unless the stored log leads to its root, and begins with what was last signed."""
-        root = root_at(state.size, reader_of(edge))
-        if root.hex() != state.root:
-            raise LogBroken("the stored tiles do not lead to the root of the log's state")
-        if not state.note:
-            return
-        old = open_checkpoint(state.note, self._signer.verifier_key)
-        if old.size != state.signed_size:
-            raise LogBroken("the signed note is of another size than the log's state says")
-        stored = await self._log.tiles(tiles_to_extend(old.size, state.size))
-        check_extends(
-            old,
-            state.size,
-            root,
-            {key: cut(Tile(*key, width_at(key, state.size)), tile) for key, tile in stored.items()},
-        )
+    async def _tiles_since(self, note: Checkpoint | None, state: LogState) -> Tiles:
+        """What shows that the log of this state begins with what was signed."""
+        stored = await self._log.tiles(tiles_to_extend(note.size, state.size)) if note else {}
+        return {key: cut(Tile(*key, width_at(key, state.size)), tile) for key, tile in stored.items()}
 
     async def _refuse(self, state: LogState, totals: Totals) -> CheckpointReport:
         """Books that do not balance are never signed, and nothing is logged until they do."""
@@ -201,43 +198,41 @@ class Checkpoints:
         await self._log.raise_alarm(UNBALANCED, sums)
         return CheckpointReport(state.size, state.epoch, 0, totals.drift_micros, refused=UNBALANCED, finished=False)
 
-    async def _changes(self, state: LogState) -> _Changes:
+    async def _news(self, state: LogState) -> _News:
         """Statements about all accounts that were posted to since they were last stated."""
         at_ms = self._clock()
-        changes = _Changes({}, dict(state.cursors), self._limits.heads_max)
+        news = _News({}, dict(state.cursors), self._limits.heads_max)
         # Another band goes first each minute, so that no band always meets a run that is used up.
         first = at_ms // 60_000 % BANDS
-        for band in (*range(first, BANDS), *range(first)):
-            await self._read_band(band, changes, at_ms)
-        return changes
+        await asyncio.gather(*(self._read_band(band, news, at_ms) for band in (*range(first, BANDS), *range(first))))
+        return news
 
-    async def _read_band(self, band: int, changes: _Changes, at_ms: int) -> None:
+    async def _read_band(self, band: int, news: _News, at_ms: int) -> None:
         lanes = lanes_of(band)
-        after = changes.cursors.get(band)
+        after = news.cursors.get(band)
         advancing = True
         while True:
-            limit = min(self._limits.page_accounts_max, changes.left)
-            if not limit:
-                changes.finished = False
-                return
-            page = await self._archive.changed_after(lanes, after, limit)
-            changes.left -= len(page.stamps)
-            stated = await self._statements([stamp.account_id for stamp in page.stamps], at_ms)
-            changes.statements |= {statement.account_id: statement for statement in stated}
-            for stamp in page.stamps:
+            page = await self._archive.changed_after(lanes, after, self._limits.page_accounts_max)
+            stamps = page.stamps[: news.left]
+            news.left -= len(stamps)
+            stated = await self._statements([stamp.account_id for stamp in stamps], at_ms)
+            news.statements |= {statement.account_id: statement for statement in stated}
+            for stamp in stamps:
                 # A cursor stays behind what may yet become visible before it; see CURSOR_MARGIN.
                 advancing = advancing and may_pass(stamp, page.read_at)
                 if advancing:
-                    changes.cursors[band] = stamp
-            if len(page.stamps) < limit:
+                    news.cursors[band] = stamp
+            if len(stamps) < len(page.stamps):
+                news.finished = False
                 return
-            after = page.stamps[-1]
+            if len(stamps) < self._limits.page_accounts_max:
+                return
+            after = stamps[-1]
 
     async def _statements(self, account_ids: Sequence[AccountId], at_ms: int) -> list[Statement]:
         if not account_ids:
             return []
-        heads = await self._heads(account_ids)
-        logged = await self._log.logged(account_ids)
+        heads, logged = await asyncio.gather(self._heads(account_ids), self._log.logged(account_ids))
         return [
             Statement(account_id, head.seq, head.hash, head.balance_micros, at_ms)
             for account_id, head in heads.items()
@@ -256,10 +251,10 @@ class Checkpoints:
             return {**await self._heads(account_ids[:middle]), **await self._heads(account_ids[middle:])}
         return {name: known.head for name, known in seen.heads.items() if known.head is not None}
 
-    async def _log_all(self, log: _Open, changes: _Changes, totals: Totals) -> None:
+    async def _log_all(self, log: _Open, news: _News, totals: Totals) -> None:
         """Append the statements, as many commits as they need, the last one with the epoch record and signed."""
         most = self._limits.commit_statements_max
-        statements = list(changes.statements.values())
+        statements = list(news.statements.values())
         while len(statements) > most:
             # Not signed, and the cursors stay: if we die after it, the next run meets these accounts again and finds
             # their statements logged.
@@ -279,7 +274,7 @@ class Checkpoints:
         origin = self._signer.verifier_key.name
         checkpoint = Checkpoint(origin, whole.state.size, bytes.fromhex(whole.state.root))
         note = await sign_note(checkpoint.text, self._signer)
-        await self._commit(log, signed(whole, note, changes.cursors))
+        await self._commit(log, signed(whole, note, news.cursors))
 
     async def _commit(self, log: _Open, append: Append) -> None:
         """Append, and open the log as it is then. Raise CommitLost when another run was faster."""

@@ -10,7 +10,7 @@ import pytest
 from shared.base.ids import AccountId
 from shared.ledger.archive import Stamp
 from shared.ledger.audit import CURSOR_MARGIN, Audit, AuditLimits, may_pass
-from shared.ledger.documents import BAND_LANES, BANDS, lane_of
+from shared.ledger.documents import BANDS, band_of, lane_of
 from shared.ledger.marks import START, mark_document, mark_from
 from shared.ledger.models import Origin
 from shared.ledger.verify import ACCOUNTS_AT_ONCE, verify_account, verify_ledger
@@ -243,7 +243,7 @@ async def test_a_cursor_waits_for_what_may_still_become_visible() -> None:
 
     clock.now_ms += 60_000
     assert (await Audit(ledger.archive, ledger.marks, clock).run()).entries == 0
-    stamp = (await ledger.marks.cursors(BANDS))[lane_of(ADA) // BAND_LANES]
+    stamp = (await ledger.marks.cursors(BANDS))[band_of(ADA)]
     assert may_pass(stamp, stamp.posted_at + CURSOR_MARGIN)
     assert not may_pass(stamp, stamp.posted_at + CURSOR_MARGIN - timedelta(milliseconds=1))
 
@@ -296,7 +296,7 @@ async def test_changes_come_in_order_page_by_page(ledger: LedgerAt) -> None:
 async def test_an_unreadable_mark_skips_nothing(firestore_ledger: Any) -> None:
     await filled(firestore_ledger)
     await firestore_ledger.client.document(f"audit_marks/{ADA}").set({"seq": "many", "hash": 3})
-    await firestore_ledger.client.document(f"audit_marks/band:{lane_of(ADA) // BAND_LANES}").set({"posted_at": "x"})
+    await firestore_ledger.client.document(f"audit_marks/band:{band_of(ADA)}").set({"posted_at": "x"})
 
     report = await audit_of(firestore_ledger).run()
 

@@ -144,6 +144,9 @@ class ProcessLog:
         action = lambda: self._log.raise_alarm(name, fields)  # noqa: E731
         await self._reach.network.write(action, failure=StoreUnavailable, note=self._reach.note)
 
+    async def alarms_raised(self, names: Sequence[str]) -> frozenset[str]:
+        return await self._reach.network.read(lambda: self._log.alarms_raised(names), failure=StoreUnavailable)
+
     async def clear_alarm(self, name: str) -> None:
         action = lambda: self._log.clear_alarm(name)  # noqa: E731
         await self._reach.network.write(action, failure=StoreUnavailable, note=self._reach.note)

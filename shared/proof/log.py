@@ -16,7 +16,6 @@ from shared.base.ids import AccountId
 from shared.base.merkle import EMPTY_ROOT, consistency_spans, prove_consistency, root_at, verify_consistency
 from shared.ledger.archive import Stamp
 from shared.ledger.chain import digest
-from shared.proof.errors import LogBroken
 from shared.proof.note import Checkpoint
 from shared.proof.tiles import TileKey, Tiles, append_leaves, edge_after, reader_of, tiles_of
 
@@ -121,18 +120,6 @@ def signed(append: Append, note: str, cursors: Mapping[int, Stamp]) -> Append:
     """The append with the checkpoint over it, and the cursors that it allows to move."""
     state = append.state
     return replace(append, state=replace(state, signed_size=state.size, note=note, cursors=cursors))
-
-
-def check_leads_on(state: LogState, edge: Tiles, note: Checkpoint | None, signed_tiles: Tiles) -> None:
-    """Raise unless the stored log leads to its root, and begins with what was last signed."""
-    root = root_at(state.size, reader_of(edge))
-    if root.hex() != state.root:
-        raise LogBroken("the stored tiles do not lead to the root of the log's state")
-    if note is None:
-        return
-    if note.size != state.signed_size:
-        raise LogBroken("the signed note is of another size than the log's state says")
-    check_extends(note, state.size, root, signed_tiles)
 
 
 def check_extends(old: Checkpoint, size: int, root: bytes, tiles: Tiles) -> None:

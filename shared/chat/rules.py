@@ -96,6 +96,12 @@ def _check_content(content: object, model: Model, *, param: str) -> None:
             raise ChatInvalid("A part of the content carries a field that is not accepted here.", param=param)
 
 
+def needs_of(request: ChatRequest) -> frozenset[str]:
+    """Capabilities that the request uses, in the catalog's words: a route that lacks one is not asked."""
+    sees = any(part.get("type") == "image_url" for part in _parts(request.messages))
+    return frozenset({"tools"} if request.tools else ()) | frozenset({"vision"} if sees else ())
+
+
 def quote_of(request: ChatRequest, model: Model, price: Price) -> Quote:
     """The worst case of the request. Raise ContextExceeded when the prompt cannot fit the model at all."""
     text_bytes, nodes, images = _weigh_prompt(request)

@@ -4,24 +4,27 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.base.errors import CredenceError
 from shared.base.ids import AccountId, RequestId
 from shared.base.log import write_line
 from shared.base.micros import CREDIT_MICROS
+from shared.base.units import Unit
 from shared.catalog.models import Model, Route
 from shared.catalog.service import Catalog
 from shared.chat import rules
 from shared.chat.models import ChatAnswer, ChatRequest, Tally
+from shared.chat.tally import count_chunk, tally_of, usage_of
 from shared.metering.models import Charge, Outcome, Usage, UsageSource
 from shared.metering.service import Meter, MeteredCall
 from shared.providers.errors import UpstreamUnavailable
 from shared.providers.gateway import CALL_TIMEOUT_S, Upstreams, UpstreamStream
 from shared.providers.models import DisconnectPolicy
 from shared.routing.models import NO_PREFERENCE, Preference
-from shared.routing.service import Routed, Router
+from shared.routing.service import Ask, Routed, Router
 
+Answer = TypeVar("Answer")
 USAGE_WAIT_S = 5.0
 """How long we wait for the usage of an answer that is finished, when its client did not."""
 
@@ -58,17 +61,17 @@ class Chats:
             payload = rules.upstream_payload(request, route.model, call.quote)
             return await self._upstreams.chat(self._upstreams[route.provider], payload, timeout_s=timeout_s)
 
+        routed = await self._first_answer(ask, model, request, call, preference)
         try:
-            routed = await self._router.first_answer(
-                model, ask, timeout_s=self._call_timeout_s, preference=preference, needs=rules.needs_of(request)
-            )
-            tally = rules.tally_of(routed.answer)
-            usage = rules.usage_of(tally, request, model)
+            tally = tally_of(routed.answer)
+            usage = usage_of(tally, request, model)
             facts = _facts(model, routed, request_id, Outcome.FINISHED)
             charge = await (call.capture(usage, facts) if usage else call.release())
         except BaseException:
             await _give_back(call)
             raise
+        finally:
+            await routed.close()
         body = {**routed.answer, "usage": _usage_with_cost(tally, usage, charge)}
         return ChatAnswer(body, {"x-credence-model": model.id, **routed.headers, **_charge_headers(charge)})
 
@@ -86,19 +89,25 @@ class Chats:
             payload = rules.upstream_payload(request, route.model, call.quote)
             return await self._upstreams.chat_stream(self._upstreams[route.provider], payload, timeout_s=timeout_s)
 
+        routed = await self._first_answer(ask, model, request, call, preference)
+        return ChatStream(request, call, routed, model=model, request_id=request_id)
+
+    async def _first_answer(
+        self, ask: Ask[Answer], model: Model, request: ChatRequest, call: MeteredCall, preference: Preference
+    ) -> Routed[Answer]:
         try:
-            routed = await self._router.first_answer(
+            return await self._router.first_answer(
                 model,
                 ask,
                 timeout_s=self._call_timeout_s,
                 preference=preference,
                 needs=rules.needs_of(request),
-                times_first_byte=True,
+                # A stream is there when it begins, a whole answer when it is written.
+                times_first_byte=bool(request.stream),
             )
         except BaseException:
             await _give_back(call)
             raise
-        return ChatStream(request, call, routed, model=model, request_id=request_id)
 
     async def _begin(
         self, account_id: AccountId, request_id: RequestId, request: ChatRequest, preference: Preference
@@ -139,7 +148,7 @@ class ChatStream:
             async for event in self._incoming:
                 if event.data is None:
                     break
-                rules.count_chunk(self._tally, event.data)
+                count_chunk(self._tally, event.data)
                 if event.data.get("error"):
                     raise UpstreamUnavailable(self._upstream.provider.name, "failed in the middle of its answer")
                 if event.data.get("choices"):
@@ -173,6 +182,7 @@ class ChatStream:
                 await self._resolve(Outcome.ABANDONED)
         finally:
             self._upstream.close()
+            await self._routed.close()
 
     async def _drain(self) -> None:
         """Read on to the provider's own count. A provider that breaks off leaves us with ours."""
@@ -180,14 +190,14 @@ class ChatStream:
             async for event in self._incoming:
                 if event.data is None:
                     return
-                rules.count_chunk(self._tally, event.data)
+                count_chunk(self._tally, event.data)
         except UpstreamUnavailable:
             return
 
     async def _resolve(self, outcome: Outcome) -> tuple[Usage | None, Charge]:
         """Capture or release, once. If we die in here, either the charge stands or the hold expires."""
         self._resolved = True
-        usage = rules.usage_of(self._tally, self._request, self._model)
+        usage = usage_of(self._tally, self._request, self._model)
         policy = self._upstream.provider.disconnect
         # An answer that was written to its end is billed by every provider; leaving before `[DONE]` makes it no gift.
         free = outcome is Outcome.ABANDONED and policy is DisconnectPolicy.FREE and not self._tally.finished
@@ -240,8 +250,9 @@ def _usage_with_cost(tally: Tally, usage: Usage | None, charge: Charge) -> dict[
     """The counts that were charged, with our cost beside them: credits as a number for tools, and exact micros."""
     told = dict(tally.reported or {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0})
     if usage and usage.source is UsageSource.ESTIMATED:
-        told |= {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens}
-        told["total_tokens"] = usage.prompt_tokens + usage.completion_tokens
+        completion_tokens = usage.count(Unit.COMPLETION_TOKEN)
+        told |= {"prompt_tokens": usage.prompt_tokens, "completion_tokens": completion_tokens}
+        told["total_tokens"] = usage.prompt_tokens + completion_tokens
     details = {"charged_micros": charge.amount_micros, "receipt_id": charge.entry_id}
     return {**told, "cost": charge.amount_micros / CREDIT_MICROS, "cost_details": details}
 

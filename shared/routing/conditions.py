@@ -18,7 +18,7 @@ from shared.routing.store import RouteHealth, RouteHealthUnavailable, Version
 SHARE_EVERY_MS = 30_000
 """For each route and process: one document read, and at most one written. Shorter rests are each process's own."""
 SHARE_GRACE_S = 0.05
-"""How long a call that was answered sooner than Firestore waits for it: once in SHARE_EVERY_MS, and then no more."""
+"""How long a call that is over sooner than Firestore answers waits for it: once in SHARE_EVERY_MS, then no more."""
 
 Step = ParamSpec("Step")
 _UNKNOWN = Condition()

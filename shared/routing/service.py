@@ -27,10 +27,13 @@ class Ask(Protocol[Answer]):
 
 
 class Routed(Generic[T]):
-    """An answer, the route it came from, and what was tried before."""
+    """An answer, the route it came from, and what was tried before. Whoever got it must `close` it in the end."""
 
-    def __init__(self, conditions: Conditions, route: Route, answer: T, trail: Trail) -> None:
+    def __init__(
+        self, conditions: Conditions, route: Route, answer: T, trail: Trail, sharing: "asyncio.Task[None] | None"
+    ) -> None:
         self._conditions = conditions
+        self._sharing = sharing
         self.route = route
         self.answer = answer
         self.headers: Mapping[str, str] = trail.headers(route)
@@ -39,6 +42,11 @@ class Routed(Generic[T]):
     def broke_off(self) -> None:
         """Say that the answer failed after it had begun. It is never asked again, but its route is the worse for it."""
         self._conditions.change(self.route, breaker.after_break)
+
+    async def close(self) -> None:
+        """End what was begun beside the call, before its response is finished. Raises nothing."""
+        if self._sharing is not None:
+            await self._conditions.end_sharing(self._sharing)
 
 
 class Router:
@@ -89,14 +97,18 @@ class Router:
         routes = rules.eligible(model, self._catalog.routes(model), preference, needs)
         sharing = self._conditions.begin_sharing(routes)
         try:
-            return await self._attempt(routes, ask, preference, round(timeout_s * 1000), times_first_byte)
-        finally:
+            route, answer, trail = await self._attempt(
+                routes, ask, preference, round(timeout_s * 1000), times_first_byte
+            )
+        except BaseException:
             if sharing is not None:
                 await self._conditions.end_sharing(sharing)
+            raise
+        return Routed(self._conditions, route, answer, trail, sharing)
 
     async def _attempt(
         self, routes: list[Route], ask: Ask[T], preference: Preference, timeout_ms: int, times_first_byte: bool
-    ) -> Routed[T]:
+    ) -> tuple[Route, T, Trail]:
         begun_at_ms = self._clock()
         seed = rules.draw(next(self._seeds), 0)
         conditions = [self._conditions[route] for route in routes]
@@ -118,7 +130,7 @@ class Router:
             except (UpstreamBusy, UpstreamUnavailable) as error:
                 attempts.failed(route, error, self._conditions, self._clock())
             else:
-                return Routed(self._conditions, route, answer, attempts.answered(route))
+                return route, answer, attempts.answered(route)
         raise attempts.refusal(self._conditions, self._clock())
 
 

@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 from shared.app import App
 from shared.chat.models import ChatRequest
+from shared.routing.rules import preference_of
 from shared.web.auth import Caller
 from shared.web.function import http_function
 from shared.web.sse import EventStreamResponse
@@ -20,12 +21,15 @@ BODY_BYTES_MAX = 20 * 1024 * 1024
     body=ChatRequest,
     body_bytes_max=BODY_BYTES_MAX,
     streams=True,
+    routes=True,
     imports_ahead="shared.providers.gateway",
 )
 async def chat_completions(body: ChatRequest, caller: Caller, app: App) -> Response:
-    """Raise CallUnaffordable (402), ModelUnknown (404), what the ledger's hold raises, or what the provider did."""
+    """Raise PreferenceUnknown or RouteAbsent (400), CallUnaffordable (402), ModelUnknown (404), what the ledger's hold
+    raises, or what the provider did."""
+    preference = preference_of(caller.route_asked)
     if body.stream:
-        stream = await app.chats.stream(caller.account_id, caller.request_id, body)
+        stream = await app.chats.stream(caller.account_id, caller.request_id, body, preference)
         return EventStreamResponse(stream, stream.headers)
-    answer = await app.chats.answer(caller.account_id, caller.request_id, body)
+    answer = await app.chats.answer(caller.account_id, caller.request_id, body, preference)
     return JSONResponse(answer.body, headers=dict(answer.headers))

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from shared.proof.store import FirestoreLogStore
     from shared.providers.gateway import Upstreams
     from shared.providers.models import Provider
+    from shared.routing.service import Router
 
 
 class App:
@@ -150,6 +152,15 @@ class App:
         return Upstreams(self.providers)
 
     @cached_property
+    def router(self) -> "Router":
+        from shared.routing.service import Router
+        from shared.routing.store import FirestoreRouteHealth
+
+        # Processes that began alike would otherwise wait alike, and come back to a provider together.
+        seed = secrets.randbits(64)
+        return Router(self.catalog, FirestoreRouteHealth(self.firestore), wall_clock=self.clock, seed=seed)
+
+    @cached_property
     def meter(self) -> "Meter":
         from shared.metering.service import Meter
 
@@ -171,7 +182,7 @@ class App:
     def chats(self) -> "Chats":
         from shared.chat.service import Chats
 
-        return Chats(self.catalog, self.upstreams, self.meter)
+        return Chats(self.catalog, self.router, self.upstreams, self.meter)
 
     @cached_property
     def accounts(self) -> "Accounts":

@@ -58,6 +58,10 @@ class Route(Body, frozen=True, kw_only=True):
 
     provider: str
     model: str
+    lacks: frozenset[str] = frozenset()
+    """Capabilities of the model that this provider does not offer."""
+    cost_ppm: Positive | None = None
+    """What the provider asks of us, in millionths of the model's price, where that is known."""
 
 
 class Model(Body, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from shared.catalog.errors import ModelUnfit
 from shared.catalog.models import Modality, Model, Price
 from shared.chat.errors import ChatInvalid, ContextExceeded
 from shared.chat.models import ChatRequest
-from shared.chat.weight import image_address, mentions, weigh_prompt
+from shared.chat.weight import image_address, mentions, parts, weigh_prompt
 from shared.metering.models import Quote
 from shared.metering.rules import quote
 
@@ -93,6 +93,12 @@ def _check_content(content: object, model: Model, *, param: str) -> None:
             raise ChatInvalid("Only text and images are accepted here.", param=param)
         if not part.keys() <= PART_FIELDS | {"image_url"}:
             raise ChatInvalid("A part of the content carries a field that is not accepted here.", param=param)
+
+
+def needs_of(request: ChatRequest) -> frozenset[str]:
+    """Capabilities that the request uses, in the catalog's words: a route that lacks one is not asked."""
+    sees = any(part.get("type") == "image_url" for part in parts(request.messages))
+    return frozenset({"tools"} if request.tools else ()) | frozenset({"vision"} if sees else ())
 
 
 def quote_of(request: ChatRequest, model: Model, price: Price) -> Quote:

@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
-from shared.base.errors import CredenceError, Kind
+from shared.base.errors import CredenceError
 from shared.base.ids import AccountId, RequestId
 from shared.base.log import write_line
 from shared.base.micros import CREDIT_MICROS
@@ -20,81 +20,102 @@ from shared.metering.models import Charge, Outcome, Usage, UsageSource
 from shared.metering.service import Meter, MeteredCall
 from shared.providers.errors import UpstreamUnavailable
 from shared.providers.gateway import CALL_TIMEOUT_S, Upstreams, UpstreamStream
-from shared.providers.models import DisconnectPolicy, Provider
+from shared.providers.models import DisconnectPolicy
+from shared.routing.models import NO_PREFERENCE, Preference
+from shared.routing.service import Ask, Routed, Router
 
-ROUTES_TRIED_MAX = 3
-"""Providers tried for one call, all inside its one hold and its one CALL_TIMEOUT_S."""
+Answer = TypeVar("Answer")
 USAGE_WAIT_S = 5.0
 """How long we wait for the usage of an answer that is finished, when its client did not."""
-
-Answered = TypeVar("Answered", covariant=True)
-
-
-class _Ask(Protocol[Answered]):
-    """One of the two ways to ask a provider."""
-
-    async def __call__(self, provider: Provider, payload: Mapping[str, Any], *, timeout_s: float) -> Answered: ...
 
 
 class Chats:
     """Answers chats and charges for them."""
 
     def __init__(
-        self, catalog: Catalog, upstreams: Upstreams, meter: Meter, *, call_timeout_s: float = CALL_TIMEOUT_S
+        self,
+        catalog: Catalog,
+        router: Router,
+        upstreams: Upstreams,
+        meter: Meter,
+        *,
+        call_timeout_s: float = CALL_TIMEOUT_S,
     ) -> None:
         self._catalog = catalog
+        self._router = router
         self._upstreams = upstreams
         self._meter = meter
         self._call_timeout_s = call_timeout_s
 
-    async def answer(self, account_id: AccountId, request_id: RequestId, request: ChatRequest) -> ChatAnswer:
+    async def answer(
+        self,
+        account_id: AccountId,
+        request_id: RequestId,
+        request: ChatRequest,
+        preference: Preference = NO_PREFERENCE,
+    ) -> ChatAnswer:
         """The whole answer, charged. Nothing is charged when this raises."""
-        model, call = await self._begin(account_id, request_id, request)
+        model, call = await self._begin(account_id, request_id, request, preference)
+
+        async def ask(route: Route, timeout_s: float) -> dict[str, Any]:
+            payload = rules.upstream_payload(request, route.model, call.quote)
+            return await self._upstreams.chat(self._upstreams[route.provider], payload, timeout_s=timeout_s)
+
+        routed = await self._first_answer(ask, model, request, call, preference)
         try:
-            route, body = await self._first_route(self._upstreams.chat, model, request, call)
-            tally = tally_of(body)
+            tally = tally_of(routed.answer)
             usage = usage_of(tally, request, model)
-            facts = _facts(model, route, request_id, Outcome.FINISHED)
+            facts = _facts(model, routed, request_id, Outcome.FINISHED)
             charge = await (call.capture(usage, facts) if usage else call.release())
         except BaseException:
             await _give_back(call)
             raise
-        body["usage"] = _usage_with_cost(tally, usage, charge)
-        return ChatAnswer(body, {**_route_headers(model, route), **_charge_headers(charge)})
+        finally:
+            await routed.close()
+        body = {**routed.answer, "usage": _usage_with_cost(tally, usage, charge)}
+        return ChatAnswer(body, {"x-credence-model": model.id, **routed.headers, **_charge_headers(charge)})
 
-    async def stream(self, account_id: AccountId, request_id: RequestId, request: ChatRequest) -> "ChatStream":
+    async def stream(
+        self,
+        account_id: AccountId,
+        request_id: RequestId,
+        request: ChatRequest,
+        preference: Preference = NO_PREFERENCE,
+    ) -> "ChatStream":
         """An answer under way. Raises like `answer` until the provider has begun; afterwards the stream tells."""
-        model, call = await self._begin(account_id, request_id, request)
+        model, call = await self._begin(account_id, request_id, request, preference)
+
+        async def ask(route: Route, timeout_s: float) -> UpstreamStream:
+            payload = rules.upstream_payload(request, route.model, call.quote)
+            return await self._upstreams.chat_stream(self._upstreams[route.provider], payload, timeout_s=timeout_s)
+
+        routed = await self._first_answer(ask, model, request, call, preference)
+        return ChatStream(request, call, routed, model=model, request_id=request_id)
+
+    async def _first_answer(
+        self, ask: Ask[Answer], model: Model, request: ChatRequest, call: MeteredCall, preference: Preference
+    ) -> Routed[Answer]:
         try:
-            route, upstream = await self._first_route(self._upstreams.chat_stream, model, request, call)
+            return await self._router.first_answer(
+                model,
+                ask,
+                timeout_s=self._call_timeout_s,
+                preference=preference,
+                needs=rules.needs_of(request),
+                # A stream is there when it begins, a whole answer when it is written.
+                times_first_byte=bool(request.stream),
+            )
         except BaseException:
             await _give_back(call)
             raise
-        return ChatStream(request, call, upstream, model=model, route=route, request_id=request_id)
 
     async def _begin(
-        self, account_id: AccountId, request_id: RequestId, request: ChatRequest
+        self, account_id: AccountId, request_id: RequestId, request: ChatRequest, preference: Preference
     ) -> tuple[Model, MeteredCall]:
         model, price = self._catalog.chat_model(request.model)
         rules.check_payload(request, model)
+        self._router.check(model, preference=preference, needs=rules.needs_of(request))
         return model, await self._meter.begin(account_id, request_id, rules.quote_of(request, model, price))
-
-    async def _first_route(
-        self, ask: _Ask[Answered], model: Model, request: ChatRequest, call: MeteredCall
-    ) -> tuple[Route, Answered]:
-        """The first route that answers. One that has begun to is never left for another."""
-        loop = asyncio.get_running_loop()
-        ends_at_s = loop.time() + self._call_timeout_s
-        refusal: CredenceError | None = None
-        for route in self._catalog.routes(model)[:ROUTES_TRIED_MAX]:
-            if (left_s := ends_at_s - loop.time()) <= 0:
-                break
-            payload = rules.upstream_payload(request, route.model, call.quote)
-            try:
-                return route, await ask(self._upstreams[route.provider], payload, timeout_s=left_s)
-            except CredenceError as error:
-                refusal = _or_raise(error)
-        raise refusal or UpstreamUnavailable("none", "is configured")
 
 
 class ChatStream:
@@ -104,22 +125,21 @@ class ChatStream:
         self,
         request: ChatRequest,
         call: MeteredCall,
-        upstream: UpstreamStream,
+        routed: Routed[UpstreamStream],
         *,
         model: Model,
-        route: Route,
         request_id: RequestId,
     ) -> None:
         self._request = request
         self._call = call
-        self._upstream = upstream
+        self._routed = routed
+        self._upstream = routed.answer
         self._model = model
-        self._route = route
         self._request_id = request_id
-        self._incoming = upstream.events()
+        self._incoming = self._upstream.events()
         self._tally = Tally()
         self._resolved = False
-        self.headers = {**_route_headers(model, route), "x-credence-receipt": call.receipt_id}
+        self.headers = {"x-credence-model": model.id, **routed.headers, "x-credence-receipt": call.receipt_id}
 
     async def events(self) -> AsyncIterator[bytes]:
         """The provider's events as they come; the charge is made before the last one is sent."""
@@ -130,15 +150,17 @@ class ChatStream:
                     break
                 count_chunk(self._tally, event.data)
                 if event.data.get("error"):
-                    raise UpstreamUnavailable(self._route.provider, "failed in the middle of its answer")
+                    raise UpstreamUnavailable(self._upstream.provider.name, "failed in the middle of its answer")
                 if event.data.get("choices"):
                     last = {name: value for name, value in event.data.items() if name != "usage"}
                     # The usage that we tell bears our cost; a provider's own, with theirs, is none of the client's.
                     yield _event(last) if event.data.get("usage") else event.raw
             if not self._tally.finished:
-                raise UpstreamUnavailable(self._route.provider, "ended its answer without finishing it")
+                raise UpstreamUnavailable(self._upstream.provider.name, "ended its answer without finishing it")
             usage, charge = await self._resolve(Outcome.FINISHED)
         except CredenceError as error:
+            if isinstance(error, UpstreamUnavailable):
+                self._routed.broke_off()
             yield await self._failure(last, error)
         else:
             options = self._request.stream_options
@@ -160,6 +182,7 @@ class ChatStream:
                 await self._resolve(Outcome.ABANDONED)
         finally:
             self._upstream.close()
+            await self._routed.close()
 
     async def _drain(self) -> None:
         """Read on to the provider's own count. A provider that breaks off leaves us with ours."""
@@ -180,7 +203,7 @@ class ChatStream:
         free = outcome is Outcome.ABANDONED and policy is DisconnectPolicy.FREE and not self._tally.finished
         if usage is None or free:
             return usage, await self._call.release()
-        facts = _facts(self._model, self._route, self._request_id, outcome)
+        facts = _facts(self._model, self._routed, self._request_id, outcome)
         if outcome is Outcome.ABANDONED:
             facts["disconnect_policy"] = policy.value
         return usage, await self._call.collect(usage, facts)
@@ -211,25 +234,8 @@ async def _give_back(call: MeteredCall) -> None:
         write_line("ERROR", "release_failed", receipt=call.receipt_id, code=error.code)
 
 
-def _or_raise(error: CredenceError) -> CredenceError:
-    """Another provider may do better when this one is down or busy; what is wrong with the request stays wrong."""
-    if error.kind not in (Kind.UNAVAILABLE, Kind.BUSY):
-        raise error
-    return error
-
-
-def _facts(model: Model, route: Route, request_id: RequestId, outcome: Outcome) -> dict[str, str | int]:
-    return {
-        "model": model.id,
-        "outcome": outcome.value,
-        "provider": route.provider,
-        "request_id": request_id,
-        "upstream_model": route.model,
-    }
-
-
-def _route_headers(model: Model, route: Route) -> dict[str, str]:
-    return {"x-credence-model": model.id, "x-credence-provider": route.provider}
+def _facts(model: Model, routed: Routed[Any], request_id: RequestId, outcome: Outcome) -> dict[str, str | int]:
+    return {"model": model.id, "outcome": outcome.value, "request_id": request_id, **routed.facts}
 
 
 def _charge_headers(charge: Charge) -> dict[str, str]:

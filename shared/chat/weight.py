@@ -17,7 +17,7 @@ def weigh_prompt(request: ChatRequest) -> tuple[int, int, int]:
     escape, which some do. An image counts by what the model makes of it, not by the length of its address or data.
     """
     described = [request.tools, request.others]
-    images = [image_address(part) for part in _parts(request.messages) if part.get("type") == "image_url"]
+    images = [image_address(part) for part in parts(request.messages) if part.get("type") == "image_url"]
     text_bytes = _json_bytes(request.messages) + len(json.dumps(described, separators=(",", ":")))
     return text_bytes - text_bytes_of(images), _count_values([request.messages, described]), len(images)
 
@@ -72,7 +72,7 @@ def text_bytes_of(value: object) -> int:
     return text_bytes
 
 
-def _parts(messages: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
+def parts(messages: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
     """Every content part of the messages."""
     for message in messages:
         content = message.get("content")

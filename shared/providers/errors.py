@@ -1,6 +1,21 @@
 """What goes wrong at a provider. Messages never carry a provider's own words about our keys or accounts."""
 
+from enum import StrEnum
+
 from shared.base.errors import CredenceError, Kind
+
+
+class Fault(StrEnum):
+    """What kept a provider from answering, as far as it decides whom to ask next, and when to ask this one again."""
+
+    BUSY = "rate_limited"
+    """It limits our rate."""
+    DENIED = "denied"
+    """It does not serve this to our account, or has no such model for us."""
+    DOWN = "failed"
+    """It failed, did not answer in time, or answered what cannot be read."""
+    KEY = "key_refused"
+    """It does not know our key: nothing will work until a person has mended that."""
 
 
 class UpstreamRefused(CredenceError):
@@ -15,9 +30,11 @@ class UpstreamBusy(CredenceError):
 
     code = "upstream_rate_limited"
     kind = Kind.BUSY
+    fault = Fault.BUSY
 
     def __init__(self, provider: str, retry_after_ms: int | None) -> None:
         super().__init__(f"The provider {provider} is limiting requests. Try again shortly.")
+        self.provider = provider
         self.retry_after_ms = retry_after_ms
 
     def details(self) -> dict[str, int | str]:
@@ -31,5 +48,15 @@ class UpstreamUnavailable(CredenceError):
     code = "upstream_unavailable"
     kind = Kind.UNAVAILABLE
 
-    def __init__(self, provider: str, what: str) -> None:
+    def __init__(
+        self, provider: str, what: str, *, fault: Fault = Fault.DOWN, retry_after_ms: int | None = None
+    ) -> None:
         super().__init__(f"The provider {provider} {what}. Nothing was charged.")
+        self.provider = provider
+        self.what = what
+        self.fault = fault
+        self.retry_after_ms = retry_after_ms
+
+    def details(self) -> dict[str, int | str]:
+        """When the provider asked us to come back."""
+        return {} if self.retry_after_ms is None else {"retry_after_ms": self.retry_after_ms}

@@ -1,14 +1,16 @@
 """Calls providers over OpenAI's wire format. Keys are sent to their own provider's host and nowhere else."""
 
 import json
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
 
 from shared.base.errors import CredenceError
-from shared.providers.errors import UpstreamBusy, UpstreamRefused, UpstreamUnavailable
+from shared.providers.errors import Fault, UpstreamBusy, UpstreamRefused, UpstreamUnavailable
 from shared.providers.models import Provider, StreamEvent
 
 CONNECT_TIMEOUT_S = 5.0
@@ -20,7 +22,7 @@ ANSWER_BYTES_MAX = 32 * 1024 * 1024
 REFUSAL_BYTES_MAX = 64 * 1024
 EVENT_BYTES_MAX = 4 * 1024 * 1024
 CONNECTIONS_MAX = 500
-_REQUEST_AT_FAULT = frozenset({400, 404, 413, 415, 422})
+_REQUEST_AT_FAULT = frozenset({400, 413, 415, 422})
 _MESSAGE_CHARS_MAX = 500
 
 
@@ -169,8 +171,13 @@ async def _refusal(provider: Provider, response: aiohttp.ClientResponse) -> Cred
             f"The provider {provider.name} refused the request: {await _message(provider, response)}"
         )
     if response.status in (401, 402, 403):
-        return UpstreamUnavailable(provider.name, "does not accept our account at the moment")
-    return UpstreamUnavailable(provider.name, f"failed with status {response.status}")
+        fault = Fault.KEY if response.status == 401 else Fault.DENIED
+        return UpstreamUnavailable(provider.name, "does not accept our account at the moment", fault=fault)
+    if response.status == 404:
+        # The address and the model's name in it are ours, so it is no fault of the request.
+        return UpstreamUnavailable(provider.name, "does not serve this at the moment", fault=Fault.DENIED)
+    retry_after_ms = _retry_after_ms(response.headers)
+    return UpstreamUnavailable(provider.name, f"failed with status {response.status}", retry_after_ms=retry_after_ms)
 
 
 async def _message(provider: Provider, response: aiohttp.ClientResponse) -> str:
@@ -183,7 +190,12 @@ async def _message(provider: Provider, response: aiohttp.ClientResponse) -> str:
 
 
 def _retry_after_ms(headers: Mapping[str, str]) -> int | None:
+    """When to come back, in either of the forms of RFC 9110, or in OpenAI's own. None for what cannot be understood."""
     for name, unit_ms in (("retry-after-ms", 1), ("retry-after", 1000)):
         if (value := headers.get(name, "")).isascii() and value.isdigit() and len(value) < 8:
             return int(value) * unit_ms
-    return None
+    try:
+        date = parsedate_to_datetime(headers["retry-after"])
+        return max(0, round((date.timestamp() - time.time()) * 1000))
+    except (KeyError, ValueError, OverflowError, OSError):
+        return None

@@ -42,6 +42,8 @@ class Caller(Struct, frozen=True):
     request_id: RequestId
     name: str
     user: "User | None" = None
+    route_asked: str | None = None
+    """What the header `x-credence-route` says, in a function that chooses among routes."""
 
     @property
     def account_id(self) -> AccountId:

@@ -11,7 +11,7 @@ PREFLIGHT_LIFETIME_S = 7200
 """The longest that Chromium remembers an answer; Firefox would take a day."""
 SHOWN_HEADERS = (
     "x-request-id, x-should-retry, retry-after, retry-after-ms, x-credence-model, x-credence-provider, "
-    "x-credence-receipt, x-credence-cost-micros, x-credence-balance-micros"
+    "x-credence-route, x-credence-attempts, x-credence-receipt, x-credence-cost-micros, x-credence-balance-micros"
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, cast
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,6 +24,8 @@ from shared.web.edge import serve_logged
 from shared.web.errors import MethodWrong
 from shared.web.path import read_path
 
+ROUTE_HEADER = "x-credence-route"
+"""Asked: cheapest, fastest, best, or providers with commas between. Answered: who was tried, and what came of it."""
 Method = Literal["GET", "POST"]
 Handler = Callable[[Any, Caller, App], Awaitable[Struct | Response]]
 """The first argument is the contract's own `body`, which no type can say of a decorator's argument."""
@@ -42,6 +45,7 @@ class Contract(Struct, frozen=True):
     answer: type[Struct] | None
     summary: str
     streams: bool
+    routes: bool
     media_types: tuple[str, ...]
     imports_ahead: str | None
 
@@ -66,12 +70,14 @@ def http_function(
     path_prefix: str | None = None,
     answer: type[Struct] | None = None,
     streams: bool = False,
+    routes: bool = False,
     media_types: tuple[str, ...] = ("application/json",),
     imports_ahead: str | None = None,
 ) -> Callable[[Handler], HttpFunction]:
     """Wrap a handler. `scope` is what a service must be allowed; `path_param` names the field that the last segment
     of the path fills, or with `path_prefix` all that follows that, slashes included; `answer` is the shape of a 200,
-    where the handler does not build the response itself, and `media_types` what that may be; `imports_ahead` names a
+    where the handler does not build the response itself, and `media_types` what that may be; `routes` lets the caller
+    say which provider it prefers, which the handler then reads from the caller; `imports_ahead` names a
     slow module that the first request imports while its caller is checked.
     """
 
@@ -89,6 +95,7 @@ def http_function(
             answer=answer,
             summary=summary,
             streams=streams,
+            routes=routes,
             media_types=media_types,
             imports_ahead=imports_ahead,
         )
@@ -120,6 +127,8 @@ async def _answer(contract: Contract, handler: Handler, request: Request, reques
     if contract.imports_ahead is not None:
         import_ahead(contract.imports_ahead)
     caller = await authenticate(request, app, request_id, contract.auth, contract.scope)
+    if contract.routes:
+        caller = replace(caller, route_asked=request.headers.get(ROUTE_HEADER))
     if contract.method == "GET":
         given = read_path(request, contract.body, contract.path_param, contract.path_prefix)
     else:

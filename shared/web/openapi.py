@@ -8,9 +8,10 @@ from msgspec import Struct
 
 from shared.base.body import LAST, ForeignBody
 from shared.web.errors import STATUS_OF_CODE, STATUS_OF_KIND
-from shared.web.function import Contract, HttpFunction
+from shared.web.function import ROUTE_HEADER, Contract, HttpFunction
 
 REF = "#/components/schemas/{name}"
+ROUTE_HELP = "cheapest, fastest, best, or the providers to ask, in order, with commas between."
 ERROR_SCHEMA = {
     "type": "object",
     "required": ["error"],
@@ -85,6 +86,9 @@ def _operation(contract: Contract) -> dict[str, Any]:
         operation["requestBody"] = {"content": content, "required": bool(_schema(contract.body)["required"])}
     else:
         operation["parameters"] = _parameters(contract)
+    if contract.routes:
+        header = {"name": ROUTE_HEADER, "in": "header", "required": False, "schema": {"type": "string"}}
+        operation.setdefault("parameters", []).append({**header, "description": ROUTE_HELP})
     return operation
 
 

@@ -17,10 +17,12 @@ from shared.ledger.models import Entry, EntryKind, Head
 from shared.ledger.service import Ledger
 from shared.metering.service import Meter
 from shared.providers.gateway import Upstreams
+from shared.routing.service import Router
 from tests.chat.builders import TEXT_MODEL, VISION_MODEL
 from tests.ledger.builders import FaultyStore, Ticker, ledger_on
 from tests.metering.owed import MemoryOwedCharges
 from tests.providers.fake import KEY, FakeProvider, serve_provider
+from tests.routing.memory import MemoryRouteHealth, SkippedTime
 
 ADA = AccountId("user:ada")
 FUNDS_MICROS = 1_000_000
@@ -37,6 +39,9 @@ class Shop:
     holds_left: int = 0
     """Holds that a test means to leave behind; they must at least expire."""
     upstreams: list[Upstreams] = field(default_factory=list)
+    health: MemoryRouteHealth = field(default_factory=MemoryRouteHealth)
+    time: SkippedTime = field(default_factory=SkippedTime)
+    """Of the router, which waits without waiting."""
     _calls: int = 0
 
     def __post_init__(self) -> None:
@@ -49,7 +54,9 @@ class Shop:
         providers = [self.first.provider, self.second.provider]
         self.upstreams.append(Upstreams(providers, silence_timeout_s=silence_timeout_s))
         catalog = Catalog([TEXT_MODEL, VISION_MODEL], {provider.name for provider in providers})
-        return Chats(catalog, self.upstreams[-1], Meter(self.ledger, self.owed), call_timeout_s=call_timeout_s)
+        router = Router(catalog, self.health, clock=self.time, sleep=self.time.sleep)
+        meter = Meter(self.ledger, self.owed)
+        return Chats(catalog, router, self.upstreams[-1], meter, call_timeout_s=call_timeout_s)
 
     def next_id(self) -> RequestId:
         self._calls += 1

@@ -24,6 +24,8 @@ async def test_an_answer_is_charged_by_its_reported_usage(shop: Shop) -> None:
     assert answer.headers == {
         "x-credence-model": TEXT_MODEL.id,
         "x-credence-provider": "first",
+        "x-credence-route": "first=answered",
+        "x-credence-attempts": "1",
         "x-credence-cost-micros": "30",
         "x-credence-receipt": entry.entry_id,
         "x-credence-balance-micros": str(FUNDS_MICROS - 30),
@@ -31,7 +33,7 @@ async def test_an_answer_is_charged_by_its_reported_usage(shop: Shop) -> None:
     facts = dict(entry.facts)
     assert (facts["model"], facts["provider"], facts["upstream_model"]) == (TEXT_MODEL.id, "first", "first/model")
     assert (facts["prompt_tokens"], facts["completion_tokens"], facts["usage_source"]) == ("10", "20", "reported")
-    assert (facts["outcome"], facts["request_id"]) == ("finished", "req_1")
+    assert (facts["outcome"], facts["request_id"], facts["attempts"]) == ("finished", "req_1", "1")
 
 
 async def test_a_report_beyond_the_quote_is_charged_as_the_quote(shop: Shop) -> None:

@@ -7,6 +7,8 @@ from shared.catalog.errors import ModelUnknown
 from shared.chat.errors import ChatInvalid
 from shared.metering.errors import CallUnaffordable
 from shared.providers.errors import UpstreamBusy, UpstreamRefused, UpstreamUnavailable
+from shared.routing.errors import RouteAbsent
+from shared.routing.models import Preference
 from tests.chat.builders import request_of
 from tests.chat.conftest import ADA, FUNDS_MICROS, Shop
 from tests.chat.wire import STREAMED, parsed, words_of
@@ -21,7 +23,7 @@ async def ask(shop: Shop, *, streamed: bool, **timeouts: float) -> None:
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-@pytest.mark.parametrize("status", [400, 404, 413, 422])
+@pytest.mark.parametrize("status", [400, 413, 422])
 async def test_a_refused_request_is_not_sent_to_another_provider(shop: Shop, streamed: bool, status: int) -> None:
     """What is wrong with it stays wrong; nothing is charged."""
     shop.first.replies.append(fake.refuse(status, "max_tokens is wrong"))
@@ -49,6 +51,7 @@ BROKEN = {
     "401": fake.refuse(401, f"Incorrect API key: {KEY}-first"),
     "402": fake.refuse(402),
     "403": fake.refuse(403),
+    "404": fake.refuse(404),
     "408": fake.refuse(408),
     "429": fake.refuse(429, headers={"retry-after": "3"}),
     "500": fake.refuse(500),
@@ -57,6 +60,7 @@ BROKEN = {
     "hang-up": fake.drop,
     "silence": fake.mute,
 }
+FAULTS = {"401": "key_refused", "402": "denied", "403": "denied", "404": "denied", "429": "rate_limited"}
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -81,31 +85,41 @@ async def test_another_provider_answers_inside_the_same_hold(shop: Shop, streame
     assert (asked.payload["model"], headers["x-credence-provider"]) == ("second/model", "second")
     assert asked.headers["Authorization"] == f"Bearer {KEY}-second"
     assert len(shop.first.asked) == 1
-    assert [dict(entry.facts)["provider"] for entry in shop.captures()] == ["second"]
+    assert headers["x-credence-route"] == f"first={FAULTS.get(fault, 'failed')}, second=answered"
+    assert headers["x-credence-attempts"] == "2"
+    facts = [dict(entry.facts) for entry in shop.captures()]
+    assert [(one["provider"], one["upstream_model"], one["attempts"]) for one in facts] == [
+        ("second", "second/model", "2")
+    ]
     assert (await shop.head()).window.count == 1
 
 
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize(
-    ("replies", "kind"),
+    ("replies", "kind", "retry_after_ms"),
     [
-        (["500", "429"], UpstreamBusy),
-        (["429", "500"], UpstreamUnavailable),
-        (["401", "403"], UpstreamUnavailable),
+        # The last that can be asked is asked again: after as long as it says, or a moment.
+        (["500", "429", "429"], UpstreamBusy, 1_000),
+        (["429", "500", "500"], UpstreamUnavailable, 1_000),
+        (["401", "403"], UpstreamUnavailable, 5_000),
     ],
 )
 async def test_when_nobody_answers_the_last_says_why(
-    shop: Shop, streamed: bool, replies: list[str], kind: type[CredenceError]
+    shop: Shop, streamed: bool, replies: list[str], kind: type[CredenceError], retry_after_ms: int
 ) -> None:
-    """Free, each asked once, and without a key in sight."""
-    shop.first.replies.append(BROKEN[replies[0]])
-    shop.second.replies.append(BROKEN[replies[1]])
+    """Free, the first asked once, and without a key in sight; the soonest of all says when to come back."""
+    first, *rest = [BROKEN[reply] for reply in replies]
+    shop.first.replies.append(first)
+    shop.second.replies.extend(rest)
 
     with pytest.raises(kind) as refusal:
         await ask(shop, streamed=streamed)
 
-    assert (len(shop.first.asked), len(shop.second.asked)) == (1, 1)
+    assert (len(shop.first.asked), len(shop.second.asked)) == (1, len(rest))
+    assert retry_after_ms - 1_000 < int(refusal.value.details()["retry_after_ms"]) <= retry_after_ms
     assert KEY not in repr(refusal.getrepr(chain=True)) + str(refusal.value.details())
+    assert str(refusal.value.details()["route"]).startswith("first=")
+    assert not (await shop.head()).holds
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -161,3 +175,74 @@ async def test_a_request_that_cannot_be_priced_holds_nothing(shop: Shop, streame
 
     assert not shop.first.asked
     assert (await shop.head()).window.count == 0
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_provider_that_says_when_to_come_back_is_asked_again_then(shop: Shop, streamed: bool) -> None:
+    """If no other can be asked. One charge comes of it."""
+    shop.first.replies.append(fake.refuse(429, headers={"retry-after": "2"}))
+    shop.first.replies.append(
+        fake.stream(*fake.hello()) if streamed else fake.whole(fake.completion(usage=fake.usage()))
+    )
+    request, only_first = request_of(stream=streamed), Preference(only=("first",))
+
+    if streamed:
+        stream = await shop.chats().stream(ADA, shop.next_id(), request, only_first)
+        assert words_of(parsed([event async for event in stream.events()])) == "Hello, world."
+        await stream.close()
+        headers = stream.headers
+    else:
+        headers = dict((await shop.chats().answer(ADA, shop.next_id(), request, only_first)).headers)
+
+    assert headers["x-credence-route"] == "first=rate_limited, first=answered"
+    assert 2.0 <= sum(shop.time.slept_s) < 2.5
+    assert [dict(entry.facts)["attempts"] for entry in shop.captures()] == ["2"]
+    assert not shop.second.asked
+
+
+async def test_a_stream_that_has_begun_is_never_asked_again(shop: Shop) -> None:
+    """Whatever it has said, and though another provider could; but its route is the worse for it."""
+    shop.first.replies.append(fake.cut(fake.event(fake.chunk("Hel"))))
+    chats = shop.chats()
+
+    stream = await chats.stream(ADA, shop.next_id(), request_of(**STREAMED))
+    events = parsed([event async for event in stream.events()])
+    await stream.close()
+
+    assert any(event and event.get("error") for event in events)
+    assert (len(shop.first.asked), len(shop.second.asked)) == (1, 0)
+
+
+async def test_a_preferred_provider_is_the_only_one_asked(shop: Shop) -> None:
+    """And one that does not serve the model is refused before anything is held."""
+    shop.second.replies.append(fake.whole(fake.completion(usage=fake.usage())))
+    chats = shop.chats()
+
+    answer = await chats.answer(ADA, shop.next_id(), request_of(), Preference(only=("second",)))
+    with pytest.raises(RouteAbsent, match="first, second"):
+        await chats.answer(ADA, shop.next_id(), request_of(), Preference(only=("third",)))
+
+    assert answer.headers["x-credence-route"] == "second=answered"
+    assert not shop.first.asked
+    assert (await shop.head()).window.count == 1
+
+
+async def test_a_call_that_nobody_may_be_asked_for_is_free(shop: Shop) -> None:
+    """Both rest for longer than a call waits; the client hears when the first is back."""
+    for provider, seconds in ((shop.first, "60"), (shop.second, "50")):
+        provider.replies.append(fake.refuse(429, headers={"retry-after": seconds}))
+    chats = shop.chats()
+
+    refusals = []
+    for _ in range(2):
+        with pytest.raises(UpstreamBusy) as refusal:
+            await chats.answer(ADA, shop.next_id(), request_of())
+        refusals.append(refusal.value.details())
+
+    assert [refusal["route"] for refusal in refusals] == [
+        "first=rate_limited, second=rate_limited",
+        "first=resting, second=resting",
+    ]
+    assert all(49_000 < int(refusal["retry_after_ms"]) <= 50_000 for refusal in refusals)
+    assert not (await shop.head()).holds
+    assert not shop.time.slept_s

@@ -1,13 +1,15 @@
 """How providers' answers are read: whatever they send, an answer or one of three clear refusals."""
 
 import asyncio
+import time
+from email.utils import formatdate
 from typing import Any
 
 import pytest
 
 from shared.base.errors import CredenceError
 from shared.base.secret import Secret
-from shared.providers.errors import UpstreamBusy, UpstreamRefused, UpstreamUnavailable
+from shared.providers.errors import Fault, UpstreamBusy, UpstreamRefused, UpstreamUnavailable
 from shared.providers.gateway import Upstreams
 from shared.providers.models import DisconnectPolicy, Provider
 from tests.providers import fake as says
@@ -36,7 +38,7 @@ REFUSALS: list[tuple[int, type[CredenceError]]] = [
     (401, UpstreamUnavailable),
     (402, UpstreamUnavailable),
     (403, UpstreamUnavailable),
-    (404, UpstreamRefused),
+    (404, UpstreamUnavailable),
     (408, UpstreamUnavailable),
     (413, UpstreamRefused),
     (422, UpstreamRefused),
@@ -92,7 +94,9 @@ async def test_a_refusal_of_the_request_is_told_in_the_providers_words(
     [
         ({"retry-after": "7"}, {"retry_after_ms": 7_000}),
         ({"retry-after-ms": "1500", "retry-after": "9"}, {"retry_after_ms": 1_500}),
-        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, {}),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, {"retry_after_ms": 0}),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 -9999"}, {}),
+        ({"retry-after": "soon"}, {}),
         ({"retry-after": "-1"}, {}),
         ({"retry-after": "9" * 50}, {}),
         ({}, {}),
@@ -108,6 +112,38 @@ async def test_a_busy_provider_says_when_to_come_back(
         await upstreams.chat(fake.provider, PAYLOAD)
 
     assert refusal.value.details() == details
+
+
+async def test_a_date_says_when_to_come_back(upstreams: Upstreams, fake: FakeProvider) -> None:
+    """The other form of RFC 9110; a failing provider uses it too."""
+    for status in (429, 503):
+        fake.replies.append(says.refuse(status, headers={"retry-after": formatdate(time.time() + 60, usegmt=True)}))
+        with pytest.raises((UpstreamBusy, UpstreamUnavailable)) as refusal:
+            await upstreams.chat(fake.provider, PAYLOAD)
+        assert 50_000 < int(refusal.value.details()["retry_after_ms"]) <= 60_000
+
+
+@pytest.mark.parametrize(
+    ("status", "fault"),
+    [
+        (401, Fault.KEY),
+        (402, Fault.DENIED),
+        (403, Fault.DENIED),
+        (404, Fault.DENIED),
+        (429, Fault.BUSY),
+        (500, Fault.DOWN),
+    ],
+)
+async def test_a_refusal_says_whose_trouble_it_is(
+    upstreams: Upstreams, fake: FakeProvider, status: int, fault: Fault
+) -> None:
+    """It decides when the provider is asked again."""
+    fake.replies.append(says.refuse(status))
+
+    with pytest.raises((UpstreamBusy, UpstreamUnavailable)) as refusal:
+        await upstreams.chat(fake.provider, PAYLOAD)
+
+    assert refusal.value.fault is fault
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ log/state                                | -      | -        | -        | -     
 log_tiles/0:0                            | -      | -        | -        | -               | -
 log_heads/user:alice                     | -      | -        | -        | -               | -
 log_heads/user:alice/statements/1        | -      | -        | -        | -               | -
+route_health/acme:0                      | -      | -        | -        | -               | -
 profiles/alice                           | -      | get      | -        | -               | -
 profiles/bob                             | -      | -        | get      | get             | -
 profiles/alice/more/m                    | -      | -        | -        | -               | -
@@ -89,6 +90,7 @@ alarms                                   | -      | -        | -        | -     
 log                                      | -      | -        | -        | -               | -
 log_heads                                | -      | -        | -        | -               | -
 log_tiles                                | -      | -        | -        | -               | -
+route_health                             | -      | -        | -        | -               | -
 welcome_claims                           | -      | -        | -        | -               | -
 unknown                                  | -      | -        | -        | -               | -
 """
@@ -161,6 +163,7 @@ QUERIES = {
     "log": Query("log"),
     "log_heads": Query("log_heads"),
     "log_tiles": Query("log_tiles"),
+    "route_health": Query("route_health"),
     "welcome_claims": Query("welcome_claims"),
     "unknown": Query("unknown"),
 }

@@ -10,14 +10,11 @@ class UpstreamRefused(CredenceError):
     kind = Kind.INVALID
 
 
-class UpstreamBusy(CredenceError):
-    """The provider limits our rate."""
+class _RetryableFailure(CredenceError):
+    """A failure that may pass."""
 
-    code = "upstream_rate_limited"
-    kind = Kind.BUSY
-
-    def __init__(self, provider: str, retry_after_ms: int | None) -> None:
-        super().__init__(f"The provider {provider} is limiting requests. Try again shortly.")
+    def __init__(self, message: str, retry_after_ms: int | None) -> None:
+        super().__init__(message)
         self.retry_after_ms = retry_after_ms
 
     def details(self) -> dict[str, int | str]:
@@ -25,11 +22,21 @@ class UpstreamBusy(CredenceError):
         return {} if self.retry_after_ms is None else {"retry_after_ms": self.retry_after_ms}
 
 
-class UpstreamUnavailable(CredenceError):
+class UpstreamBusy(_RetryableFailure):
+    """The provider limits our rate."""
+
+    code = "upstream_rate_limited"
+    kind = Kind.BUSY
+
+    def __init__(self, provider: str, retry_after_ms: int | None) -> None:
+        super().__init__(f"The provider {provider} is limiting requests. Try again shortly.", retry_after_ms)
+
+
+class UpstreamUnavailable(_RetryableFailure):
     """The provider failed, did not answer, or answered what cannot be read."""
 
     code = "upstream_unavailable"
     kind = Kind.UNAVAILABLE
 
-    def __init__(self, provider: str, what: str) -> None:
-        super().__init__(f"The provider {provider} {what}. Nothing was charged.")
+    def __init__(self, provider: str, what: str, *, retry_after_ms: int | None = None) -> None:
+        super().__init__(f"The provider {provider} {what}. Nothing was charged.", retry_after_ms)

@@ -16,11 +16,12 @@ MAY_CALL_OUT = {
     "protobuf.py",
     "gateway.py",
     "connections.py",
+    "fetcher.py",
     "graph.py",
     "app.py",
 }
 """Stores (the ledger has five, one writes protocol buffers, one adds up), gateways (that of the providers keeps its
-connections apart), and the place that builds them."""
+connections apart), what fetches for them, and the place that builds them."""
 
 
 def imports_of(path: Path) -> set[str]:

@@ -10,7 +10,7 @@ import msgspec
 
 from shared.base.errors import CredenceError
 from shared.providers.errors import UpstreamRefused, UpstreamUnavailable
-from shared.providers.models import AudioForm, Call
+from shared.providers.models import AudioForm, Call, Provider
 from shared.providers.refusals import refusal_of
 
 CONNECT_TIMEOUT_S = 5.0
@@ -29,6 +29,7 @@ class Connections:
     def __init__(self, *, silence_timeout_s: float) -> None:
         self._silence_timeout_s = silence_timeout_s
         self._session: aiohttp.ClientSession | None = None
+        self._guarded_session: aiohttp.ClientSession | None = None
 
     async def post_json(
         self, call: Call, path: str, payload: Mapping[str, Any], headers: Mapping[str, str]
@@ -50,15 +51,29 @@ class Connections:
 
     async def close(self) -> None:
         """Close the pooled connections."""
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._session, self._guarded_session):
+            if session is not None:
+                await session.close()
 
-    async def _post(self, call: Call, path: str, body: bytes | aiohttp.Payload, headers: Mapping[str, str]) -> "Answer":
+    def _session_for(self, provider: Provider) -> aiohttp.ClientSession:
+        """The session whose connections may go where this provider is. Raise AddressRefused."""
+        if provider.guarded:
+            # Loaded here since few deployments have such a provider, and all would start more slowly.
+            from shared.base.egress import checked_host
+            from shared.base.fetcher import guarded_session
+
+            checked_host(provider.base_url)
+            self._guarded_session = self._guarded_session or guarded_session(connections_max=CONNECTIONS_MAX)
+            return self._guarded_session
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=CONNECTIONS_MAX)
             self._session = aiohttp.ClientSession(connector=connector, trust_env=False)
+        return self._session
+
+    async def _post(self, call: Call, path: str, body: bytes | aiohttp.Payload, headers: Mapping[str, str]) -> "Answer":
         try:
-            response = await self._session.post(
+            session = self._session_for(call.provider)
+            response = await session.post(
                 call.provider.base_url + path,
                 data=body,
                 headers=headers,
@@ -67,7 +82,7 @@ class Connections:
                     total=call.timeout_s, sock_connect=CONNECT_TIMEOUT_S, sock_read=self._silence_timeout_s
                 ),
             )
-        except BROKEN:
+        except (*BROKEN, CredenceError):
             raise UpstreamUnavailable(call.provider.name, "could not be reached") from None
         if response.status == 200:
             return Answer(call.provider.name, response)

@@ -1,7 +1,7 @@
 """Calls providers, whatever wire they speak. Keys are sent to their own provider's host and nowhere else."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.providers.connections import Connections
 from shared.providers.credentials import ConfiguredCredentials, Credentials
@@ -9,6 +9,10 @@ from shared.providers.errors import UpstreamUnavailable
 from shared.providers.models import AudioForm, Call, Provider, Wire
 from shared.providers.openai_wire import OpenaiWire
 from shared.providers.streams import UpstreamStream
+
+if TYPE_CHECKING:
+    from shared.base.fetcher import Fetcher
+    from shared.providers.google_wire import GoogleWire
 
 __all__ = ["CALL_TIMEOUT_S", "UpstreamStream", "Upstreams"]
 
@@ -42,12 +46,17 @@ class Upstreams:
         providers: Iterable[Provider],
         *,
         credentials: Credentials | None = None,
+        fetcher: "Fetcher | None" = None,
         silence_timeout_s: float = SILENCE_TIMEOUT_S,
     ) -> None:
+        """`fetcher` reads images that a client gave by their address."""
         self._providers = {provider.name: provider for provider in providers}
         self._credentials = credentials or ConfiguredCredentials()
+        self._fetcher = fetcher
         self._connections = Connections(silence_timeout_s=silence_timeout_s)
         self._openai = OpenaiWire(self._connections)
+        self._anthropic: ChatWire | None = None
+        self._google: GoogleWire | None = None
 
     def __getitem__(self, name: str) -> Provider:
         return self._providers[name]
@@ -103,13 +112,30 @@ class Upstreams:
 
     async def close(self) -> None:
         """Close the pooled connections."""
+        if self._google is not None:
+            await self._google.close()
         await self._connections.close()
 
     async def _call(self, provider: Provider, model: object, timeout_s: float) -> Call:
         return Call(provider, await self._credentials.for_call(provider, str(model)), timeout_s)
 
     def _chat_wire(self, provider: Provider) -> ChatWire:
-        return self._openai_wire(provider)
+        """Translations are loaded when first used: most cold starts need none."""
+        match provider.wire:
+            case Wire.OPENAI:
+                return self._openai
+            case Wire.ANTHROPIC:
+                if self._anthropic is None:
+                    from shared.providers.anthropic_wire import AnthropicWire
+
+                    self._anthropic = AnthropicWire(self._connections)
+                return self._anthropic
+            case Wire.GOOGLE:
+                if self._google is None:
+                    from shared.providers.google_wire import GoogleWire
+
+                    self._google = GoogleWire(self._connections, self._fetcher)
+                return self._google
 
     def _openai_wire(self, provider: Provider) -> OpenaiWire:
         if provider.wire is not Wire.OPENAI:

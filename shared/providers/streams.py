@@ -1,12 +1,12 @@
 """An answer as it is written: a provider's server-sent events as events of OpenAI's wire."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from shared.providers.connections import BROKEN
 from shared.providers.errors import UpstreamUnavailable
-from shared.providers.events import EventBlocks, data_of, parse_object
+from shared.providers.events import EventBlocks, data_of, event_of, parse_object
 from shared.providers.models import Provider, StreamEvent
 
 EVENT_BYTES_MAX = 4 * 1024 * 1024
@@ -103,3 +103,34 @@ class PassThrough:
     def end(self) -> Iterable[StreamEvent]:
         """Nothing that the provider has not said."""
         return ()
+
+
+class Chunks:
+    """Makes the chunks of one answer."""
+
+    def __init__(self, created_s: int) -> None:
+        self._shape: dict[str, Any] = {"id": "", "object": "chat.completion.chunk", "created": created_s, "model": ""}
+
+    def begin(self, answer_id: object, model: object) -> None:
+        """Name the answer and the model that writes it."""
+        self._shape |= {"id": str(answer_id), "model": str(model)}
+
+    def said(
+        self,
+        delta: Mapping[str, Any],
+        *,
+        index: int = 0,
+        finish: str | None = None,
+        usage: Mapping[str, Any] | None = None,
+    ) -> StreamEvent:
+        """A chunk that adds to one choice, or ends it."""
+        choice = {"index": index, "delta": delta, "finish_reason": finish, "logprobs": None}
+        return _said({**self._shape, "choices": [choice], **({} if usage is None else {"usage": usage})})
+
+    def counted(self, usage: Mapping[str, Any]) -> StreamEvent:
+        """The chunk that tells the usage and nothing else."""
+        return _said({**self._shape, "choices": [], "usage": usage})
+
+
+def _said(data: dict[str, Any]) -> StreamEvent:
+    return StreamEvent(event_of(data), data)

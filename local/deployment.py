@@ -18,12 +18,17 @@ from local.node import REPOSITORY
 from local.oidc import AUDIENCE, BACKEND, CALLERS, EVENTARC, SCHEDULER, LocalIssuer
 from local.process import HOST, Service, free_port, start_child
 from local.stack import Stack
+from shared.base.settings import Settings
 from shared.proof.signer import LocalSigner
 
 GATEWAY_DEADLINE_S = 60.0
 """It is ready in about two seconds; the rest is for a machine that is busy."""
 LOG_ORIGIN = "credence.local/log"
-PASSED_ON = ("HUGGINGFACE_API_KEY", "HUGGINGFACE_BASE_URL", "OPENROUTER_API_KEY", "OPENROUTER_BASE_URL")
+PASSED_ON = tuple(
+    name.upper()
+    for name in Settings.__struct_fields__
+    if name.endswith(("_api_key", "_base_url")) or name in ("cloudflare_account_id", "custom_providers")
+)
 """What the developer's environment (or `.env`) may add: a real provider's key takes the place of the stand-in."""
 
 

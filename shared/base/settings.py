@@ -9,8 +9,9 @@ from typing import Annotated, Literal, Self
 
 from msgspec import Meta, Struct
 
-from shared.base.body import Misshapen, shape
+from shared.base.body import LAST, Misshapen, shape
 from shared.base.callers import parse_callers
+from shared.base.endpoints import parse_endpoints
 from shared.base.secret import Secret
 
 GOOGLE_IDENTITY_CERTS_URL = "https://www.googleapis.com/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com"
@@ -55,14 +56,31 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base URL of the local model stand-in; it answers for every model that has no better route."""
     standin_disconnect: Literal["drain", "estimate", "free"] = "estimate"
     """What the stand-in's stream costs when its client leaves; tests try all three."""
+    anthropic_api_key: Secret | None = None
+    anthropic_base_url: str = "https://api.anthropic.com/v1"
+    cloudflare_api_key: Secret | None = None
+    cloudflare_base_url: str = "https://api.cloudflare.com/client/v4/accounts/{account_id}/ai/v1"
+    cloudflare_account_id: Annotated[str, Meta(pattern=rf"^[0-9a-zA-Z]{{1,64}}{LAST}")] | None = None
+    """Whose Workers AI it is; stands in the address."""
+    deepseek_api_key: Secret | None = None
+    deepseek_base_url: str = "https://api.deepseek.com/v1"
+    google_api_key: Secret | None = None
+    google_base_url: str = "https://generativelanguage.googleapis.com/v1beta"
     huggingface_api_key: Secret | None = None
     huggingface_base_url: str = "https://router.huggingface.co/v1"
+    mistral_api_key: Secret | None = None
+    mistral_base_url: str = "https://api.mistral.ai/v1"
+    openai_api_key: Secret | None = None
+    openai_base_url: str = "https://api.openai.com/v1"
     openrouter_api_key: Secret | None = None
     openrouter_base_url: str = "https://openrouter.ai/api/v1"
+    custom_providers: Secret | None = None
+    """Endpoints of one's own (Ollama, llama.cpp, vLLM): see `shared/base/endpoints.py`. A secret, for it has keys."""
 
     def __post_init__(self) -> None:
         """Raise ValueError, which `from_environment` reports, for settings that cannot go together."""
         parse_callers(self.service_callers)
+        parse_endpoints(self.custom_providers)
         if self.environment is Environment.PRODUCTION:
             _refuse_emulators(self)
             _require_https(self)
@@ -100,9 +118,9 @@ def _refuse_emulators(settings: Settings) -> None:
 
 def _require_https(settings: Settings) -> None:
     """A provider's key is sent to its address: never where the network could read it."""
-    addresses = {
-        "HUGGINGFACE_BASE_URL": settings.huggingface_base_url,
-        "OPENROUTER_BASE_URL": settings.openrouter_base_url,
-    }
+    named = [name for name in settings.__struct_fields__ if name.endswith("_base_url")]
+    addresses = {name.upper(): getattr(settings, name) for name in named}
+    if any(not endpoint.is_https for endpoint in parse_endpoints(settings.custom_providers)):
+        addresses["CUSTOM_PROVIDERS"] = ""
     if found := sorted(name for name, address in addresses.items() if not address.startswith("https://")):
         raise ValueError(f"{', '.join(found)} must begin with https:// in production")

@@ -25,16 +25,13 @@ class UpstreamRefused(CredenceError):
     kind = Kind.INVALID
 
 
-class UpstreamBusy(CredenceError):
-    """The provider limits our rate."""
+class _RetryableFailure(CredenceError):
+    """A failure that may pass."""
 
-    code = "upstream_rate_limited"
-    kind = Kind.BUSY
-    fault = Fault.BUSY
-
-    def __init__(self, provider: str, retry_after_ms: int | None) -> None:
-        super().__init__(f"The provider {provider} is limiting requests. Try again shortly.")
+    def __init__(self, message: str, *, provider: str, fault: Fault, retry_after_ms: int | None) -> None:
+        super().__init__(message)
         self.provider = provider
+        self.fault = fault
         self.retry_after_ms = retry_after_ms
 
     def details(self) -> dict[str, int | str]:
@@ -42,7 +39,18 @@ class UpstreamBusy(CredenceError):
         return {} if self.retry_after_ms is None else {"retry_after_ms": self.retry_after_ms}
 
 
-class UpstreamUnavailable(CredenceError):
+class UpstreamBusy(_RetryableFailure):
+    """The provider limits our rate."""
+
+    code = "upstream_rate_limited"
+    kind = Kind.BUSY
+
+    def __init__(self, provider: str, retry_after_ms: int | None) -> None:
+        message = f"The provider {provider} is limiting requests. Try again shortly."
+        super().__init__(message, provider=provider, fault=Fault.BUSY, retry_after_ms=retry_after_ms)
+
+
+class UpstreamUnavailable(_RetryableFailure):
     """The provider failed, did not answer, or answered what cannot be read."""
 
     code = "upstream_unavailable"
@@ -51,12 +59,6 @@ class UpstreamUnavailable(CredenceError):
     def __init__(
         self, provider: str, what: str, *, fault: Fault = Fault.DOWN, retry_after_ms: int | None = None
     ) -> None:
-        super().__init__(f"The provider {provider} {what}. Nothing was charged.")
-        self.provider = provider
+        message = f"The provider {provider} {what}. Nothing was charged."
+        super().__init__(message, provider=provider, fault=fault, retry_after_ms=retry_after_ms)
         self.what = what
-        self.fault = fault
-        self.retry_after_ms = retry_after_ms
-
-    def details(self) -> dict[str, int | str]:
-        """When the provider asked us to come back."""
-        return {} if self.retry_after_ms is None else {"retry_after_ms": self.retry_after_ms}

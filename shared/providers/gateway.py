@@ -1,38 +1,62 @@
-"""Calls providers over OpenAI's wire format. Keys are sent to their own provider's host and nowhere else."""
+"""Calls providers, whatever wire they speak. Keys are sent to their own provider's host and nowhere else."""
 
-import json
-import time
-from collections.abc import AsyncIterator, Iterable, Mapping
-from email.utils import parsedate_to_datetime
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
-import aiohttp
+from shared.providers.connections import Connections
+from shared.providers.credentials import ConfiguredCredentials, Credentials
+from shared.providers.errors import UpstreamUnavailable
+from shared.providers.models import AudioForm, Call, Provider, Wire
+from shared.providers.openai_wire import OpenaiWire
+from shared.providers.streams import UpstreamStream
 
-from shared.base.errors import CredenceError
-from shared.providers.errors import Fault, UpstreamBusy, UpstreamRefused, UpstreamUnavailable
-from shared.providers.models import Provider, StreamEvent
+if TYPE_CHECKING:
+    from shared.base.fetcher import Fetcher
+    from shared.providers.google_wire import GoogleWire
 
-CONNECT_TIMEOUT_S = 5.0
+__all__ = ["CALL_TIMEOUT_S", "UpstreamStream", "Upstreams"]
+
 SILENCE_TIMEOUT_S = 120.0
 """The longest a provider may say nothing; slow reasoning models think for a minute before the first token."""
 CALL_TIMEOUT_S = 280.0
 """The longest call: twenty seconds inside the function's own limit, so that the charge is still made."""
-ANSWER_BYTES_MAX = 32 * 1024 * 1024
-REFUSAL_BYTES_MAX = 64 * 1024
-EVENT_BYTES_MAX = 4 * 1024 * 1024
-CONNECTIONS_MAX = 500
-_REQUEST_AT_FAULT = frozenset({400, 413, 415, 422})
-_MESSAGE_CHARS_MAX = 500
+
+
+class ChatWire(Protocol):
+    """Asks a provider for a chat in its own format; OpenAI's goes in and comes out."""
+
+    async def chat(self, call: Call, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """A chat completion in OpenAI's shape."""
+        ...
+
+    async def chat_stream(self, call: Call, payload: Mapping[str, Any]) -> UpstreamStream:
+        """Its chunks in OpenAI's shape."""
+        ...
 
 
 class Upstreams:
-    """The providers configured here. Belongs to one event loop; connections are pooled across calls."""
+    """The providers configured here. Belongs to one event loop; connections are pooled across calls.
 
-    def __init__(self, providers: Iterable[Provider], *, silence_timeout_s: float = SILENCE_TIMEOUT_S) -> None:
+    Every method raises UpstreamRefused, UpstreamBusy or UpstreamUnavailable, and never retries. A stream raises them
+    before its first event, and UpstreamUnavailable afterwards; `timeout_s` is for all of a call.
+    """
+
+    def __init__(
+        self,
+        providers: Iterable[Provider],
+        *,
+        credentials: Credentials | None = None,
+        fetcher: "Fetcher | None" = None,
+        silence_timeout_s: float = SILENCE_TIMEOUT_S,
+    ) -> None:
+        """`fetcher` reads images that a client gave by their address."""
         self._providers = {provider.name: provider for provider in providers}
-        self._silence_timeout_s = silence_timeout_s
-        self._session: aiohttp.ClientSession | None = None
+        self._credentials = credentials or ConfiguredCredentials()
+        self._fetcher = fetcher
+        self._connections = Connections(silence_timeout_s=silence_timeout_s)
+        self._openai = OpenaiWire(self._connections)
+        self._anthropic: ChatWire | None = None
+        self._google: GoogleWire | None = None
 
     def __getitem__(self, name: str) -> Provider:
         return self._providers[name]
@@ -40,162 +64,80 @@ class Upstreams:
     async def chat(
         self, provider: Provider, payload: Mapping[str, Any], *, timeout_s: float = CALL_TIMEOUT_S
     ) -> dict[str, Any]:
-        """One whole answer. Raise UpstreamRefused, UpstreamBusy or UpstreamUnavailable. Never retries."""
-        async with await self._post(provider, payload, timeout_s) as response:
-            try:
-                answer = json.loads(await _read(response, ANSWER_BYTES_MAX))
-                # Python reads numbers and half characters that it cannot write again; better known before the charge.
-                json.dumps(answer, ensure_ascii=False, allow_nan=False).encode()
-            except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError):
-                raise UpstreamUnavailable(provider.name, "broke off or garbled its answer") from None
-        if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list):
-            raise UpstreamUnavailable(provider.name, "gave an answer that is no chat completion")
-        return answer
+        """One whole answer."""
+        call = await self._call(provider, payload.get("model"), timeout_s)
+        return await self._chat_wire(provider).chat(call, payload)
 
     async def chat_stream(
         self, provider: Provider, payload: Mapping[str, Any], *, timeout_s: float = CALL_TIMEOUT_S
-    ) -> "UpstreamStream":
-        """An answer as it is written. Raises like `chat`, before the first event; `timeout_s` is for all of it."""
-        return UpstreamStream(provider, await self._post(provider, payload, timeout_s))
+    ) -> UpstreamStream:
+        """An answer as it is written."""
+        call = await self._call(provider, payload.get("model"), timeout_s)
+        return await self._chat_wire(provider).chat_stream(call, payload)
+
+    async def embeddings(
+        self, provider: Provider, payload: Mapping[str, Any], *, timeout_s: float = CALL_TIMEOUT_S
+    ) -> dict[str, Any]:
+        """Embeddings in OpenAI's shape: `data` has at least one item, each with its `embedding`."""
+        call = await self._call(provider, payload.get("model"), timeout_s)
+        return await self._openai_wire(provider).embeddings(call, payload)
+
+    async def images(
+        self, provider: Provider, payload: Mapping[str, Any], *, timeout_s: float = CALL_TIMEOUT_S
+    ) -> dict[str, Any]:
+        """Pictures in OpenAI's shape: `data` has at least one item, each with `b64_json` or `url`."""
+        call = await self._call(provider, payload.get("model"), timeout_s)
+        return await self._openai_wire(provider).images(call, payload)
+
+    async def images_stream(
+        self, provider: Provider, payload: Mapping[str, Any], *, timeout_s: float = CALL_TIMEOUT_S
+    ) -> UpstreamStream:
+        """Partial pictures and the finished one; the payload asks for them with `stream` and `partial_images`."""
+        call = await self._call(provider, payload.get("model"), timeout_s)
+        return await self._openai_wire(provider).images_stream(call, payload)
+
+    async def transcription(
+        self, provider: Provider, form: AudioForm, *, timeout_s: float = CALL_TIMEOUT_S
+    ) -> dict[str, Any]:
+        """The text of a recording, in the `json` or `verbose_json` that the form asks for."""
+        call = await self._call(provider, form.model, timeout_s)
+        return await self._openai_wire(provider).transcription(call, form)
+
+    async def transcription_stream(
+        self, provider: Provider, form: AudioForm, *, timeout_s: float = CALL_TIMEOUT_S
+    ) -> UpstreamStream:
+        """The text as it is written; the form asks for it with a field `stream`."""
+        call = await self._call(provider, form.model, timeout_s)
+        return await self._openai_wire(provider).transcription_stream(call, form)
 
     async def close(self) -> None:
         """Close the pooled connections."""
-        if self._session is not None:
-            await self._session.close()
+        if self._google is not None:
+            await self._google.close()
+        await self._connections.close()
 
-    async def _post(self, provider: Provider, payload: Mapping[str, Any], timeout_s: float) -> aiohttp.ClientResponse:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=CONNECTIONS_MAX)
-            self._session = aiohttp.ClientSession(connector=connector, trust_env=False)
-        try:
-            response = await self._session.post(
-                f"{provider.base_url}/chat/completions",
-                data=_encode(payload),
-                headers={"authorization": f"Bearer {provider.key.reveal()}", "content-type": "application/json"},
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(
-                    total=timeout_s, sock_connect=CONNECT_TIMEOUT_S, sock_read=self._silence_timeout_s
-                ),
-            )
-        except (aiohttp.ClientError, TimeoutError):
-            raise UpstreamUnavailable(provider.name, "could not be reached") from None
-        if response.status == 200:
-            return response
-        try:
-            raise await _refusal(provider, response)
-        finally:
-            response.release()
+    async def _call(self, provider: Provider, model: object, timeout_s: float) -> Call:
+        return Call(provider, await self._credentials.for_call(provider, str(model)), timeout_s)
 
+    def _chat_wire(self, provider: Provider) -> ChatWire:
+        """Translations are loaded when first used: most cold starts need none."""
+        match provider.wire:
+            case Wire.OPENAI:
+                return self._openai
+            case Wire.ANTHROPIC:
+                if self._anthropic is None:
+                    from shared.providers.anthropic_wire import AnthropicWire
 
-class UpstreamStream:
-    """Server-sent events of one answer. Iterate it once; `async with` closes the connection."""
+                    self._anthropic = AnthropicWire(self._connections)
+                return self._anthropic
+            case Wire.GOOGLE:
+                if self._google is None:
+                    from shared.providers.google_wire import GoogleWire
 
-    def __init__(self, provider: Provider, response: aiohttp.ClientResponse) -> None:
-        self.provider = provider
-        self._response = response
+                    self._google = GoogleWire(self._connections, self._fetcher)
+                return self._google
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Drop the connection; a provider that notices stops writing."""
-        self._response.close()
-
-    async def events(self) -> AsyncIterator[StreamEvent]:
-        """Every event up to and with `[DONE]`. Raise UpstreamUnavailable when the stream breaks or cannot be read."""
-        pending = b""
-        try:
-            async for piece in self._response.content.iter_any():
-                pending = (pending + piece).replace(b"\r\n", b"\n")
-                *complete, pending = pending.split(b"\n\n")
-                for block in complete:
-                    if event := self._event(block):
-                        yield event
-                        if event.data is None:
-                            return
-                if len(pending) > EVENT_BYTES_MAX:
-                    raise UpstreamUnavailable(self.provider.name, "sent an event without end")
-            if event := self._event(pending):
-                yield event
-        except (aiohttp.ClientError, TimeoutError):
-            raise UpstreamUnavailable(self.provider.name, "broke off its answer") from None
-
-    def _event(self, block: bytes) -> StreamEvent | None:
-        """The event in a block of lines, or None for comments, blanks and events without data."""
-        lines = [line[5:].strip() for line in block.split(b"\n") if line.startswith(b"data:")]
-        # A line break can only stand between JSON's tokens, where a space says the same and keeps one event one line.
-        text = b" ".join(lines).strip()
-        if not text:
-            return None
-        raw = b"data: " + text + b"\n\n"
-        if text == b"[DONE]":
-            return StreamEvent(raw, None)
-        try:
-            data = json.loads(text)
-        except (ValueError, RecursionError):
-            data = None
-        if not isinstance(data, dict):
-            raise UpstreamUnavailable(self.provider.name, "garbled its answer")
-        return StreamEvent(raw, data)
-
-
-def _encode(payload: Mapping[str, Any]) -> bytes:
-    """The request's bytes. Raise UpstreamRefused for a number such as 1e999, which parsers read and JSON cannot say."""
-    try:
-        return json.dumps(payload, separators=(",", ":"), allow_nan=False).encode()
-    except ValueError:
-        raise UpstreamRefused("The request carries a number that is out of range.") from None
-
-
-async def _read(response: aiohttp.ClientResponse, bytes_max: int) -> bytes:
-    """The whole body. Raise ValueError when it is longer than `bytes_max`."""
-    body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) > bytes_max:
-            raise ValueError("the answer is too long")
-    return bytes(body)
-
-
-async def _refusal(provider: Provider, response: aiohttp.ClientResponse) -> CredenceError:
-    """What a status other than 200 means to the caller. Only words about the caller's own request are passed on."""
-    if response.status == 429:
-        return UpstreamBusy(provider.name, _retry_after_ms(response.headers))
-    if response.status in _REQUEST_AT_FAULT:
-        return UpstreamRefused(
-            f"The provider {provider.name} refused the request: {await _message(provider, response)}"
-        )
-    if response.status in (401, 402, 403):
-        fault = Fault.KEY if response.status == 401 else Fault.DENIED
-        return UpstreamUnavailable(provider.name, "does not accept our account at the moment", fault=fault)
-    if response.status == 404:
-        # The address and the model's name in it are ours, so it is no fault of the request.
-        return UpstreamUnavailable(provider.name, "does not serve this at the moment", fault=Fault.DENIED)
-    retry_after_ms = _retry_after_ms(response.headers)
-    return UpstreamUnavailable(provider.name, f"failed with status {response.status}", retry_after_ms=retry_after_ms)
-
-
-async def _message(provider: Provider, response: aiohttp.ClientResponse) -> str:
-    try:
-        said = json.loads(await _read(response, REFUSAL_BYTES_MAX))
-        message = said["error"]["message"] if isinstance(said["error"], dict) else said["error"]
-        return str(message).replace(provider.key.reveal(), "...")[:_MESSAGE_CHARS_MAX].encode(errors="replace").decode()
-    except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError, RecursionError):
-        return f"status {response.status}"
-
-
-def _retry_after_ms(headers: Mapping[str, str]) -> int | None:
-    """When to come back, in either of the forms of RFC 9110, or in OpenAI's own. None for what cannot be understood."""
-    for name, unit_ms in (("retry-after-ms", 1), ("retry-after", 1000)):
-        if (value := headers.get(name, "")).isascii() and value.isdigit() and len(value) < 8:
-            return int(value) * unit_ms
-    try:
-        date = parsedate_to_datetime(headers["retry-after"])
-        return max(0, round((date.timestamp() - time.time()) * 1000))
-    except (KeyError, ValueError, OverflowError, OSError):
-        return None
+    def _openai_wire(self, provider: Provider) -> OpenaiWire:
+        if provider.wire is not Wire.OPENAI:
+            raise UpstreamUnavailable(provider.name, "does not offer this kind of call")
+        return self._openai

@@ -1,4 +1,4 @@
-"""A provider as this process knows it, and what comes back from one."""
+"""A provider as this process knows it, what is sent to one, and what comes back."""
 
 from enum import StrEnum
 from typing import Any
@@ -19,13 +19,47 @@ class DisconnectPolicy(StrEnum):
     """The provider does not bill an abandoned answer: charge nothing."""
 
 
+class Wire(StrEnum):
+    """The format that a provider speaks. Callers speak OpenAI's; the others are translated to and from it."""
+
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+    GOOGLE = "google"
+
+
 class Provider(Struct, frozen=True):
-    """An OpenAI-compatible endpoint and the key that opens it."""
+    """An endpoint and the key that opens it."""
 
     name: str
     base_url: str
     key: Secret
     disconnect: DisconnectPolicy
+    wire: Wire = Wire.OPENAI
+    guarded: bool = False
+    """Its address was given by somebody who might mean us harm: only public https addresses are called."""
+    renamed: tuple[tuple[str, str], ...] = ()
+    """Fields of OpenAI's wire that this provider knows under another name."""
+    unknown: frozenset[str] = frozenset()
+    """Fields that we send of our own accord and that this provider would refuse the request for."""
+
+
+class Call(Struct, frozen=True):
+    """One call of a provider: with which key, and how long it may take."""
+
+    provider: Provider
+    key: Secret
+    timeout_s: float
+
+
+class AudioForm(Struct, frozen=True, kw_only=True):
+    """A recording to be written down, and the fields that go with it in the form."""
+
+    model: str
+    file_name: str
+    content: bytes
+    media_type: str
+    fields: tuple[tuple[str, str], ...] = ()
+    """In order; a name may come more than once, as `timestamp_granularities[]` does."""
 
 
 class StreamEvent(Struct, frozen=True):

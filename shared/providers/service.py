@@ -1,24 +1,99 @@
 """Which providers this process can call: those whose key, or local address, is configured."""
 
+from collections.abc import Iterable
+
+from shared.base.endpoints import Endpoint, parse_endpoints
 from shared.base.secret import Secret
-from shared.base.settings import Settings
-from shared.providers.models import DisconnectPolicy, Provider
+from shared.base.settings import Environment, Settings, SettingsWrong
+from shared.providers.models import DisconnectPolicy, Provider, Wire
+
+STANDIN = "standin"
 
 
 def configured_providers(settings: Settings) -> list[Provider]:
-    """Providers with a key. One without is absent, not broken."""
-    keyed: list[tuple[str, Secret | None, str, DisconnectPolicy]] = [
-        ("huggingface", settings.huggingface_api_key, settings.huggingface_base_url, DisconnectPolicy.ESTIMATE),
-        # OpenRouter documents that it stops billing when the connection of a stream closes, for most of its backends.
-        ("openrouter", settings.openrouter_api_key, settings.openrouter_base_url, DisconnectPolicy.ESTIMATE),
-    ]
-    providers = [
-        Provider(name, base_url.rstrip("/"), Secret(secret), policy)
-        for name, key, base_url, policy in keyed
-        # Secrets often end with a line break, which no header can carry.
-        if key is not None and (secret := key.reveal().strip())
-    ]
-    if settings.standin_url:
-        policy = DisconnectPolicy(settings.standin_disconnect)
-        providers.append(Provider("standin", settings.standin_url.rstrip("/"), Secret("standin"), policy))
-    return providers
+    """Providers with a key. One without is absent, not broken. Raise SettingsWrong when two have one name."""
+    known = [provider for provider in _known(settings) if provider.key.reveal()]
+    guarded = settings.environment is Environment.PRODUCTION
+    custom = [_custom(endpoint, guarded=guarded) for endpoint in parse_endpoints(settings.custom_providers)]
+    standin = _standin(settings)
+    if taken := {provider.name for provider in custom} & ({provider.name for provider in _known(settings)} | {STANDIN}):
+        raise SettingsWrong(f"CUSTOM_PROVIDERS: {', '.join(sorted(taken))} is the name of another provider")
+    return [*known, *custom, *standin]
+
+
+def _known(settings: Settings) -> Iterable[Provider]:
+    """The providers that we know, with an empty key where none is configured.
+
+    What each one's bill says of an abandoned stream decides its policy. Where nothing is documented we assume that the
+    whole answer is billed, and read it to its end.
+    """
+    yield Provider(
+        "anthropic",
+        *_opened(settings.anthropic_base_url, settings.anthropic_api_key),
+        # The prompt's count comes first and the answer stops with the connection; nothing tells how long it got.
+        DisconnectPolicy.ESTIMATE,
+        wire=Wire.ANTHROPIC,
+    )
+    account_id = settings.cloudflare_account_id
+    yield Provider(
+        "cloudflare",
+        *_opened(
+            settings.cloudflare_base_url.replace("{account_id}", account_id or ""),
+            settings.cloudflare_api_key if account_id else None,
+        ),
+        DisconnectPolicy.DRAIN,
+    )
+    yield Provider("deepseek", *_opened(settings.deepseek_base_url, settings.deepseek_api_key), DisconnectPolicy.DRAIN)
+    yield Provider(
+        "google",
+        *_opened(settings.google_base_url, settings.google_api_key),
+        DisconnectPolicy.DRAIN,
+        wire=Wire.GOOGLE,
+    )
+    yield Provider(
+        "huggingface",
+        *_opened(settings.huggingface_base_url, settings.huggingface_api_key),
+        # A router to backends that are mostly vLLM and TGI, which stop when the connection closes.
+        DisconnectPolicy.ESTIMATE,
+    )
+    yield Provider(
+        "mistral",
+        *_opened(settings.mistral_base_url, settings.mistral_api_key),
+        DisconnectPolicy.DRAIN,
+        # It answers 422 to a field that it does not know, and tells the usage of a stream unasked.
+        unknown=frozenset({"stream_options"}),
+    )
+    yield Provider(
+        "openai",
+        *_opened(settings.openai_base_url, settings.openai_api_key),
+        # OpenAI documents that an answer is cancelled by closing its connection; what was written until then is billed.
+        DisconnectPolicy.ESTIMATE,
+        # Its reasoning models refuse the older name, and all its models know the newer one.
+        renamed=(("max_tokens", "max_completion_tokens"),),
+    )
+    yield Provider(
+        "openrouter",
+        *_opened(settings.openrouter_base_url, settings.openrouter_api_key),
+        # It documents that it stops billing when the connection of a stream closes, for most of its backends.
+        DisconnectPolicy.ESTIMATE,
+    )
+
+
+def _custom(endpoint: Endpoint, *, guarded: bool) -> Provider:
+    # Ollama, llama.cpp and vLLM stop when the connection closes; nobody bills.
+    return Provider(
+        endpoint.name, *_opened(endpoint.base_url, endpoint.key), DisconnectPolicy.ESTIMATE, guarded=guarded
+    )
+
+
+def _standin(settings: Settings) -> list[Provider]:
+    if not settings.standin_url:
+        return []
+    policy = DisconnectPolicy(settings.standin_disconnect)
+    return [Provider(STANDIN, *_opened(settings.standin_url, Secret(STANDIN)), policy)]
+
+
+def _opened(base_url: str, key: Secret | None) -> tuple[str, Secret]:
+    """An address without the slash that would double, and its key as a header can carry it: secrets often end with a
+    line break."""
+    return base_url.rstrip("/"), Secret(key.reveal().strip() if key else "")

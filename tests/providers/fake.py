@@ -47,7 +47,9 @@ class FakeProvider:
         return Provider(self.name, self.url, Secret(f"{KEY}-{self.name}"), self.policy)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.asked.append(Asked(request.path, dict(request.headers), await request.json()))
+        multipart = request.content_type == "multipart/form-data"
+        payload = await _form(request) if multipart else await request.json()
+        self.asked.append(Asked(request.path_qs, dict(request.headers), payload))
         reply = self.replies.popleft() if self.replies else refuse(599, "unscripted")
         response = await reply(request)
         self.written += 1
@@ -59,7 +61,7 @@ async def serve_provider(name: str) -> AsyncIterator[FakeProvider]:
     """A provider while the block lasts."""
     fake = FakeProvider(name)
     app = web.Application(client_max_size=64 * 1024 * 1024)
-    app.router.add_post("/v1/chat/completions", fake.answer)
+    app.router.add_post("/{path:.*}", fake.answer)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
@@ -202,6 +204,17 @@ async def drop(request: web.Request) -> web.StreamResponse:
     assert request.transport is not None
     request.transport.close()
     return web.Response()
+
+
+async def _form(request: web.Request) -> dict[str, Any]:
+    """A form's fields, each with all that was sent under its name; a file as its name, media type and content."""
+    fields: dict[str, Any] = {}
+    for name, value in (await request.post()).items():
+        if isinstance(value, web.FileField):
+            fields[name] = (value.filename, value.content_type, value.file.read())
+        else:
+            fields.setdefault(name, []).append(value)
+    return fields
 
 
 async def _until_left(request: web.Request) -> None:

@@ -10,26 +10,29 @@ from shared.base.secret import Secret
 from shared.providers.errors import UpstreamUnavailable
 from shared.providers.gateway import Upstreams, UpstreamStream
 from shared.providers.models import DisconnectPolicy, Provider, StreamEvent
+from shared.providers.streams import PassThrough
 from tests.providers import fake as says
 from tests.providers.conftest import stream_of
 from tests.providers.fake import FakeProvider
 
 
 class Pieces:
-    """A response whose body arrives in exactly these pieces."""
+    """A body that arrives in exactly these pieces."""
 
     def __init__(self, *pieces: bytes) -> None:
-        self.content = self
         self._pieces = pieces
 
     async def iter_any(self) -> AsyncIterator[bytes]:
         for piece in self._pieces:
             yield piece
 
+    def close(self) -> None:
+        """There is no connection."""
+
 
 async def read_pieces(*pieces: bytes) -> list[StreamEvent]:
     provider = Provider("acme", "http://127.0.0.1", Secret("key"), DisconnectPolicy.FREE)
-    stream = UpstreamStream(provider, Pieces(*pieces))  # type: ignore[arg-type]
+    stream = UpstreamStream(provider, Pieces(*pieces), PassThrough(provider.name))
     return [event async for event in stream.events()]
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from shared.base.secret import Secret
-from shared.base.settings import Settings
-from shared.providers.models import DisconnectPolicy
+from shared.base.settings import Settings, SettingsWrong
+from shared.providers.models import DisconnectPolicy, Wire
 from shared.providers.service import configured_providers
 
 
@@ -37,6 +37,57 @@ def test_a_key_is_taken_without_the_line_break_that_secrets_often_have() -> None
     (provider,) = configured_providers(settings(HUGGINGFACE_API_KEY="hf_1\n"))
 
     assert provider.key == Secret("hf_1")
+
+
+def test_every_provider_can_be_configured() -> None:
+    """Each at its own address, on its own wire."""
+    names = ("ANTHROPIC", "CLOUDFLARE", "DEEPSEEK", "GOOGLE", "HUGGINGFACE", "MISTRAL", "OPENAI", "OPENROUTER")
+    keys = {f"{name}_API_KEY": f"key of {name.lower()}" for name in names}
+
+    configured = configured_providers(settings(**keys, CLOUDFLARE_ACCOUNT_ID="a1b2"))
+
+    assert [provider.name for provider in configured] == [name.lower() for name in names]
+    assert all(provider.key == Secret(f"key of {provider.name}") for provider in configured)
+    assert all(provider.base_url.startswith("https://") for provider in configured)
+    assert len({provider.base_url for provider in configured}) == len(names)
+    wires = {provider.name: provider.wire for provider in configured if provider.wire is not Wire.OPENAI}
+    assert wires == {"anthropic": Wire.ANTHROPIC, "google": Wire.GOOGLE}
+    (cloudflare,) = [provider for provider in configured if provider.name == "cloudflare"]
+    assert cloudflare.base_url == "https://api.cloudflare.com/client/v4/accounts/a1b2/ai/v1"
+
+
+def test_workers_ai_needs_an_account_too() -> None:
+    """A key alone has no address."""
+    assert configured_providers(settings(CLOUDFLARE_API_KEY="cf_1")) == []
+
+
+def test_endpoints_of_ones_own_are_providers() -> None:
+    """On OpenAI's wire; a key is not needed at home."""
+    endpoints = (
+        '[{"name": "ollama", "base_url": "http://127.0.0.1:11434/v1/"}, {"name": "v", "base_url": "https://x.io"}]'
+    )
+
+    ollama, other = configured_providers(settings(CUSTOM_PROVIDERS=endpoints))
+
+    assert (ollama.name, ollama.base_url, ollama.wire) == ("ollama", "http://127.0.0.1:11434/v1", Wire.OPENAI)
+    assert other.base_url == "https://x.io"
+    assert not ollama.guarded
+
+
+def test_in_production_endpoints_of_ones_own_are_guarded() -> None:
+    """There, no address on the inside may be called, whoever wrote it down."""
+    environment = {"PROJECT_ID": "credence", "CUSTOM_PROVIDERS": '[{"name": "v", "base_url": "https://x.io/v1"}]'}
+
+    (provider,) = configured_providers(Settings.from_environment(environment))
+
+    assert provider.guarded
+
+
+@pytest.mark.parametrize("name", ["openai", "standin"])
+def test_no_endpoint_takes_the_name_of_another_provider(name: str) -> None:
+    """Routes would lead to it, and so would prices."""
+    with pytest.raises(SettingsWrong, match="CUSTOM_PROVIDERS"):
+        configured_providers(settings(CUSTOM_PROVIDERS=f'[{{"name": "{name}", "base_url": "http://x"}}]'))
 
 
 @pytest.mark.parametrize("policy", list(DisconnectPolicy))

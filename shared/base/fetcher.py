@@ -1,0 +1,103 @@
+"""Connections to hosts that somebody else chose, and the reading of what a URL of theirs leads to.
+
+Requests carry no key, no cookie and nothing else of ours.
+"""
+
+import socket
+import ssl
+from collections.abc import Callable, Set
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from msgspec import Struct
+
+from shared.base.egress import AddressRefused, checked_host, is_public
+
+CONNECTIONS_MAX = 50
+CONNECT_TIMEOUT_S = 5.0
+_UNREACHABLE = "What the URL leads to could not be read."
+"""One sentence for whatever went wrong: telling a closed port from a forbidden address would map the inside."""
+
+
+class Fetched(Struct, frozen=True):
+    """What a URL led to."""
+
+    content: bytes
+    media_type: str
+
+
+class PublicResolver(AbstractResolver):
+    """Resolves names to public addresses only. What it returns is what is connected to, however often a name changes.
+
+    A name of which any address lies inside is not resolved at all.
+    """
+
+    def __init__(self, inner: AbstractResolver, *, is_allowed: Callable[[str], bool] = is_public) -> None:
+        self._inner = inner
+        self._is_allowed = is_allowed
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Raise OSError for a name that leads inside, as for one that nobody knows."""
+        found = await self._inner.resolve(host, port, family)
+        if not found or not all(self._is_allowed(address["host"]) for address in found):
+            raise OSError("the name leads to no public address")
+        return found
+
+    async def close(self) -> None:
+        """Close what it resolves with."""
+        await self._inner.close()
+
+
+def guarded_session(
+    resolver: AbstractResolver | None = None,
+    *,
+    is_allowed: Callable[[str], bool] = is_public,
+    tls: ssl.SSLContext | None = None,
+    connections_max: int = CONNECTIONS_MAX,
+) -> aiohttp.ClientSession:
+    """A session whose connections end at public addresses. It must be given URLs that `checked_host` let pass: an
+    address in place of a name is connected to without being resolved. Proxies of the environment are not used.
+    """
+    connector = aiohttp.TCPConnector(
+        limit=connections_max,
+        resolver=PublicResolver(resolver or aiohttp.ThreadedResolver(), is_allowed=is_allowed),
+        ssl=tls or True,
+    )
+    return aiohttp.ClientSession(connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar())
+
+
+class Fetcher:
+    """Reads what is at a URL. Belongs to one event loop."""
+
+    def __init__(self, open_session: Callable[[], aiohttp.ClientSession] = guarded_session) -> None:
+        self._open_session = open_session
+        self._session: aiohttp.ClientSession | None = None
+
+    async def fetch(self, url: str, *, bytes_max: int, media_types: Set[str], timeout_s: float) -> Fetched:
+        """What is at the URL, uncompressed, from its own host: redirects are not followed. Raise AddressRefused."""
+        checked_host(url)
+        if self._session is None:
+            self._session = self._open_session()
+        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
+        headers = {"accept": ", ".join(sorted(media_types)), "accept-encoding": "identity"}
+        try:
+            async with self._session.get(url, headers=headers, allow_redirects=False, timeout=timeout) as response:
+                if response.status != 200 or response.headers.get("content-encoding", "identity") != "identity":
+                    raise AddressRefused(_UNREACHABLE)
+                if response.content_type not in media_types:
+                    raise AddressRefused(f"What the URL leads to is none of {', '.join(sorted(media_types))}.")
+                content = bytearray()
+                async for piece in response.content.iter_any():
+                    content += piece
+                    if len(content) > bytes_max:
+                        raise AddressRefused(f"What the URL leads to has more than {bytes_max} bytes.")
+                return Fetched(bytes(content), response.content_type)
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError):
+            raise AddressRefused(_UNREACHABLE) from None
+
+    async def close(self) -> None:
+        """Close the pooled connections."""
+        if self._session is not None:
+            await self._session.close()

@@ -1,0 +1,154 @@
+"""The connections to providers: bounded in time and size, no proxies, no redirects."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import msgspec
+
+from shared.base.errors import CredenceError
+from shared.providers.errors import UpstreamRefused, UpstreamUnavailable
+from shared.providers.models import AudioForm, Call, Provider
+from shared.providers.refusals import refusal_of
+
+CONNECT_TIMEOUT_S = 5.0
+ANSWER_BYTES_MAX = 32 * 1024 * 1024
+"""As much as Cloud Run lets a function answer in one piece."""
+REFUSAL_BYTES_MAX = 64 * 1024
+CONNECTIONS_MAX = 500
+BROKEN = (aiohttp.ClientError, TimeoutError)
+"""What reading from a connection raises when the other end or the time has gone."""
+_JSON = {"content-type": "application/json"}
+
+
+class Connections:
+    """Belongs to one event loop; connections are pooled across calls."""
+
+    def __init__(self, *, silence_timeout_s: float) -> None:
+        self._silence_timeout_s = silence_timeout_s
+        self._session: aiohttp.ClientSession | None = None
+        self._guarded_session: aiohttp.ClientSession | None = None
+
+    async def post_json(
+        self, call: Call, path: str, payload: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> "Answer":
+        """The answer to a JSON body at the provider's own address. Raise one of the three refusals. Never retries."""
+        return await self._post(call, path, _encode(payload), {**headers, **_JSON})
+
+    async def post_form(self, call: Call, path: str, form: AudioForm, headers: Mapping[str, str]) -> "Answer":
+        """The answer to a form with a file. Raises like `post_json`."""
+        try:
+            body = aiohttp.FormData()
+            for name, value in (("model", form.model), *form.fields):
+                body.add_field(name, value)
+            body.add_field("file", form.content, filename=form.file_name, content_type=form.media_type)
+            multipart = body()
+        except (ValueError, TypeError):
+            raise UpstreamRefused("The form carries a name or a type that no header can.", param="file") from None
+        return await self._post(call, path, multipart, headers)
+
+    async def close(self) -> None:
+        """Close the pooled connections."""
+        for session in (self._session, self._guarded_session):
+            if session is not None:
+                await session.close()
+
+    def _session_for(self, provider: Provider) -> aiohttp.ClientSession:
+        """The session whose connections may go where this provider is. Raise AddressRefused."""
+        if provider.guarded:
+            # Loaded here since few deployments have such a provider, and all would start more slowly.
+            from shared.base.egress import checked_host
+            from shared.base.fetcher import guarded_session
+
+            checked_host(provider.base_url)
+            self._guarded_session = self._guarded_session or guarded_session(connections_max=CONNECTIONS_MAX)
+            return self._guarded_session
+        if self._session is None:
+            connector = aiohttp.TCPConnector(limit=CONNECTIONS_MAX)
+            self._session = aiohttp.ClientSession(connector=connector, trust_env=False)
+        return self._session
+
+    async def _post(self, call: Call, path: str, body: bytes | aiohttp.Payload, headers: Mapping[str, str]) -> "Answer":
+        try:
+            session = self._session_for(call.provider)
+            response = await session.post(
+                call.provider.base_url + path,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(
+                    total=call.timeout_s, sock_connect=CONNECT_TIMEOUT_S, sock_read=self._silence_timeout_s
+                ),
+            )
+        except (*BROKEN, CredenceError):
+            raise UpstreamUnavailable(call.provider.name, "could not be reached") from None
+        if response.status == 200:
+            return Answer(call.provider.name, response)
+        try:
+            raise await _refusal(call, response)
+        finally:
+            response.release()
+
+
+class Answer:
+    """A provider's answer with status 200, to be read once."""
+
+    def __init__(self, provider_name: str, response: aiohttp.ClientResponse) -> None:
+        self._provider_name = provider_name
+        self._response = response
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._response.release()
+
+    async def to_object(self) -> dict[str, Any]:
+        """The whole answer as a JSON object that can be written again. Raise UpstreamUnavailable."""
+        try:
+            # This parser knows no numbers and half characters that could not be written again: better found out before
+            # the charge than after it.
+            answer = msgspec.json.decode(await _read(self._response, ANSWER_BYTES_MAX))
+        except (*BROKEN, ValueError, RecursionError):
+            raise UpstreamUnavailable(self._provider_name, "broke off or garbled its answer") from None
+        if not isinstance(answer, dict):
+            raise UpstreamUnavailable(self._provider_name, "gave an answer that is no object")
+        return answer
+
+    def iter_any(self) -> AsyncIterator[bytes]:
+        """The pieces of the body as they come. May raise BROKEN."""
+        return self._response.content.iter_any()
+
+    def close(self) -> None:
+        """Drop the connection; a provider that notices stops writing."""
+        self._response.close()
+
+
+def _encode(payload: Mapping[str, Any]) -> bytes:
+    """The request's bytes. Raise UpstreamRefused for a number such as 1e999, which parsers read and JSON cannot say."""
+    try:
+        return json.dumps(payload, separators=(",", ":"), allow_nan=False).encode()
+    except ValueError:
+        raise UpstreamRefused("The request carries a number that is out of range.") from None
+
+
+async def _read(response: aiohttp.ClientResponse, bytes_max: int) -> bytes:
+    """The whole body. Raise ValueError when it is longer than `bytes_max`."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > bytes_max:
+            raise ValueError("the answer is too long")
+    return bytes(body)
+
+
+async def _refusal(call: Call, response: aiohttp.ClientResponse) -> CredenceError:
+    try:
+        body = await _read(response, REFUSAL_BYTES_MAX)
+    except (*BROKEN, ValueError):
+        body = b""
+    return refusal_of(call, status=response.status, headers=response.headers, body=body)

@@ -1,0 +1,22 @@
+"""Which key opens a provider for a call: the seam between calling providers and owning keys."""
+
+from typing import Protocol
+
+from shared.base.secret import Secret
+from shared.providers.models import Provider
+
+
+class Credentials(Protocol):
+    """Chooses a key. It is sent to the provider's own address and nowhere else."""
+
+    async def for_call(self, provider: Provider, model: str) -> Secret:
+        """A key for one call of `model`, the provider's own name for it. Raise UpstreamUnavailable if there is none."""
+        ...
+
+
+class ConfiguredCredentials:
+    """The key that the provider is configured with."""
+
+    async def for_call(self, provider: Provider, model: str) -> Secret:
+        """Always the same."""
+        return provider.key

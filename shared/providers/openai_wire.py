@@ -1,0 +1,103 @@
+"""OpenAI's wire: what the client asked and what the provider answered, passed through."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from shared.providers.connections import Answer, Connections
+from shared.providers.errors import UpstreamRefused, UpstreamUnavailable
+from shared.providers.models import AudioForm, Call
+from shared.providers.streams import EVENT_BYTES_MAX, PICTURE_EVENT_BYTES_MAX, PassThrough, UpstreamStream
+
+AUDIO_BYTES_MAX = 25 * 1024 * 1024
+"""OpenAI takes no longer recording, and others of this wire no longer one either."""
+_CHAT, _EMBEDDINGS, _IMAGES, _AUDIO = (
+    "/chat/completions",
+    "/embeddings",
+    "/images/generations",
+    "/audio/transcriptions",
+)
+
+
+class OpenaiWire:
+    """Calls over OpenAI's wire. Each method raises one of the three refusals and never retries."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def chat(self, call: Call, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """A chat completion."""
+        answer = await self._whole(call, _CHAT, _fitted(call, payload))
+        if not isinstance(answer.get("choices"), list):
+            raise UpstreamUnavailable(call.provider.name, "gave an answer that is no chat completion")
+        return answer
+
+    async def chat_stream(self, call: Call, payload: Mapping[str, Any]) -> UpstreamStream:
+        """The chunks of a chat completion."""
+        return await self._stream(call, _CHAT, _fitted(call, payload), EVENT_BYTES_MAX)
+
+    async def embeddings(self, call: Call, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """A list of embeddings, each a list of numbers or base64."""
+        answer = await self._whole(call, _EMBEDDINGS, payload)
+        if not _all_have(answer.get("data"), {"embedding": (list, str)}):
+            raise UpstreamUnavailable(call.provider.name, "gave an answer that is no list of embeddings")
+        return answer
+
+    async def images(self, call: Call, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """Pictures, each as base64 or as an address."""
+        answer = await self._whole(call, _IMAGES, payload)
+        if not _all_have(answer.get("data"), {"b64_json": (str,), "url": (str,)}):
+            raise UpstreamUnavailable(call.provider.name, "gave an answer that is no list of images")
+        return answer
+
+    async def images_stream(self, call: Call, payload: Mapping[str, Any]) -> UpstreamStream:
+        """Partial pictures, and the finished one: the body may end without `[DONE]`."""
+        return await self._stream(call, _IMAGES, payload, PICTURE_EVENT_BYTES_MAX)
+
+    async def transcription(self, call: Call, form: AudioForm) -> dict[str, Any]:
+        """The text of a recording. Ask for `json` or `verbose_json`; other formats are no objects."""
+        async with await self._post_form(call, form) as response:
+            answer = await response.to_object()
+        if not isinstance(answer.get("text"), str):
+            raise UpstreamUnavailable(call.provider.name, "gave an answer that is no transcription")
+        return answer
+
+    async def transcription_stream(self, call: Call, form: AudioForm) -> UpstreamStream:
+        """The text as it is written; the form asks for it with `stream`. The body may end without `[DONE]`."""
+        return UpstreamStream(call.provider, await self._post_form(call, form), PassThrough(call.provider.name))
+
+    async def _whole(self, call: Call, path: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        async with await self._connections.post_json(call, path, payload, _authorization(call)) as answer:
+            return await answer.to_object()
+
+    async def _stream(self, call: Call, path: str, payload: Mapping[str, Any], event_bytes_max: int) -> UpstreamStream:
+        answer = await self._connections.post_json(call, path, payload, _authorization(call))
+        return UpstreamStream(call.provider, answer, PassThrough(call.provider.name), event_bytes_max=event_bytes_max)
+
+    async def _post_form(self, call: Call, form: AudioForm) -> Answer:
+        if len(form.content) > AUDIO_BYTES_MAX:
+            raise UpstreamRefused(f"A recording may have at most {AUDIO_BYTES_MAX} bytes.", param="file")
+        return await self._connections.post_form(call, _AUDIO, form, _authorization(call))
+
+
+def _authorization(call: Call) -> dict[str, str]:
+    return {"authorization": f"Bearer {call.key.reveal()}"}
+
+
+def _fitted(call: Call, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The payload with this provider's names for fields that others call differently."""
+    if not call.provider.renamed and not call.provider.unknown:
+        return payload
+    names = dict(call.provider.renamed)
+    return {names.get(name, name): value for name, value in payload.items() if name not in call.provider.unknown}
+
+
+def _all_have(items: object, fields: Mapping[str, tuple[type, ...]]) -> bool:
+    """True for a list of objects, at least one, each with one of the fields in one of its types."""
+    return (
+        isinstance(items, list)
+        and bool(items)
+        and all(
+            isinstance(item, dict) and any(isinstance(item.get(name), kinds) for name, kinds in fields.items())
+            for item in items
+        )
+    )

@@ -1,0 +1,96 @@
+"""A metered call that is answered whole: the worst case held, the routes asked, what it came to charged.
+
+What is common to images, embeddings and recordings; a chat does the same in more steps, because it streams.
+"""
+
+from collections.abc import Awaitable, Callable, Set
+from typing import Any
+
+from shared.base.errors import CredenceError
+from shared.base.log import write_line
+from shared.base.micros import CREDIT_MICROS
+from shared.calls.models import Answered, Asking
+from shared.catalog.models import Model, Route
+from shared.metering.models import Charge, Outcome, Quote, Usage
+from shared.metering.service import Meter, MeteredCall
+from shared.providers.gateway import CALL_TIMEOUT_S, Upstreams
+from shared.providers.models import Provider
+from shared.routing.service import Router
+
+AskProvider = Callable[[Provider, str, float], Awaitable[dict[str, Any]]]
+"""Asks a provider, under its own name for the model, within so many seconds."""
+CountUsage = Callable[[dict[str, Any]], Usage | None]
+"""What an answer used; None when nothing was delivered, which is free."""
+
+
+class Calls:
+    """Makes whole calls."""
+
+    def __init__(
+        self, router: Router, upstreams: Upstreams, meter: Meter, *, call_timeout_s: float = CALL_TIMEOUT_S
+    ) -> None:
+        self._router = router
+        self._upstreams = upstreams
+        self._meter = meter
+        self._call_timeout_s = call_timeout_s
+
+    async def answer(
+        self,
+        asking: Asking,
+        model: Model,
+        quote: Quote,
+        ask: AskProvider,
+        count: CountUsage,
+        *,
+        needs: Set[str] = frozenset(),
+    ) -> Answered:
+        """The answer, charged. Nothing is charged when this raises what the meter, the router or a provider does."""
+        self._router.check(model, preference=asking.preference, needs=needs)
+        call = await self._meter.begin(asking.account_id, asking.request_id, quote)
+
+        async def ask_route(route: Route, timeout_s: float) -> dict[str, Any]:
+            return await ask(self._upstreams[route.provider], route.model, timeout_s)
+
+        try:
+            routed = await self._router.first_answer(
+                model, ask_route, timeout_s=self._call_timeout_s, preference=asking.preference, needs=needs
+            )
+            try:
+                usage = count(routed.answer)
+                facts = {
+                    "model": model.id,
+                    "outcome": Outcome.FINISHED.value,
+                    "request_id": asking.request_id,
+                    **routed.facts,
+                }
+                charge = await (call.capture(usage, facts) if usage else call.release())
+            finally:
+                await routed.close()
+        except BaseException:
+            await give_back(call)
+            raise
+        headers = {"x-credence-model": model.id, **routed.headers, **charge_headers(charge)}
+        return Answered(routed.answer, charge, headers)
+
+
+async def give_back(call: MeteredCall) -> None:
+    """Release the hold of a call that failed. If that fails too, the hold expires by itself."""
+    try:
+        await call.release()
+    except CredenceError as error:
+        write_line("ERROR", "release_failed", receipt=call.receipt_id, code=error.code)
+
+
+def charge_headers(charge: Charge) -> dict[str, str]:
+    """What the client is told of a charge that was made before its answer was sent."""
+    headers = {"x-credence-cost-micros": str(charge.amount_micros)}
+    if charge.entry_id is not None:
+        headers["x-credence-receipt"] = charge.entry_id
+        headers["x-credence-balance-micros"] = str(charge.balance_micros)
+    return headers
+
+
+def told_cost(charge: Charge) -> dict[str, Any]:
+    """What stands in an answer's usage of its charge: credits as a number for tools, and exact micros."""
+    details = {"charged_micros": charge.amount_micros, "receipt_id": charge.entry_id}
+    return {"cost": charge.amount_micros / CREDIT_MICROS, "cost_details": details}

@@ -1,0 +1,103 @@
+"""Pure decisions about embeddings: what may be asked, how many tokens it can be, what to charge, in which form to answer."""
+
+import base64
+import binascii
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+from shared.base.units import Unit
+from shared.catalog.models import Model, Price
+from shared.embeddings.errors import EmbeddingInvalid
+from shared.embeddings.models import INPUTS_MAX, EmbeddingRequest
+from shared.metering.models import Quote, Usage, UsageSource
+from shared.metering.rules import quote
+
+TOKENS_OVERHEAD = 16
+"""Room in each text for the marks that a model puts around it."""
+BYTES_PER_TOKEN = 4
+"""The usual length of a token in English. For estimates only; bounds use one byte, since no token is shorter."""
+FLOAT_BYTES = 4
+
+
+def check(request: EmbeddingRequest) -> None:
+    """Raise EmbeddingInvalid for what cannot be priced. Everything else is the provider's to judge."""
+    for name in request.others:
+        # Some providers' parsers ignore case, and would let a second `MODEL` or `Input` win over ours.
+        if name.casefold() in EmbeddingRequest.names():
+            raise EmbeddingInvalid(f"{name.casefold()} is written in lower case.", param=name)
+    inputs = inputs_of(request)
+    if not inputs:
+        raise EmbeddingInvalid("There is nothing to embed.", param="input")
+    if len(inputs) > INPUTS_MAX:
+        raise EmbeddingInvalid(f"At most {INPUTS_MAX} texts at once.", param="input")
+    for item in inputs:
+        tokens = isinstance(item, list) and bool(item) and all(type(token) is int and token >= 0 for token in item)
+        if not tokens and not (isinstance(item, str) and item):
+            raise EmbeddingInvalid("Each input is a text or a list of tokens, and not empty.", param="input")
+
+
+def inputs_of(request: EmbeddingRequest) -> list[Any]:
+    """The texts, one after the other, whichever of the four forms they came in."""
+    if isinstance(request.input, str) or (request.input and type(request.input[0]) is int):
+        return [request.input]
+    return request.input
+
+
+def quote_of(request: EmbeddingRequest, model: Model, price: Price) -> Quote:
+    """The worst case: a token for each byte, within what the model reads of one text."""
+    tokens_max = sum(min(_tokens_max(item) + TOKENS_OVERHEAD, model.context_tokens) for item in inputs_of(request))
+    return quote(price.rates(), {Unit.PROMPT_TOKEN: tokens_max}, price_version=model.price_version)
+
+
+def upstream_payload(request: EmbeddingRequest, upstream_model: str) -> dict[str, Any]:
+    """What the provider is sent: the client's own request under the provider's name for the model."""
+    ours = {"input": request.input, "encoding_format": request.encoding_format, "dimensions": request.dimensions}
+    return {**request.others, **{name: value for name, value in ours.items() if value is not None}} | {
+        "model": upstream_model
+    }
+
+
+def usage_of(answer: Mapping[str, Any], request: EmbeddingRequest) -> Usage:
+    """What to charge for: the provider's count when it can be one, else ours."""
+    reported = answer.get("usage")
+    tokens = reported.get("prompt_tokens") if isinstance(reported, dict) else None
+    if type(tokens) is int and tokens > 0:
+        return Usage({Unit.PROMPT_TOKEN: tokens}, UsageSource.REPORTED)
+    estimated = sum(max(1, -(-_tokens_max(item) // BYTES_PER_TOKEN)) for item in inputs_of(request))
+    return Usage({Unit.PROMPT_TOKEN: estimated}, UsageSource.ESTIMATED)
+
+
+def in_form(answer: Mapping[str, Any], request: EmbeddingRequest) -> list[dict[str, Any]]:
+    """The embeddings in the form that the client asked for, whichever of the two the provider knows.
+
+    Raise ValueError for an embedding that is neither.
+    """
+    encode = _to_base64 if request.encoding_format == "base64" else _to_floats
+    return [{**item, "embedding": encode(item["embedding"])} for item in answer["data"]]
+
+
+def _to_base64(embedding: object) -> str:
+    if isinstance(embedding, str):
+        return embedding
+    floats = _to_floats(embedding)
+    return base64.b64encode(struct.pack(f"<{len(floats)}f", *floats)).decode()
+
+
+def _to_floats(embedding: object) -> list[float]:
+    if isinstance(embedding, list):
+        if not all(type(number) in (int, float) for number in embedding):
+            raise ValueError("an embedding holds something that is no number")
+        return embedding
+    try:
+        packed = base64.b64decode(str(embedding), validate=True)
+    except binascii.Error:
+        raise ValueError("an embedding is no base64") from None
+    if len(packed) % FLOAT_BYTES:
+        raise ValueError("an embedding ends in the middle of a number")
+    return list(struct.unpack(f"<{len(packed) // FLOAT_BYTES}f", packed))
+
+
+def _tokens_max(item: object) -> int:
+    """Tokens of one text: as many as it has bytes, at most."""
+    return len(item.encode(errors="surrogatepass")) if isinstance(item, str) else len(item)  # type: ignore[arg-type]

@@ -25,7 +25,7 @@ from shared.base.ids import UserId
 from shared.base.log import write_line
 from shared.identity import rules
 from shared.identity.errors import IdentityUnavailable, TokenInvalid
-from shared.identity.flight import SingleFlight
+from shared.base.flight import SingleFlight
 from shared.identity.models import Account, Token
 
 IDENTITY_TOOLKIT_URL = "https://identitytoolkit.googleapis.com"

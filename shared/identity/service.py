@@ -9,7 +9,7 @@ from shared.base.clock import Clock
 from shared.base.ids import UserId
 from shared.base.settings import Settings
 from shared.identity import gateway, rules
-from shared.identity.flight import SingleFlight
+from shared.base.flight import SingleFlight
 from shared.identity.models import Account, Service, Token, User
 
 USER_CACHE_MS = 60_000

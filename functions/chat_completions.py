@@ -16,16 +16,20 @@ BODY_BYTES_MAX = 20 * 1024 * 1024
 
 
 @http_function(
-    auth="user",
+    auth="spender",
     body=ChatRequest,
     body_bytes_max=BODY_BYTES_MAX,
     streams=True,
     imports_ahead="shared.providers.gateway",
 )
 async def chat_completions(body: ChatRequest, caller: Caller, app: App) -> Response:
-    """Raise CallUnaffordable (402), ModelUnknown (404), what the ledger's hold raises, or what the provider did."""
+    """Raise CallUnaffordable (402), ModelNotAllowed (403), ModelUnknown (404), what the ledger's hold raises, or what
+    the provider did.
+    """
     if body.stream:
-        stream = await app.chats.stream(caller.account_id, caller.request_id, body)
+        stream = await app.chats.stream(
+            caller.account_id, caller.request_id, body, models_allowed=caller.models_allowed
+        )
         return EventStreamResponse(stream, stream.headers)
-    answer = await app.chats.answer(caller.account_id, caller.request_id, body)
+    answer = await app.chats.answer(caller.account_id, caller.request_id, body, models_allowed=caller.models_allowed)
     return JSONResponse(answer.body, headers=dict(answer.headers))

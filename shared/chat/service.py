@@ -10,6 +10,7 @@ from shared.base.errors import CredenceError, Kind
 from shared.base.ids import AccountId, RequestId
 from shared.base.log import write_line
 from shared.base.micros import CREDIT_MICROS
+from shared.catalog.allowed import check_allowed
 from shared.catalog.models import Model, Route
 from shared.catalog.service import Catalog
 from shared.chat import rules
@@ -45,9 +46,16 @@ class Chats:
         self._meter = meter
         self._call_timeout_s = call_timeout_s
 
-    async def answer(self, account_id: AccountId, request_id: RequestId, request: ChatRequest) -> ChatAnswer:
-        """The whole answer, charged. Nothing is charged when this raises."""
-        model, call = await self._begin(account_id, request_id, request)
+    async def answer(
+        self,
+        account_id: AccountId,
+        request_id: RequestId,
+        request: ChatRequest,
+        *,
+        models_allowed: frozenset[str] | None = None,
+    ) -> ChatAnswer:
+        """The whole answer, charged. Nothing is charged when this raises. None allows all models."""
+        model, call = await self._begin(account_id, request_id, request, models_allowed)
         try:
             route, body = await self._first_route(self._upstreams.chat, model, request, call)
             tally = rules.tally_of(body)
@@ -60,9 +68,16 @@ class Chats:
         body["usage"] = _usage_with_cost(tally, usage, charge)
         return ChatAnswer(body, {**_route_headers(model, route), **_charge_headers(charge)})
 
-    async def stream(self, account_id: AccountId, request_id: RequestId, request: ChatRequest) -> "ChatStream":
+    async def stream(
+        self,
+        account_id: AccountId,
+        request_id: RequestId,
+        request: ChatRequest,
+        *,
+        models_allowed: frozenset[str] | None = None,
+    ) -> "ChatStream":
         """An answer under way. Raises like `answer` until the provider has begun; afterwards the stream tells."""
-        model, call = await self._begin(account_id, request_id, request)
+        model, call = await self._begin(account_id, request_id, request, models_allowed)
         try:
             route, upstream = await self._first_route(self._upstreams.chat_stream, model, request, call)
         except BaseException:
@@ -71,9 +86,14 @@ class Chats:
         return ChatStream(request, call, upstream, model=model, route=route, request_id=request_id)
 
     async def _begin(
-        self, account_id: AccountId, request_id: RequestId, request: ChatRequest
+        self,
+        account_id: AccountId,
+        request_id: RequestId,
+        request: ChatRequest,
+        models_allowed: frozenset[str] | None,
     ) -> tuple[Model, MeteredCall]:
         model, price = self._catalog.chat_model(request.model)
+        check_allowed(model, models_allowed)
         rules.check_payload(request, model)
         return model, await self._meter.begin(account_id, request_id, rules.quote_of(request, model, price))
 

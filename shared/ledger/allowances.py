@@ -20,14 +20,16 @@ def left_micros(head: Head, held_micros: int, at_ms: int) -> int | None:
     crosses from one period into the next counts in the next, and in neither does more than the limit get spent.
     """
     allowance = head.allowance
-    if allowance is None or allowance.limit_micros is None:
+    if allowance is None or allowance.limit is None:
         return None
-    return max(0, allowance.limit_micros - used_micros(head, allowance.period, at_ms) - held_micros)
+    limit = allowance.limit
+    return max(0, limit.amount_micros - used_micros(head, limit.period, at_ms) - held_micros)
 
 
 def resets_at_ms(head: Head, at_ms: int) -> int | None:
-    """When the limit counts anew; None when it never does."""
-    return period_end_ms(head.allowance.period, at_ms) if head.allowance else None
+    """When the limit counts anew; None when it never does, or there is none."""
+    limit = head.allowance.limit if head.allowance else None
+    return period_end_ms(limit.period, at_ms) if limit else None
 
 
 def count_spent(allowance: Allowance | None, spent_micros: int, at_ms: int) -> Allowance | None:

@@ -21,6 +21,7 @@ from shared.ledger.models import (
     Origin,
     RateWindow,
     Sending,
+    SpendLimit,
     Status,
     account_class,
 )
@@ -201,9 +202,9 @@ def _sending(fields: Document) -> Sending:
 
 
 def _allowance(fields: Document) -> Allowance:
+    limit = fields["limit"]
     return Allowance(
-        limit_micros=_optional_int(fields["limit_micros"]),
-        period=Period(fields["period"]),
+        limit=SpendLimit(_int(limit["amount_micros"]), Period(limit["period"])) if limit is not None else None,
         counted_at_ms=_int(fields["counted_at_ms"]),
         day_micros=_int(fields["day_micros"]),
         week_micros=_int(fields["week_micros"]),

@@ -11,10 +11,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shared.base.ids import AccountId
-from shared.base.periods import Period
 from shared.ledger import rules
 from shared.ledger.errors import AlreadyFilled, CreditTooLow, NothingToMove
-from shared.ledger.models import Allowance, EntryKind
+from shared.ledger.models import Allowance, EntryKind, SpendLimit
 from shared.ledger.operation import Entries, Facts, Heads, Posted, Posting, Step, flat, present
 from shared.ledger.postings import move
 
@@ -26,11 +25,10 @@ class Limited(Struct, frozen=True):
 
 
 class SetLimit(Struct, frozen=True):
-    """Let an account spend this much in a period, from now on; None lifts the limit. Writes the head only."""
+    """Limit what an account spends from now on; None lifts the limit. Writes the head only."""
 
     account_id: AccountId
-    limit_micros: int | None
-    period: Period
+    limit: SpendLimit | None
 
     @property
     def account_ids(self) -> tuple[AccountId, ...]:
@@ -42,15 +40,13 @@ class SetLimit(Struct, frozen=True):
 
     def apply(self, heads: Heads) -> Step[Limited]:
         head = present(heads, self.account_id)
-        allowance = replace(head.allowance or Allowance(), limit_micros=self.limit_micros, period=self.period)
+        allowance = replace(head.allowance or Allowance(), limit=self.limit)
         return Step((replace(head, allowance=allowance),), (), Limited(allowance))
 
     def recall(self, heads: Heads, entries: Entries) -> Limited | None:
         head = heads.get(self.account_id)
         allowance = head.allowance if head else None
-        if allowance is None or (allowance.limit_micros, allowance.period) != (self.limit_micros, self.period):
-            return None
-        return Limited(allowance)
+        return Limited(allowance) if allowance and allowance.limit == self.limit else None
 
 
 class TopUp(Posting, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from shared.base.ids import AccountId
 from shared.base.periods import Period, period_start_ms
 from shared.ledger.engine import Engine
 from shared.ledger.funding import SetLimit, TopUp, Withdraw
-from shared.ledger.models import Allowance
+from shared.ledger.models import Allowance, SpendLimit
 from shared.ledger.operation import Posted, facts_of
 from shared.ledger.postings import OpenAccount
 from shared.ledger.service import Facts
@@ -19,14 +19,14 @@ class Funds:
         self._engine = engine
         self._clock = clock
 
-    async def open(self, account_id: AccountId, *, limit_micros: int | None, period: Period) -> Posted:
+    async def open(self, account_id: AccountId, limit: SpendLimit | None) -> Posted:
         """Open an account that counts what it spends by day, week and month. A repeat changes no limit."""
-        allowance = Allowance(limit_micros=limit_micros, period=period)
+        allowance = Allowance(limit=limit)
         return await self._engine.run(OpenAccount(account_id=account_id, allowance=allowance, at_ms=self._clock()))
 
-    async def limit(self, account_id: AccountId, *, limit_micros: int | None, period: Period) -> None:
-        """Let the account spend this much in a period; None lifts the limit. Raise AccountAbsent."""
-        await self._engine.run(SetLimit(account_id, limit_micros, period))
+    async def limit(self, account_id: AccountId, limit: SpendLimit | None) -> None:
+        """Limit what the account spends from now on; None lifts the limit. Raise AccountAbsent."""
+        await self._engine.run(SetLimit(account_id, limit))
 
     async def top_up(
         self, account_id: AccountId, payer_id: AccountId, *, to_micros: int, period: Period, facts: Facts

@@ -156,14 +156,20 @@ class Sending(Struct, frozen=True):
     last_at_ms: int = 0
 
 
+class SpendLimit(Struct, frozen=True):
+    """The most that an account may spend in a period (UTC)."""
+
+    amount_micros: int
+    period: Period
+
+
 class Allowance(Struct, frozen=True):
     """What an account may spend in a period, and what it spent in this day, week and month (UTC).
 
     It rides on the head, so the limit is exact across instances. Accounts without one have no limit and no such counts.
     """
 
-    limit_micros: int | None = None
-    period: Period = Period.TOTAL
+    limit: SpendLimit | None = None
     counted_at_ms: int = 0
     """When it last spent. The counts are those of the periods that this moment lies in; later ones begin at zero."""
     day_micros: int = 0

@@ -105,9 +105,7 @@ def check_covers(head: Head, amount_micros: int, at_ms: int) -> None:
         return
     if free_micros(head, at_ms) >= amount_micros:
         resets_at_ms = allowances.resets_at_ms(head, at_ms)
-        raise SpendLimitReached(
-            needed_micros=amount_micros, spendable_micros=spendable, resets_at_ms=resets_at_ms
-        )
+        raise SpendLimitReached(needed_micros=amount_micros, spendable_micros=spendable, resets_at_ms=resets_at_ms)
     raise CreditTooLow(needed_micros=amount_micros, spendable_micros=spendable)
 
 

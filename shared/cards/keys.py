@@ -21,7 +21,7 @@ from shared.ledger.operation import Posted
 from shared.ledger.service import Ledger
 
 CARD_CACHE_MS = 5_000
-"""A frozen, closed or changed card is taken as it was for this long at most; in exchange a busy one is read once in it."""
+"""A frozen or changed card is taken as it was for this long at most; in exchange a busy one is read once in it."""
 CARD_CACHE_ENTRIES_MAX = 4_096
 """Cards remembered in one process, about a kilobyte each."""
 EMPTY_WALLET_PAUSE_MS = 60_000

@@ -61,7 +61,7 @@ def hash_secret(secret: Secret) -> str:
 
 
 def check_secret(record: CardRecord | None, secret: Secret) -> CardRecord:
-    """Raise CardKeyWrong unless the secret is the card's. Takes as long for no card or a wrong secret as for a right one."""
+    """Raise CardKeyWrong unless the secret is the card's. No card, or a wrong secret, takes as long as a right one."""
     expected = record.key_hash if record else _NO_HASH
     if not hmac.compare_digest(hash_secret(secret), expected) or record is None:
         raise CardKeyWrong

@@ -73,11 +73,10 @@ class Cards:
         # If we die here, it has an empty account; opening it again changes nothing.
         if amount_micros:
             facts = {"reason": "card created", "card": card.card_id}
-            await self._ledger.transfer(
-                card.wallet_id, card.account_id, amount_micros, key=f"{card.account_id}:create", facts=facts
-            )
-        # If we die here, it is funded; a repeat's transfer has the same key and moves nothing more. The last write makes
-        # the key good, unless another try took over meanwhile: then that one shows its own.
+            fund_key = f"{card.account_id}:create"
+            await self._ledger.transfer(card.wallet_id, card.account_id, amount_micros, key=fund_key, facts=facts)
+        # If we die here, it is funded; a repeat's transfer has the same key and moves nothing more. The last write
+        # makes the key good, unless another try took over meanwhile: then that one shows its own.
         opened = replace(begun.record, card=replace(card, status=CardStatus.OPEN))
         finished = await self._write(begun, opened)
         write_line("INFO", "card_created", card=card.card_id, amount_micros=amount_micros)
@@ -200,7 +199,7 @@ class Cards:
             return await self._funds.close(card.account_id, rest_to=card.wallet_id, facts=facts)
 
     async def _withdraw(self, card: Card, facts: Facts) -> int:
-        """What is free, now. Each try has a key of its own: what an earlier one moved is no longer there to be moved."""
+        """What is free, now. Each try has a key of its own: what an earlier one moved is not there to move again."""
         try:
             moved = await self._funds.withdraw(card.account_id, card.wallet_id, key=secrets.token_hex(16), facts=facts)
         except NothingToMove:

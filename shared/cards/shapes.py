@@ -1,5 +1,6 @@
 """What functions about cards take and answer, and the way to and from a card's own values."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -13,6 +14,12 @@ MODELS_MAX = 100
 """Models on one list; a card for more of them is a card for all."""
 MOMENT_MS_MAX = 253_402_300_799_999
 """The end of the year 9999, where calendars of most programs end."""
+
+_REFILL_PERIODS: Mapping[Period, Literal["day", "week", "month"]] = {
+    Period.DAY: "day",
+    Period.WEEK: "week",
+    Period.MONTH: "month",
+}
 
 CardIdText = Annotated[str, Meta(pattern=rf"^[a-z2-7]{{12}}{LAST}")]
 ModelNames = Annotated[list[ShortText], Meta(max_length=MODELS_MAX)]
@@ -102,6 +109,4 @@ def standing_shown(standing: Standing) -> CardStanding:
 
 
 def _shown_refill(refill: Refill) -> CardRefill:
-    if refill.period is Period.TOTAL:
-        raise ValueError("a refill has a period that ends")
-    return CardRefill(to_micros=refill.to_micros, period=refill.period.value)
+    return CardRefill(to_micros=refill.to_micros, period=_REFILL_PERIODS[refill.period])

@@ -1,5 +1,6 @@
-"""Where cards are kept: `card_records/{card}` is what we go by, and no client reads it; `cards/{card}` is what its owner
-sees of it, without the hash. Both are written in one commit.
+"""Where cards are kept, in two documents that are written in one commit.
+
+`card_records/{card}` is what we go by, and no client reads it; `cards/{card}` is what its owner sees, without hashes.
 """
 
 from collections.abc import Mapping

@@ -100,7 +100,7 @@ def alive_micros(head: Head, at_ms: int) -> int:
 
 
 def check_covers(head: Head, amount_micros: int, at_ms: int) -> None:
-    """Raise CreditTooLow unless `amount_micros` can be spent at `at_ms`; SpendLimitReached if only a limit forbids it."""
+    """Raise CreditTooLow unless `amount_micros` can be spent at `at_ms`: SpendLimitReached if only a limit forbids."""
     if (spendable := spendable_micros(head, at_ms)) >= amount_micros:
         return
     if free_micros(head, at_ms) >= amount_micros:

@@ -80,18 +80,33 @@ class FirstRequests:
         self._ask("/_timers/ledger_checkpoint", self._deployment.scheduler_token, {})
         self._receipt_id = chat.headers["x-credence-receipt"]
         self._recipient = self._started_person()
+        self._card_id = self._created_card()["card"]["card_id"]
         treasury = Treasury(deployment.environment)
         treasury.grant_paid(self._person.uid, 1_000)
         self._settlement_id = treasury.settle_nothing(self._person.uid)
 
     def of(self, row: FunctionRow) -> FirstRequest:
         """Raise BenchFailed for a function that this benchmark does not know yet."""
-        token = {"user": self._person.token, "service": self._deployment.backend_token, "none": ""}[row.auth]
+        user, service = self._person.token, self._deployment.backend_token
+        token = {"user": user, "spender": user, "card": service, "service": service, "none": ""}[row.auth]
         path, body = row.path, {}
         match row.name:
             case "account_start":
                 # A person nobody has seen: the whole work, not the answer to a repeat.
                 token = self._people.add(self._deployment.project_id).token
+            case "card_create":
+                body = {"name": "bench", "amount_micros": 1, "idempotency_key": secrets.token_hex(8)}
+            case "card_charge":
+                path = self._card_path(row)
+                body = {"amount_micros": 1, "reason": "bench", "idempotency_key": secrets.token_hex(8)}
+            case "card_fund":
+                path, body = self._card_path(row), {"amount_micros": 1, "idempotency_key": secrets.token_hex(8)}
+            case "card_close":
+                path = self._card_path(row, self._created_card()["card"]["card_id"])
+            case "card_get" | "card_rotate" | "card_update":
+                path = self._card_path(row)
+            case "card_validate":
+                body = {"key": self._created_card()["key"]}
             case "chat_completions":
                 body = self._chat_body()
             case "credit_debit":
@@ -119,11 +134,19 @@ class FirstRequests:
                 path = "/log/checkpoint"
             case "receipt_get":
                 path = f"/v1/receipts/{self._receipt_id}"
-            case "credit_balance" | "earning_get" | "model_list":
+            case "card_list" | "credit_balance" | "earning_get" | "key_get" | "model_list":
                 pass
             case _:
                 raise BenchFailed(f"bench/cold.py does not know how to call {row.name}")
         return FirstRequest(row.method, path, token, body)
+
+    def _card_path(self, row: FunctionRow, card_id: str | None = None) -> str:
+        return row.path.replace("{card_id}", card_id or self._card_id)
+
+    def _created_card(self) -> dict[str, Any]:
+        body = {"name": "bench", "amount_micros": 1_000, "idempotency_key": secrets.token_hex(8)}
+        card: dict[str, Any] = self._ask("/v1/cards", self._person.token, body).json()
+        return card
 
     def _started_person(self) -> Person:
         person = self._people.add(self._deployment.project_id)

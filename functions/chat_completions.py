@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 from shared.app import App
 from shared.chat.models import ChatRequest
-from shared.routing.rules import preference_of
+from shared.web.asking import asking
 from shared.web.auth import Caller
 from shared.web.function import http_function
 from shared.web.sse import EventStreamResponse
@@ -17,7 +17,7 @@ BODY_BYTES_MAX = 20 * 1024 * 1024
 
 
 @http_function(
-    auth="user",
+    auth="spender",
     body=ChatRequest,
     body_bytes_max=BODY_BYTES_MAX,
     streams=True,
@@ -25,11 +25,11 @@ BODY_BYTES_MAX = 20 * 1024 * 1024
     imports_ahead="shared.providers.gateway",
 )
 async def chat_completions(body: ChatRequest, caller: Caller, app: App) -> Response:
-    """Raise PreferenceUnknown or RouteAbsent (400), CallUnaffordable (402), ModelUnknown (404), what the ledger's hold
-    raises, or what the provider did."""
-    preference = preference_of(caller.route_asked)
+    """Raise PreferenceUnknown or RouteAbsent (400), CallUnaffordable (402), ModelNotAllowed (403), ModelUnknown (404),
+    what the ledger's hold raises, or what the provider did.
+    """
     if body.stream:
-        stream = await app.chats.stream(caller.account_id, caller.request_id, body, preference)
+        stream = await app.chats.stream(asking(caller), body)
         return EventStreamResponse(stream, stream.headers)
-    answer = await app.chats.answer(caller.account_id, caller.request_id, body, preference)
+    answer = await app.chats.answer(asking(caller), body)
     return JSONResponse(answer.body, headers=dict(answer.headers))

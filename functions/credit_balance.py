@@ -1,4 +1,7 @@
-"""Tell the caller's credits in OpenRouter's shape, with exact micros beside. Called by programs; reads only."""
+"""Tell the credits of the caller's wallet or card in OpenRouter's shape, exact micros beside. Called by programs.
+
+Reads only.
+"""
 
 from shared.app import App
 from shared.base.body import Body, Empty
@@ -23,7 +26,7 @@ class CreditBalanceResponse(Body, frozen=True, kw_only=True):
     data: CreditBalance
 
 
-@http_function(auth="user", method="GET", answer=CreditBalanceResponse)
+@http_function(auth="holder", method="GET", answer=CreditBalanceResponse)
 async def credit_balance(body: Empty, caller: Caller, app: App) -> CreditBalanceResponse:
     """Raise AccountAbsent (404) when the account was never started."""
     head = await app.ledger.head(caller.account_id)

@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 from shared.app import App
 from shared.embeddings.models import EmbeddingRequest
+from shared.web.asking import asking
 from shared.web.auth import Caller
 from shared.web.function import http_function
 
@@ -15,9 +16,13 @@ BODY_BYTES_MAX = 8 * 1024 * 1024
 
 
 @http_function(
-    auth="spender", body=EmbeddingRequest, body_bytes_max=BODY_BYTES_MAX, imports_ahead="shared.providers.gateway"
+    auth="spender",
+    body=EmbeddingRequest,
+    body_bytes_max=BODY_BYTES_MAX,
+    routes=True,
+    imports_ahead="shared.providers.gateway",
 )
 async def embedding_create(body: EmbeddingRequest, caller: Caller, app: App) -> Response:
     """Raise CallUnaffordable (402), ModelNotAllowed (403), ModelUnknown (404), or what the provider did."""
-    answered = await app.embeddings.answer(caller.asking(), body)
+    answered = await app.embeddings.answer(asking(caller), body)
     return JSONResponse(answered.body, headers=dict(answered.headers))

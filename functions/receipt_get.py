@@ -1,4 +1,4 @@
-"""Give one entry of the caller's wallet as a receipt that proves itself. Called by programs; reads only."""
+"""Give one entry of the caller's wallet or card as a receipt that proves itself. Called by programs; reads only."""
 
 from typing import Annotated
 
@@ -18,7 +18,7 @@ class ReceiptRequest(Body, frozen=True, kw_only=True):
     receipt_id: Annotated[str, Meta(pattern=rf"^[0-9a-f]{{64}}{LAST}")]
 
 
-@http_function(auth="user", method="GET", body=ReceiptRequest, path_param="receipt_id", answer=Receipt)
+@http_function(auth="holder", method="GET", body=ReceiptRequest, path_param="receipt_id", answer=Receipt)
 async def receipt_get(body: ReceiptRequest, caller: Caller, app: App) -> Receipt:
     """Raise EntryAbsent (404), for somebody else's receipt as for none.
 

@@ -14,7 +14,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from local.manifest import FunctionRow, read_manifest
 from local.process import HOST
@@ -83,8 +83,10 @@ async def _answer_404(request: Request, error: Exception) -> Response:
 
 
 async def _answer_405(request: Request, error: Exception) -> Response:
-    routed = (getattr(error, "headers", None) or {}).get("Allow", "").split(", ")
-    methods = ", ".join(sorted(set(routed) - _NOT_OURS)) or "another method"
+    # The router names the methods of one route only, and a path may have two.
+    routed = [route for route in request.app.routes if isinstance(route, Route)]
+    matching = [route.methods or set() for route in routed if route.matches(request.scope)[0] is not Match.NONE]
+    methods = ", ".join(sorted(set().union(*matching) - _NOT_OURS)) or "another method"
     return show_to_pages(error_response(MethodWrong(methods), new_request_id()))
 
 

@@ -30,7 +30,7 @@ class FunctionRow(Body, frozen=True, kw_only=True):
 
     name: str
     trigger: Trigger
-    auth: Literal["user", "service", "none"]
+    auth: Literal["user", "spender", "card", "service", "none"]
     memory_mb: int
     timeout_s: int
     concurrency: int

@@ -15,7 +15,7 @@ AUDIENCE = "https://credence.local"
 BACKEND = "backend@local.iam.gserviceaccount.com"
 SCHEDULER = "scheduler@local.iam.gserviceaccount.com"
 EVENTARC = "eventarc@local.iam.gserviceaccount.com"
-CALLERS = f"credit:debit={BACKEND} timer={SCHEDULER} event={EVENTARC}"
+CALLERS = f"credit:debit={BACKEND} card:charge={BACKEND} card:validate={BACKEND} timer={SCHEDULER} event={EVENTARC}"
 KEY_ID = "local"
 TOKEN_LIFETIME_S = 3600
 

@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from google.cloud.firestore import AsyncClient
 
     from shared.accounts.service import Accounts
+    from shared.cards.keys import CardKeys
+    from shared.cards.service import Cards
+    from shared.cards.store import FirestoreCards
     from shared.catalog.service import Catalog
     from shared.chat.service import Chats
     from shared.identity.service import Identity
     from shared.ledger.audit import Audit
     from shared.ledger.earnings import Earnings
     from shared.ledger.engine import Engine
+    from shared.ledger.funds import Funds
     from shared.ledger.service import Ledger
     from shared.ledger.settlement import Settlement
     from shared.ledger.store import FirestoreLedgerStore
@@ -66,6 +70,12 @@ class App:
         from shared.ledger.service import Ledger
 
         return Ledger(self.ledger_engine, self.ledger_store, self.clock)
+
+    @cached_property
+    def funds(self) -> "Funds":
+        from shared.ledger.funds import Funds
+
+        return Funds(self.ledger_engine, self.clock)
 
     @cached_property
     def settlement(self) -> "Settlement":
@@ -190,6 +200,24 @@ class App:
         from shared.accounts.store import FirestoreClaims
 
         return Accounts(self.ledger, FirestoreClaims(self.firestore))
+
+    @cached_property
+    def card_store(self) -> "FirestoreCards":
+        from shared.cards.store import FirestoreCards
+
+        return FirestoreCards(self.firestore)
+
+    @cached_property
+    def cards(self) -> "Cards":
+        from shared.cards.service import Cards
+
+        return Cards(self.ledger, self.funds, self.card_store, self.clock)
+
+    @cached_property
+    def card_keys(self) -> "CardKeys":
+        from shared.cards.keys import CardKeys
+
+        return CardKeys(self.cards, self.ledger, self.funds, self.card_store, self.clock)
 
     @cached_property
     def notices(self) -> "Notices":

@@ -14,6 +14,10 @@ IDEMPOTENCY_KEY_CHARS_MAX = 200
 """Room for a prefix and a UUID or a provider's object id; longer keys are somebody's payload."""
 
 
+CARD_KEY_PREFIX = "crd_"
+"""How every card's key begins, so that one is told from an ID token before anything is loaded to check it."""
+
+
 def entry_id_of(idempotency_key: str) -> EntryId:
     """The document id of the entry that `idempotency_key` stands for: its SHA-256, so any key makes a safe path."""
     return EntryId(hashlib.sha256(idempotency_key.encode()).hexdigest())

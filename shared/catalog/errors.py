@@ -33,3 +33,13 @@ class ModelUnfit(CredenceError):
 
     def __init__(self, model_id: str, needs: str) -> None:
         super().__init__(f"The model {model_id!r} does not support {needs}.", param="model")
+
+
+class ModelNotAllowed(CredenceError):
+    """The caller's card is for other models."""
+
+    code = "model_not_allowed"
+    kind = Kind.DENIED
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__(f"This card may not call the model {model_id!r}.", param="model")

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeVar
 
 from shared.base.errors import CredenceError
-from shared.base.ids import AccountId, RequestId
+from shared.base.ids import RequestId
 from shared.base.log import write_line
-from shared.base.micros import CREDIT_MICROS
 from shared.base.units import Unit
+from shared.calls.models import Asking
+from shared.calls.service import charge_headers, give_back, told_cost
+from shared.catalog.allowed import check_allowed
 from shared.catalog.models import Model, Route
 from shared.catalog.service import Catalog
 from shared.chat import rules
@@ -21,7 +23,6 @@ from shared.metering.service import Meter, MeteredCall
 from shared.providers.errors import UpstreamUnavailable
 from shared.providers.gateway import CALL_TIMEOUT_S, Upstreams, UpstreamStream
 from shared.providers.models import DisconnectPolicy
-from shared.routing.models import NO_PREFERENCE, Preference
 from shared.routing.service import Ask, Routed, Router
 
 Answer = TypeVar("Answer")
@@ -47,75 +48,63 @@ class Chats:
         self._meter = meter
         self._call_timeout_s = call_timeout_s
 
-    async def answer(
-        self,
-        account_id: AccountId,
-        request_id: RequestId,
-        request: ChatRequest,
-        preference: Preference = NO_PREFERENCE,
-    ) -> ChatAnswer:
+    async def answer(self, asking: Asking, request: ChatRequest) -> ChatAnswer:
         """The whole answer, charged. Nothing is charged when this raises."""
-        model, call = await self._begin(account_id, request_id, request, preference)
+        model, call = await self._begin(asking, request)
 
         async def ask(route: Route, timeout_s: float) -> dict[str, Any]:
             payload = rules.upstream_payload(request, route.model, call.quote)
             return await self._upstreams.chat(self._upstreams[route.provider], payload, timeout_s=timeout_s)
 
-        routed = await self._first_answer(ask, model, request, call, preference)
+        routed = await self._first_answer(ask, model, request, call, asking)
         try:
             tally = tally_of(routed.answer)
             usage = usage_of(tally, request, model)
-            facts = _facts(model, routed, request_id, Outcome.FINISHED)
+            facts = _facts(model, routed, asking.request_id, Outcome.FINISHED)
             charge = await (call.capture(usage, facts) if usage else call.release())
         except BaseException:
-            await _give_back(call)
+            await give_back(call)
             raise
         finally:
             await routed.close()
         body = {**routed.answer, "usage": _usage_with_cost(tally, usage, charge)}
-        return ChatAnswer(body, {"x-credence-model": model.id, **routed.headers, **_charge_headers(charge)})
+        return ChatAnswer(body, {"x-credence-model": model.id, **routed.headers, **charge_headers(charge)})
 
-    async def stream(
-        self,
-        account_id: AccountId,
-        request_id: RequestId,
-        request: ChatRequest,
-        preference: Preference = NO_PREFERENCE,
-    ) -> "ChatStream":
+    async def stream(self, asking: Asking, request: ChatRequest) -> "ChatStream":
         """An answer under way. Raises like `answer` until the provider has begun; afterwards the stream tells."""
-        model, call = await self._begin(account_id, request_id, request, preference)
+        model, call = await self._begin(asking, request)
 
         async def ask(route: Route, timeout_s: float) -> UpstreamStream:
             payload = rules.upstream_payload(request, route.model, call.quote)
             return await self._upstreams.chat_stream(self._upstreams[route.provider], payload, timeout_s=timeout_s)
 
-        routed = await self._first_answer(ask, model, request, call, preference)
-        return ChatStream(request, call, routed, model=model, request_id=request_id)
+        routed = await self._first_answer(ask, model, request, call, asking)
+        return ChatStream(request, call, routed, model=model, request_id=asking.request_id)
 
     async def _first_answer(
-        self, ask: Ask[Answer], model: Model, request: ChatRequest, call: MeteredCall, preference: Preference
+        self, ask: Ask[Answer], model: Model, request: ChatRequest, call: MeteredCall, asking: Asking
     ) -> Routed[Answer]:
         try:
             return await self._router.first_answer(
                 model,
                 ask,
                 timeout_s=self._call_timeout_s,
-                preference=preference,
+                preference=asking.preference,
                 needs=rules.needs_of(request),
                 # A stream is there when it begins, a whole answer when it is written.
                 times_first_byte=bool(request.stream),
             )
         except BaseException:
-            await _give_back(call)
+            await give_back(call)
             raise
 
-    async def _begin(
-        self, account_id: AccountId, request_id: RequestId, request: ChatRequest, preference: Preference
-    ) -> tuple[Model, MeteredCall]:
+    async def _begin(self, asking: Asking, request: ChatRequest) -> tuple[Model, MeteredCall]:
         model, price = self._catalog.chat_model(request.model)
+        check_allowed(model, asking.models_allowed)
         rules.check_payload(request, model)
-        self._router.check(model, preference=preference, needs=rules.needs_of(request))
-        return model, await self._meter.begin(account_id, request_id, rules.quote_of(request, model, price))
+        self._router.check(model, preference=asking.preference, needs=rules.needs_of(request))
+        quote = rules.quote_of(request, model, price)
+        return model, await self._meter.begin(asking.account_id, asking.request_id, quote)
 
 
 class ChatStream:
@@ -226,24 +215,8 @@ class ChatStream:
         return _event({**last, "object": "chat.completion.chunk", "choices": ending, "error": fault})
 
 
-async def _give_back(call: MeteredCall) -> None:
-    """Release the hold of a call that failed. If that fails too, the hold expires by itself."""
-    try:
-        await call.release()
-    except CredenceError as error:
-        write_line("ERROR", "release_failed", receipt=call.receipt_id, code=error.code)
-
-
 def _facts(model: Model, routed: Routed[Any], request_id: RequestId, outcome: Outcome) -> dict[str, str | int]:
     return {"model": model.id, "outcome": outcome.value, "request_id": request_id, **routed.facts}
-
-
-def _charge_headers(charge: Charge) -> dict[str, str]:
-    headers = {"x-credence-cost-micros": str(charge.amount_micros)}
-    if charge.entry_id is not None:
-        headers["x-credence-receipt"] = charge.entry_id
-        headers["x-credence-balance-micros"] = str(charge.balance_micros)
-    return headers
 
 
 def _usage_with_cost(tally: Tally, usage: Usage | None, charge: Charge) -> dict[str, Any]:
@@ -253,8 +226,7 @@ def _usage_with_cost(tally: Tally, usage: Usage | None, charge: Charge) -> dict[
         completion_tokens = usage.count(Unit.COMPLETION_TOKEN)
         told |= {"prompt_tokens": usage.prompt_tokens, "completion_tokens": completion_tokens}
         told["total_tokens"] = usage.prompt_tokens + completion_tokens
-    details = {"charged_micros": charge.amount_micros, "receipt_id": charge.entry_id}
-    return {**told, "cost": charge.amount_micros / CREDIT_MICROS, "cost_details": details}
+    return {**told, **told_cost(charge)}
 
 
 def _event(data: Mapping[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""Pure decisions about embeddings: what may be asked, how many tokens it can be, what to charge, in which form to answer."""
+"""Pure decisions about embeddings: what may be asked, what it can cost, what to charge, in which form to answer."""
 
 import base64
 import binascii

@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from shared.base.units import Unit
 from shared.calls.models import Answered, Asking
 from shared.calls.service import Calls, told_cost
 from shared.catalog.allowed import check_allowed
 from shared.catalog.models import Modality
 from shared.catalog.service import Catalog
-from shared.base.units import Unit
 from shared.embeddings import rules
 from shared.embeddings.models import EmbeddingRequest
 from shared.metering.models import Usage
@@ -26,9 +26,7 @@ class Embeddings:
 
     async def answer(self, asking: Asking, request: EmbeddingRequest) -> Answered:
         """All embeddings, charged by the token. Nothing is charged when this raises."""
-        model, price = self._catalog.model_for(
-            request.model, {Modality.EMBEDDING}, {Unit.PROMPT_TOKEN}, "embeddings"
-        )
+        model, price = self._catalog.model_for(request.model, {Modality.EMBEDDING}, {Unit.PROMPT_TOKEN}, "embeddings")
         check_allowed(model, asking.models_allowed)
         rules.check(request)
 

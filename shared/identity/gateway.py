@@ -21,11 +21,11 @@ from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from shared.base.clock import Clock
+from shared.base.flight import SingleFlight
 from shared.base.ids import UserId
 from shared.base.log import write_line
 from shared.identity import rules
 from shared.identity.errors import IdentityUnavailable, TokenInvalid
-from shared.identity.flight import SingleFlight
 from shared.identity.models import Account, Token
 
 IDENTITY_TOOLKIT_URL = "https://identitytoolkit.googleapis.com"

@@ -6,10 +6,10 @@ from typing import Protocol, Self
 
 from shared.base.callers import Callers, parse_callers
 from shared.base.clock import Clock
+from shared.base.flight import SingleFlight
 from shared.base.ids import UserId
 from shared.base.settings import Settings
 from shared.identity import gateway, rules
-from shared.identity.flight import SingleFlight
 from shared.identity.models import Account, Service, Token, User
 
 USER_CACHE_MS = 60_000

@@ -7,8 +7,10 @@ from typing import Any, TypeVar
 from msgspec import to_builtins
 
 from shared.base.ids import AccountId, EntryId, HoldId
+from shared.base.periods import Period
 from shared.ledger.errors import ChainBroken
 from shared.ledger.models import (
+    Allowance,
     Entry,
     EntryKind,
     Head,
@@ -19,6 +21,7 @@ from shared.ledger.models import (
     Origin,
     RateWindow,
     Sending,
+    SpendLimit,
     Status,
     account_class,
 )
@@ -74,6 +77,8 @@ def head_document(head: Head) -> dict[str, Any]:
         "window": {"start_ms": head.window.start_ms, "count": head.window.count},
         "sending": to_builtins(head.sending),
         "expires_next_ms": expires_next_ms(head),
+        # Only where there is one: most accounts have none, and a head is rewritten with every posting.
+        **({"allowance": to_builtins(head.allowance)} if head.allowance else {}),
     }
 
 
@@ -109,6 +114,7 @@ def head_from(account_id: AccountId, document: Document) -> Head:
             window=RateWindow(_int(window["start_ms"]), _int(window["count"])),
             sending=_sending(document["sending"]),
             status=Status(document["status"]),
+            allowance=_allowance(document["allowance"]) if "allowance" in document else None,
         )
         if _int(document["balance_micros"]) != head.balance_micros:
             raise ValueError("its balance is not the sum of its lots")
@@ -192,6 +198,18 @@ def _sending(fields: Document) -> Sending:
         last_to=_str(fields["last_to"]),
         last_micros=_int(fields["last_micros"]),
         last_at_ms=_int(fields["last_at_ms"]),
+    )
+
+
+def _allowance(fields: Document) -> Allowance:
+    limit = fields["limit"]
+    return Allowance(
+        limit=SpendLimit(_int(limit["amount_micros"]), Period(limit["period"])) if limit is not None else None,
+        counted_at_ms=_int(fields["counted_at_ms"]),
+        day_micros=_int(fields["day_micros"]),
+        week_micros=_int(fields["week_micros"]),
+        month_micros=_int(fields["month_micros"]),
+        filled_ms=_int(fields["filled_ms"]),
     )
 
 

@@ -22,6 +22,25 @@ class CreditTooLow(CredenceError):
         return {"needed_micros": self.needed_micros, "spendable_micros": self.spendable_micros}
 
 
+class SpendLimitReached(CreditTooLow):
+    """The credits are there, but the account may not spend so much in this period."""
+
+    code = "spend_limit_reached"
+
+    def __init__(self, *, needed_micros: int, spendable_micros: int, resets_at_ms: int | None) -> None:
+        super().__init__(needed_micros=needed_micros, spendable_micros=spendable_micros)
+        self.message = (
+            f"This needs {format_credits(needed_micros)} credits and the limit leaves "
+            f"{format_credits(spendable_micros)}."
+        )
+        self.resets_at_ms = resets_at_ms
+
+    def details(self) -> dict[str, int | str]:
+        """How much was needed, how much is left, and when there is more."""
+        resets = {} if self.resets_at_ms is None else {"resets_at_ms": self.resets_at_ms}
+        return {**super().details(), **resets}
+
+
 class KeyReused(CredenceError):
     """The idempotency key was used before, for another request."""
 
@@ -219,6 +238,26 @@ class EntryAbsent(CredenceError):
 
     def __init__(self) -> None:
         super().__init__("There is no such receipt on this account.")
+
+
+class AlreadyFilled(CredenceError):
+    """The account had its top-up of this period."""
+
+    code = "already_filled"
+    kind = Kind.CONFLICT
+
+    def __init__(self) -> None:
+        super().__init__("This account was already topped up in this period.")
+
+
+class NothingToMove(CredenceError):
+    """Nothing on the account is free."""
+
+    code = "nothing_to_move"
+    kind = Kind.CONFLICT
+
+    def __init__(self) -> None:
+        super().__init__("There is nothing on this account that is not held.")
 
 
 class LedgerBusy(CredenceError):

@@ -6,6 +6,7 @@ from enum import StrEnum
 from msgspec import Struct, field
 
 from shared.base.ids import AccountId, EntryId, HoldId
+from shared.base.periods import Period
 
 GENESIS_HASH = "0" * 64
 """`prev_hash` of an account's first entry."""
@@ -155,6 +156,29 @@ class Sending(Struct, frozen=True):
     last_at_ms: int = 0
 
 
+class SpendLimit(Struct, frozen=True):
+    """The most that an account may spend in a period (UTC)."""
+
+    amount_micros: int
+    period: Period
+
+
+class Allowance(Struct, frozen=True):
+    """What an account may spend in a period, and what it spent in this day, week and month (UTC).
+
+    It rides on the head, so the limit is exact across instances. Accounts without one have no limit and no such counts.
+    """
+
+    limit: SpendLimit | None = None
+    counted_at_ms: int = 0
+    """When it last spent. The counts are those of the periods that this moment lies in; later ones begin at zero."""
+    day_micros: int = 0
+    week_micros: int = 0
+    month_micros: int = 0
+    filled_ms: int = 0
+    """Where the latest period began in which it was topped up."""
+
+
 class Head(Struct, frozen=True):
     """An account as it stands: the only mutable document of the ledger, and the fold of its entries and holds."""
 
@@ -167,6 +191,7 @@ class Head(Struct, frozen=True):
     window: RateWindow = RateWindow()
     sending: Sending = Sending()
     status: Status = Status.OPEN
+    allowance: Allowance | None = None
 
     @property
     def balance_micros(self) -> int:

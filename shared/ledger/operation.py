@@ -12,7 +12,7 @@ from msgspec import Struct, StructMeta
 from msgspec.structs import replace
 
 from shared.base.ids import AccountId, EntryId, HoldId, entry_id_of
-from shared.ledger import rules
+from shared.ledger import allowances, rules
 from shared.ledger.chain import REQUEST_TAG, digest, seal
 from shared.ledger.errors import AccountAbsent, KeyReused
 from shared.ledger.models import OWING_KINDS, SPENDING_KINDS, STATUS_AFTER, Entry, EntryKind, Head, Leg, LotChange
@@ -157,5 +157,6 @@ def post(
         spent_micros=head.spent_micros + spent_micros,
         holds=rules.live_holds(head.holds, posting.at_ms),
         status=STATUS_AFTER.get(kind, head.status),
+        allowance=allowances.count_spent(head.allowance, spent_micros, posting.at_ms),
     )
     return Step((after,), (entry,), Posted(entry))

@@ -9,7 +9,7 @@ from shared.base.ids import AccountId, HoldId
 from shared.ledger import rules
 from shared.ledger.errors import HoldAbsent, KeyReused, TransferToSelf
 from shared.ledger.holds import capture_key
-from shared.ledger.models import EntryKind, Head, Leg, LotChange, Origin, SendLimits, Share
+from shared.ledger.models import Allowance, EntryKind, Head, Leg, LotChange, Origin, SendLimits, Share
 from shared.ledger.operation import Facts, Heads, Posted, Posting, Step, flat, post, present
 
 
@@ -17,6 +17,8 @@ class OpenAccount(Posting, frozen=True, kw_only=True):
     """Open an account with nothing on it. Its entry is the first link of the account's chain."""
 
     kind: ClassVar[EntryKind] = EntryKind.OPEN
+    allowance: Allowance | None = None
+    """Not part of the request: it may be changed, and whoever opens the account again changes nothing."""
 
     def idempotency_key(self) -> str:
         return f"open:{self.account_id}"
@@ -28,7 +30,7 @@ class OpenAccount(Posting, frozen=True, kw_only=True):
         if heads[self.account_id] is not None:
             # Only a stale view can show a head without its first entry; the engine will reread and find it.
             raise KeyReused
-        return post(self, Head(self.account_id), changes=(), legs=(), facts=())
+        return post(self, Head(self.account_id, allowance=self.allowance), changes=(), legs=(), facts=())
 
 
 class Grant(Posting, frozen=True, kw_only=True):
@@ -162,29 +164,34 @@ class Transfer(Posting, frozen=True, kw_only=True):
             rules.check_covers_paid(payer, self.amount_micros, self.at_ms)
             paid = [lot for lot in payer.lots if lot.origin is Origin.PAID]
             taken = rules.consume(paid, self.amount_micros, valid_at_ms=self.at_ms)
-        given = [replace(change, delta_micros=-change.delta_micros) for change in taken]
-        moved = rules.by_origin(taken).items()
-        sent = post(
-            self,
-            payer,
-            changes=taken,
-            legs=tuple(Leg(self.payee_id, origin, amount) for origin, amount in moved),
-            facts=self.facts,
-        )
-        received = post(
-            self,
-            payee,
-            changes=rules.changes_to_add(payee.lots, given, at_ms=self.at_ms),
-            legs=tuple(Leg(self.account_id, origin, -amount) for origin, amount in moved),
-            facts=self.facts,
-        )
-        return Step(sent.heads + received.heads, sent.entries + received.entries, sent.result)
+        return move(self, payer, payee, taken, self.facts)
 
     def _count_sent(self, payer: Head, limits: SendLimits) -> Head:
         if not self.repeat_confirmed:
             rules.check_not_repeated(payer.sending, self.payee_id, self.amount_micros, self.at_ms, limits)
         sending = rules.count_sent(payer.sending, self.payee_id, self.amount_micros, self.at_ms, limits)
         return replace(payer, sending=sending)
+
+
+def move(posting: Posting, payer: Head, payee: Head, taken: Sequence[LotChange], facts: Facts) -> Step[Posted]:
+    """Give the payee what was taken from the payer's lots, origin and expiry kept; an entry on each side."""
+    given = [replace(change, delta_micros=-change.delta_micros) for change in taken]
+    moved = rules.by_origin(taken).items()
+    sent = post(
+        posting,
+        payer,
+        changes=taken,
+        legs=tuple(Leg(payee.account_id, origin, amount) for origin, amount in moved),
+        facts=facts,
+    )
+    received = post(
+        posting,
+        payee,
+        changes=rules.changes_to_add(payee.lots, given, at_ms=posting.at_ms),
+        legs=tuple(Leg(payer.account_id, origin, -amount) for origin, amount in moved),
+        facts=facts,
+    )
+    return Step(sent.heads + received.heads, sent.entries + received.entries, sent.result)
 
 
 def _share_fields(shares: tuple[Share, ...]) -> list[str]:

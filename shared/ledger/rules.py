@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from shared.base.economy import DAY_MS
 from shared.base.ids import AccountId, HoldId
 from shared.base.micros import AMOUNT_MICROS_MAX, split
+from shared.ledger import allowances
 from shared.ledger.errors import (
     AccountNotOpen,
     AmountWrong,
@@ -17,6 +18,7 @@ from shared.ledger.errors import (
     PayeeNotDeferred,
     RateExceeded,
     SendLimitExceeded,
+    SpendLimitReached,
     TooManyHolds,
     TransferRepeated,
 )
@@ -80,16 +82,31 @@ def held_micros(head: Head, at_ms: int) -> int:
     return sum(hold.amount_micros for hold in head.holds.values() if hold.expires_at_ms > at_ms)
 
 
+def free_micros(head: Head, at_ms: int) -> int:
+    """Lots not yet expired, less live holds. Never below zero."""
+    return max(0, alive_micros(head, at_ms) - held_micros(head, at_ms))
+
+
 def spendable_micros(head: Head, at_ms: int) -> int:
-    """What a new debit or hold may take: lots not yet expired, less live holds. Never below zero."""
-    alive = sum(lot.remaining_micros for lot in head.lots if _outlives(lot.expires_at_ms, at_ms))
-    return max(0, alive - held_micros(head, at_ms))
+    """What a new debit or hold may take: what is free, within the account's allowance if it has one."""
+    free = free_micros(head, at_ms)
+    left = allowances.left_micros(head, held_micros(head, at_ms), at_ms)
+    return free if left is None else min(free, left)
+
+
+def alive_micros(head: Head, at_ms: int) -> int:
+    """Lots not yet expired, less what is owed; held credits included."""
+    return sum(lot.remaining_micros for lot in head.lots if _outlives(lot.expires_at_ms, at_ms))
 
 
 def check_covers(head: Head, amount_micros: int, at_ms: int) -> None:
-    """Raise CreditTooLow unless `amount_micros` can be spent at `at_ms`."""
-    if (spendable := spendable_micros(head, at_ms)) < amount_micros:
-        raise CreditTooLow(needed_micros=amount_micros, spendable_micros=spendable)
+    """Raise CreditTooLow unless `amount_micros` can be spent at `at_ms`: SpendLimitReached if only a limit forbids."""
+    if (spendable := spendable_micros(head, at_ms)) >= amount_micros:
+        return
+    if free_micros(head, at_ms) >= amount_micros:
+        resets_at_ms = allowances.resets_at_ms(head, at_ms)
+        raise SpendLimitReached(needed_micros=amount_micros, spendable_micros=spendable, resets_at_ms=resets_at_ms)
+    raise CreditTooLow(needed_micros=amount_micros, spendable_micros=spendable)
 
 
 def consume(lots: Sequence[Lot], amount_micros: int, *, valid_at_ms: int) -> list[LotChange]:
@@ -106,6 +123,18 @@ def consume(lots: Sequence[Lot], amount_micros: int, *, valid_at_ms: int) -> lis
             left -= taken
     if left:
         raise CreditTooLow(needed_micros=amount_micros, spendable_micros=amount_micros - left)
+    return changes
+
+
+def all_but(lots: Sequence[Lot], kept_micros: int, *, valid_at_ms: int) -> list[LotChange]:
+    """Take what is usable, but leave `kept_micros` of those that would be spent first, for the holds on them."""
+    changes: list[LotChange] = []
+    left = kept_micros
+    for lot in sorted(_usable(lots, valid_at_ms), key=_spending_order):
+        kept = min(left, lot.remaining_micros)
+        left -= kept
+        if taken := lot.remaining_micros - kept:
+            changes.append(LotChange(lot.origin, lot.expires_at_ms, -taken))
     return changes
 
 

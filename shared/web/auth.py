@@ -7,13 +7,16 @@ from starlette.requests import Request
 
 from shared.app import App
 from shared.base.errors import CredenceError, Kind
-from shared.base.ids import AccountId, RequestId
+from shared.base.ids import CARD_KEY_PREFIX, AccountId, RequestId
 
 if TYPE_CHECKING:
+    from shared.cards.models import Card
     from shared.identity.models import User
 
-Auth = Literal["user", "user_now", "service", "none"]
-"""`user_now` asks Firebase about the user on every call; `user` may remember for a minute what it said."""
+Auth = Literal["user", "user_now", "spender", "holder", "card", "service", "none"]
+"""`user_now` asks Firebase about the user on every call; `user` may remember for a minute what it said. `spender` and
+`holder` are a user or the key of a card: the one is about to spend, so the card is topped up if that is due; the other
+only looks. `card` is the key of a card, or a service that has the scope."""
 
 
 class TokenMissing(CredenceError):
@@ -36,6 +39,16 @@ class ScopeMissing(CredenceError):
         super().__init__(f"This service lacks the scope {scope}.")
 
 
+class UserNeeded(CredenceError):
+    """A card's key was sent where only a person may act."""
+
+    code = "user_needed"
+    kind = Kind.DENIED
+
+    def __init__(self) -> None:
+        super().__init__("A card's key cannot do this; sign in as its owner.")
+
+
 class Caller(Struct, frozen=True):
     """Whoever calls, in this one request. `name` is for logs and idempotency keys."""
 
@@ -44,11 +57,17 @@ class Caller(Struct, frozen=True):
     user: "User | None" = None
     route_asked: str | None = None
     """What the header `x-credence-route` says, in a function that chooses among routes."""
+    card: "Card | None" = None
 
     @property
     def account_id(self) -> AccountId:
-        """The caller's own wallet."""
+        """The caller's own wallet, or the card's account."""
         return AccountId(self.name)
+
+    @property
+    def models_allowed(self) -> frozenset[str] | None:
+        """The models that the caller may call; None for all of them."""
+        return self.card.terms.models if self.card else None
 
     def known_user(self) -> "User":
         """The user, in a function whose callers are users; anything else is a defect of the function."""
@@ -58,17 +77,27 @@ class Caller(Struct, frozen=True):
 
 
 async def authenticate(request: Request, app: App, request_id: RequestId, auth: Auth, scope: str | None) -> Caller:
-    """Raise TokenMissing, ScopeMissing, or what the identity package says of the token."""
+    """Raise TokenMissing, ScopeMissing, UserNeeded, or what the packages of identity and cards say of the token."""
     if auth == "none":
         return Caller(request_id, "anyone")
     token = _bearer_token(request)
-    if auth in ("user", "user_now"):
-        user = await (app.identity.user(token) if auth == "user" else app.identity.user_now(token))
+    if token.startswith(CARD_KEY_PREFIX) and auth != "service":
+        return await _card_caller(app, request_id, auth, token)
+    if auth in ("user", "user_now", "spender", "holder"):
+        user = await (app.identity.user_now(token) if auth == "user_now" else app.identity.user(token))
         return Caller(request_id, f"user:{user.uid}", user)
     service = await app.identity.service(token)
     if scope not in service.scopes:
         raise ScopeMissing(str(scope))
     return Caller(request_id, f"service:{service.email}")
+
+
+async def _card_caller(app: App, request_id: RequestId, auth: Auth, key: str) -> Caller:
+    if auth in ("user", "user_now"):
+        # Said without a look at the key: whether it is good is nobody's business here.
+        raise UserNeeded
+    card = await (app.card_keys.spender(key) if auth == "spender" else app.card_keys.holder(key))
+    return Caller(request_id, card.account_id, card=card)
 
 
 def _bearer_token(request: Request) -> str:

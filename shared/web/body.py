@@ -1,6 +1,7 @@
 """Reading what a request says: bounded bytes, strict JSON, checked fields, and a clear word on what is wrong."""
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -19,8 +20,13 @@ NESTING_MAX = 100
 """Lists and objects inside of each other. Python's own limit would strike somewhere later, as a defect of ours."""
 
 
-async def read_body(request: Request, model: type[Shape], *, bytes_max: int) -> Shape:
-    """The request's JSON as a `model`. Raise BodyTooLarge or BadRequest. An empty body counts as `{}`."""
+async def read_body(
+    request: Request, model: type[Shape], *, bytes_max: int, parameters: Mapping[str, str] = MappingProxyType({})
+) -> Shape:
+    """The request's JSON, with the path's parameters, as a `model`. Raise BodyTooLarge or BadRequest.
+
+    An empty body counts as `{}`.
+    """
     raw = await read_bytes(request, bytes_max=bytes_max)
     if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > VALUES_MAX:
         raise BadRequest(f"The body has more than {VALUES_MAX} values.")
@@ -33,7 +39,9 @@ async def read_body(request: Request, model: type[Shape], *, bytes_max: int) -> 
     if not isinstance(value, dict):
         raise BadRequest("The body must be a JSON object.")
     _require_shallow(value)
-    return parse(model, value)
+    for name in parameters.keys() & value.keys():
+        raise BadRequest(f"{name} belongs in the path.", param=name)
+    return parse(model, {**value, **parameters})
 
 
 def parse(model: type[Shape], value: Mapping[str, Any]) -> Shape:

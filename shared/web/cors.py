@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 PREFLIGHT_LIFETIME_S = 7200
 """The longest that Chromium remembers an answer; Firefox would take a day."""
+METHODS = frozenset({"GET", "POST"})
 SHOWN_HEADERS = (
     "x-request-id, x-should-retry, retry-after, retry-after-ms, x-credence-model, x-credence-provider, "
     "x-credence-route, x-credence-attempts, x-credence-receipt, x-credence-cost-micros, x-credence-balance-micros"
@@ -21,10 +22,13 @@ def is_preflight(request: Request) -> bool:
 
 
 def preflight_response(request: Request, method: str) -> Response:
-    """Yes, with this method and the headers the page wants to set. Any page may ask; the call itself needs a token."""
+    """Yes, with the method it means to use and the headers it wants to set. Any page may ask; the call itself needs a
+    token. Of a path with two methods either function is asked, so `method`, its own, is named only for want of another.
+    """
+    meant = request.headers.get("access-control-request-method", "")
     asked = request.headers.get("access-control-request-headers", "")
     headers = {
-        "access-control-allow-methods": method,
+        "access-control-allow-methods": meant if meant in METHODS else method,
         "access-control-allow-headers": asked if asked.isascii() and asked.isprintable() else "",
         "access-control-max-age": str(PREFLIGHT_LIFETIME_S),
         "vary": "access-control-request-headers",

@@ -22,7 +22,7 @@ from shared.web.body import BODY_BYTES_MAX, read_body
 from shared.web.cors import is_preflight, preflight_response, show_to_pages
 from shared.web.edge import serve_logged
 from shared.web.errors import MethodWrong
-from shared.web.path import read_path
+from shared.web.path import path_parameters, read_query
 
 ROUTE_HEADER = "x-credence-route"
 """Asked: cheapest, fastest, best, or providers with commas between. Answered: who was tried, and what came of it."""
@@ -42,6 +42,7 @@ class Contract(Struct, frozen=True):
     body_bytes_max: int
     path_param: str | None
     path_prefix: str | None
+    path_suffix: str | None
     answer: type[Struct] | None
     summary: str
     streams: bool
@@ -68,6 +69,7 @@ def http_function(
     body_bytes_max: int = BODY_BYTES_MAX,
     path_param: str | None = None,
     path_prefix: str | None = None,
+    path_suffix: str | None = None,
     answer: type[Struct] | None = None,
     streams: bool = False,
     routes: bool = False,
@@ -75,9 +77,10 @@ def http_function(
     imports_ahead: str | None = None,
 ) -> Callable[[Handler], HttpFunction]:
     """Wrap a handler. `scope` is what a service must be allowed; `path_param` names the field that the last segment
-    of the path fills, or with `path_prefix` all that follows that, slashes included; `answer` is the shape of a 200,
-    where the handler does not build the response itself, and `media_types` what that may be; `routes` lets the caller
-    say which provider it prefers, which the handler then reads from the caller; `imports_ahead` names a
+    of the path fills, or the last before `path_suffix`, or with `path_prefix` all that follows that, slashes included;
+    `answer` is the shape of a 200, where the handler does not build the response itself, and `media_types` what that
+    may be; `routes` lets the caller say which provider it prefers, which the handler then reads from the caller;
+    `imports_ahead` names a
     slow module that the first request imports while its caller is checked.
     """
 
@@ -92,6 +95,7 @@ def http_function(
             body_bytes_max=body_bytes_max,
             path_param=path_param,
             path_prefix=path_prefix,
+            path_suffix=path_suffix,
             answer=answer,
             summary=summary,
             streams=streams,
@@ -129,10 +133,11 @@ async def _answer(contract: Contract, handler: Handler, request: Request, reques
     caller = await authenticate(request, app, request_id, contract.auth, contract.scope)
     if contract.routes:
         caller = replace(caller, route_asked=request.headers.get(ROUTE_HEADER))
+    parameters = path_parameters(request, contract.path_param, contract.path_prefix, contract.path_suffix)
     if contract.method == "GET":
-        given = read_path(request, contract.body, contract.path_param, contract.path_prefix)
+        given = read_query(request, contract.body, parameters)
     else:
-        given = await read_body(request, contract.body, bytes_max=contract.body_bytes_max)
+        given = await read_body(request, contract.body, bytes_max=contract.body_bytes_max, parameters=parameters)
     answer = await handler(given, caller, app)
     if isinstance(answer, Response):
         answer.headers["x-request-id"] = request_id

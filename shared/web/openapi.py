@@ -81,11 +81,12 @@ def _operation(contract: Contract) -> dict[str, Any]:
     }
     if contract.auth != "none":
         operation["security"] = [{"bearer": []}]
+    if parameters := _parameters(contract):
+        operation["parameters"] = parameters
     if contract.method == "POST":
-        content = {"application/json": {"schema": _ref(contract.body)}}
-        operation["requestBody"] = {"content": content, "required": bool(_schema(contract.body)["required"])}
-    else:
-        operation["parameters"] = _parameters(contract)
+        schema = _posted(contract)
+        required = bool(_schema(contract.body)["required"]) if contract.path_param is None else bool(schema["required"])
+        operation["requestBody"] = {"content": {"application/json": {"schema": schema}}, "required": required}
     if contract.routes:
         header = {"name": ROUTE_HEADER, "in": "header", "required": False, "schema": {"type": "string"}}
         operation.setdefault("parameters", []).append({**header, "description": ROUTE_HELP})
@@ -93,7 +94,7 @@ def _operation(contract: Contract) -> dict[str, Any]:
 
 
 def _parameters(contract: Contract) -> list[dict[str, Any]]:
-    """The fields of a GET: the path's, and the query's."""
+    """The field in the path; and for a GET the others, which are in the query."""
     schema = _schema(contract.body)
     return [
         {
@@ -103,7 +104,20 @@ def _parameters(contract: Contract) -> list[dict[str, Any]]:
             "schema": field,
         }
         for name, field in schema["properties"].items()
+        if name == contract.path_param or contract.method == "GET"
     ]
+
+
+def _posted(contract: Contract) -> dict[str, Any]:
+    """What is posted: the whole body, or what the path has not said."""
+    if contract.path_param is None:
+        return _ref(contract.body)
+    schema = _schema(contract.body)
+    return {
+        **{name: value for name, value in schema.items() if name != "title"},
+        "properties": {name: field for name, field in schema["properties"].items() if name != contract.path_param},
+        "required": [name for name in schema["required"] if name != contract.path_param],
+    }
 
 
 def _success(contract: Contract) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from shared.base.ids import AccountId, EntryId, RequestId
+from shared.calls.models import Asking
 from shared.catalog.service import Catalog
 from shared.chat.models import ChatRequest
 from shared.chat.service import Chats, ChatStream
@@ -17,6 +18,7 @@ from shared.ledger.models import Entry, EntryKind, Head
 from shared.ledger.service import Ledger
 from shared.metering.service import Meter
 from shared.providers.gateway import Upstreams
+from shared.routing.models import NO_PREFERENCE, Preference
 from shared.routing.service import Router
 from tests.chat.builders import TEXT_MODEL, VISION_MODEL
 from tests.ledger.builders import FaultyStore, Ticker, ledger_on
@@ -62,8 +64,12 @@ class Shop:
         self._calls += 1
         return RequestId(f"req_{self._calls}")
 
+    def asking(self, preference: Preference = NO_PREFERENCE) -> Asking:
+        """The next call of Ada's."""
+        return Asking(account_id=ADA, request_id=self.next_id(), preference=preference)
+
     async def stream(self, request: ChatRequest, **timeouts: float) -> ChatStream:
-        return await self.chats(**timeouts).stream(ADA, self.next_id(), request)
+        return await self.chats(**timeouts).stream(self.asking(), request)
 
     async def head(self) -> Head:
         return await ledger_on(self.store, self.clock).head(ADA)

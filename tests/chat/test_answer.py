@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.chat.builders import TEXT_MODEL, VISION_MODEL, function_tool, image, request_of, says, text
-from tests.chat.conftest import ADA, FUNDS_MICROS, Shop
+from tests.chat.conftest import FUNDS_MICROS, Shop
 from tests.providers import fake
 
 
@@ -13,7 +13,7 @@ async def test_an_answer_is_charged_by_its_reported_usage(shop: Shop) -> None:
     """Body as the provider gave it, with the cost beside its usage; headers tell charge, route, receipt, balance."""
     shop.first.replies.append(fake.whole(fake.completion("Hello.", usage=fake.usage(10, 20))))
 
-    answer = await shop.chats().answer(ADA, shop.next_id(), request_of(max_tokens=50))
+    answer = await shop.chats().answer(shop.asking(), request_of(max_tokens=50))
 
     (entry,) = shop.captures()
     details = {"charged_micros": 30, "receipt_id": entry.entry_id}
@@ -40,7 +40,7 @@ async def test_a_report_beyond_the_quote_is_charged_as_the_quote(shop: Shop) -> 
     """The client agreed to no more."""
     shop.first.replies.append(fake.whole(fake.completion(usage=fake.usage(10**7, 10**7))))
 
-    await shop.chats().answer(ADA, shop.next_id(), request_of())
+    await shop.chats().answer(shop.asking(), request_of())
 
     (entry,) = shop.captures()
     assert -entry.delta_micros == int(dict(entry.facts)["held_micros"])
@@ -51,7 +51,7 @@ async def test_an_answer_without_a_usable_usage_is_estimated_and_says_so(shop: S
     """The client is told the counts it was charged for."""
     shop.first.replies.append(fake.whole(fake.completion("x" * 400, usage=usage)))
 
-    answer = await shop.chats().answer(ADA, shop.next_id(), request_of())
+    answer = await shop.chats().answer(shop.asking(), request_of())
 
     (entry,) = shop.captures()
     told = answer.body["usage"]
@@ -72,7 +72,7 @@ async def test_no_output_is_free(shop: Shop, body: dict[str, Any]) -> None:
     """No entry is posted, and the answer says that it cost nothing."""
     shop.first.replies.append(fake.whole(body))
 
-    answer = await shop.chats().answer(ADA, shop.next_id(), request_of())
+    answer = await shop.chats().answer(shop.asking(), request_of())
 
     assert not shop.captures()
     assert answer.body["usage"]["cost"] == 0
@@ -89,7 +89,7 @@ async def test_tools_images_and_choices_pass_both_ways(shop: Shop) -> None:
     messages = [says([text("what is it?"), image(detail="low")])]
     request = request_of(*messages, model=VISION_MODEL.id, tools=tools, tool_choice="auto", n=2, seed=1)
 
-    answer = await shop.chats().answer(ADA, shop.next_id(), request)
+    answer = await shop.chats().answer(shop.asking(), request)
 
     (asked,) = shop.first.asked
     assert answer.body["choices"][0]["message"]["tool_calls"] == calls

@@ -10,7 +10,7 @@ from shared.chat.models import ChatRequest
 from shared.chat.service import ChatStream
 from shared.providers.models import DisconnectPolicy
 from tests.chat.builders import VISION_MODEL, image, request_of, says, text
-from tests.chat.conftest import ADA, Shop
+from tests.chat.conftest import Shop
 from tests.providers import fake
 
 DRAIN, ESTIMATE, FREE = DisconnectPolicy
@@ -128,7 +128,7 @@ async def test_a_request_that_is_cancelled_gives_its_hold_back(shop: Shop) -> No
     shop.first.replies.extend([fake.mute, fake.mute])
     chats = shop.chats()
     for ask in (chats.answer, chats.stream):
-        task = asyncio.ensure_future(ask(ADA, shop.next_id(), request_of()))
+        task = asyncio.ensure_future(ask(shop.asking(), request_of()))
         async with asyncio.timeout(5):
             while len(shop.first.asked) < shop._calls:
                 await asyncio.sleep(0.005)

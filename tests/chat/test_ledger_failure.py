@@ -9,6 +9,7 @@ import pytest
 
 from shared.base.errors import CredenceError
 from shared.base.ids import AccountId, HoldId, RequestId
+from shared.calls.models import Asking
 from shared.ledger.errors import LedgerUnavailable
 from shared.metering.collector import Collector
 from shared.metering.models import OwedCharge
@@ -41,7 +42,7 @@ async def test_a_hold_that_cannot_be_placed_reaches_no_provider(shop: Shop) -> N
     fail_from_now_on(shop)
 
     with pytest.raises(LedgerUnavailable):
-        await chats.answer(ADA, shop.next_id(), request_of())
+        await chats.answer(shop.asking(), request_of())
 
     assert not shop.first.asked
 
@@ -52,7 +53,7 @@ async def test_a_hold_that_may_have_been_placed_expires(shop: Shop) -> None:
     fail_from_now_on(shop, fault="unacknowledged")
 
     with pytest.raises(LedgerUnavailable):
-        await chats.answer(ADA, shop.next_id(), request_of())
+        await chats.answer(shop.asking(), request_of())
 
     recover(shop)
     shop.holds_left = 1
@@ -90,7 +91,7 @@ async def test_an_answer_that_cannot_be_charged_is_not_given(shop: Shop, reply: 
     shop.first.replies.append(LedgerFailsWhen(shop, reply))
 
     with pytest.raises(CredenceError) as refusal:
-        await shop.chats().answer(ADA, shop.next_id(), request_of())
+        await shop.chats().answer(shop.asking(), request_of())
 
     assert refusal.value.code == code
     recover(shop)
@@ -105,7 +106,7 @@ async def test_a_charge_whose_answer_is_lost_is_made_once(shop: Shop) -> None:
     chats = shop.chats()
     shop.faulty.commit_script.extend(["ok", "unacknowledged"])
 
-    answer = await chats.answer(ADA, shop.next_id(), request_of())
+    answer = await chats.answer(shop.asking(), request_of())
 
     assert answer.headers["x-credence-cost-micros"] == "30"
     assert await shop.spent_micros() == 30
@@ -118,7 +119,7 @@ async def test_a_charge_that_stands_unknown_is_never_made_again(shop: Shop) -> N
     )
 
     with pytest.raises(LedgerUnavailable):
-        await shop.chats().answer(ADA, RequestId("req_known"), request_of())
+        await shop.chats().answer(Asking(account_id=ADA, request_id=RequestId("req_known")), request_of())
 
     recover(shop)
     assert await shop.spent_micros() in (0, 30)
@@ -237,7 +238,7 @@ async def test_many_calls_at_once_never_spend_more_than_there_is(shop: Shop) -> 
     chats = shop.chats()
 
     outcomes = await asyncio.gather(
-        *(chats.answer(ADA, shop.next_id(), request_of()) for _ in range(20)), return_exceptions=True
+        *(chats.answer(shop.asking(), request_of()) for _ in range(20)), return_exceptions=True
     )
 
     refusals = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]

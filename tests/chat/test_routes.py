@@ -19,7 +19,7 @@ from tests.providers.fake import KEY
 async def ask(shop: Shop, *, streamed: bool, **timeouts: float) -> None:
     request = request_of(stream=streamed)
     chats = shop.chats(**timeouts)
-    await (chats.stream if streamed else chats.answer)(ADA, shop.next_id(), request)
+    await (chats.stream if streamed else chats.answer)(shop.asking(), request)
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -41,7 +41,7 @@ async def test_a_number_that_json_cannot_say_reaches_no_provider(shop: Shop, str
     chats = shop.chats()
 
     with pytest.raises(UpstreamRefused, match="out of range"):
-        await (chats.stream if streamed else chats.answer)(ADA, shop.next_id(), request)
+        await (chats.stream if streamed else chats.answer)(shop.asking(), request)
 
     assert not shop.first.asked
     assert not shop.second.asked
@@ -74,12 +74,12 @@ async def test_another_provider_answers_inside_the_same_hold(shop: Shop, streame
     chats = shop.chats(silence_timeout_s=0.2)
 
     if streamed:
-        stream = await chats.stream(ADA, shop.next_id(), request_of(**STREAMED))
+        stream = await chats.stream(shop.asking(), request_of(**STREAMED))
         assert words_of(parsed([event async for event in stream.events()])) == "Hello, world."
         await stream.close()
         headers = stream.headers
     else:
-        headers = dict((await chats.answer(ADA, shop.next_id(), request_of())).headers)
+        headers = dict((await chats.answer(shop.asking(), request_of())).headers)
 
     (asked,) = shop.second.asked
     assert (asked.payload["model"], headers["x-credence-provider"]) == ("second/model", "second")
@@ -139,7 +139,7 @@ async def test_an_answer_that_breaks_off_is_asked_of_another(shop: Shop) -> None
     shop.first.replies.append(fake.whole(b'{"choices": [{"message": {"content": "Hel'))
     shop.second.replies.append(fake.whole(fake.completion(usage=fake.usage())))
 
-    answer = await shop.chats().answer(ADA, shop.next_id(), request_of())
+    answer = await shop.chats().answer(shop.asking(), request_of())
 
     assert answer.headers["x-credence-provider"] == "second"
     assert await shop.spent_micros() == 30
@@ -157,9 +157,9 @@ async def test_a_call_that_cannot_be_paid_reaches_no_provider(shop: Shop, stream
     assert refusal.value.kind is Kind.UNPAID
     assert not shop.first.asked
     with pytest.raises(CallUnaffordable):
-        await shop.chats().answer(ADA, shop.next_id(), request_of(max_tokens=affordable + 1, stream=streamed))
+        await shop.chats().answer(shop.asking(), request_of(max_tokens=affordable + 1, stream=streamed))
     shop.first.replies.append(fake.whole(fake.completion(usage=fake.usage(10**6, 10**6))))
-    await shop.chats().answer(ADA, shop.next_id(), request_of(max_tokens=affordable, stream=False))
+    await shop.chats().answer(shop.asking(), request_of(max_tokens=affordable, stream=False))
     assert (await shop.head()).balance_micros < 10
 
 
@@ -169,9 +169,9 @@ async def test_a_request_that_cannot_be_priced_holds_nothing(shop: Shop, streame
     chats = shop.chats()
     ask_for = chats.stream if streamed else chats.answer
     with pytest.raises(ChatInvalid):
-        await ask_for(ADA, shop.next_id(), request_of(plugins=[{"id": "web"}]))
+        await ask_for(shop.asking(), request_of(plugins=[{"id": "web"}]))
     with pytest.raises(ModelUnknown):
-        await ask_for(ADA, shop.next_id(), request_of(model="openai/o1-pro"))
+        await ask_for(shop.asking(), request_of(model="openai/o1-pro"))
 
     assert not shop.first.asked
     assert (await shop.head()).window.count == 0
@@ -187,12 +187,12 @@ async def test_a_provider_that_says_when_to_come_back_is_asked_again_then(shop: 
     request, only_first = request_of(stream=streamed), Preference(only=("first",))
 
     if streamed:
-        stream = await shop.chats().stream(ADA, shop.next_id(), request, only_first)
+        stream = await shop.chats().stream(shop.asking(only_first), request)
         assert words_of(parsed([event async for event in stream.events()])) == "Hello, world."
         await stream.close()
         headers = stream.headers
     else:
-        headers = dict((await shop.chats().answer(ADA, shop.next_id(), request, only_first)).headers)
+        headers = dict((await shop.chats().answer(shop.asking(only_first), request)).headers)
 
     assert headers["x-credence-route"] == "first=rate_limited, first=answered"
     assert 2.0 <= sum(shop.time.slept_s) < 2.5
@@ -205,7 +205,7 @@ async def test_a_stream_that_has_begun_is_never_asked_again(shop: Shop) -> None:
     shop.first.replies.append(fake.cut(fake.event(fake.chunk("Hel"))))
     chats = shop.chats()
 
-    stream = await chats.stream(ADA, shop.next_id(), request_of(**STREAMED))
+    stream = await chats.stream(shop.asking(), request_of(**STREAMED))
     events = parsed([event async for event in stream.events()])
     await stream.close()
 
@@ -218,9 +218,9 @@ async def test_a_preferred_provider_is_the_only_one_asked(shop: Shop) -> None:
     shop.second.replies.append(fake.whole(fake.completion(usage=fake.usage())))
     chats = shop.chats()
 
-    answer = await chats.answer(ADA, shop.next_id(), request_of(), Preference(only=("second",)))
+    answer = await chats.answer(shop.asking(Preference(only=("second",))), request_of())
     with pytest.raises(RouteAbsent, match="first, second"):
-        await chats.answer(ADA, shop.next_id(), request_of(), Preference(only=("third",)))
+        await chats.answer(shop.asking(Preference(only=("third",))), request_of())
 
     assert answer.headers["x-credence-route"] == "second=answered"
     assert not shop.first.asked
@@ -236,7 +236,7 @@ async def test_a_call_that_nobody_may_be_asked_for_is_free(shop: Shop) -> None:
     refusals = []
     for _ in range(2):
         with pytest.raises(UpstreamBusy) as refusal:
-            await chats.answer(ADA, shop.next_id(), request_of())
+            await chats.answer(shop.asking(), request_of())
         refusals.append(refusal.value.details())
 
     assert [refusal["route"] for refusal in refusals] == [

@@ -50,7 +50,8 @@ def answered(request: pytest.FixtureRequest, stack: Stack, deployment: Deploymen
     row = ROWS[request.param]
     person = add_member(stack, deployment)
     path, sent = _request(row, stack, deployment, f"user:{person.uid}", person.token)
-    tokens = {"user": person.token, "service": _service_token(row, deployment), "none": None}
+    service = _service_token(row, deployment)
+    tokens = {"user": person.token, "spender": person.token, "card": service, "service": service, "none": None}
     authorization = {"authorization": f"Bearer {tokens[row.auth]}"} if tokens[row.auth] else {}
     headers = {**authorization, **sent.pop("headers", {})}
     with start_alone(row.name, {**deployment.environment, **TELL_IMPORTS}) as alone:
@@ -86,7 +87,16 @@ def _request(
     if row.name == "log_read":
         answer(call(deployment, "POST", "/_timers/ledger_checkpoint", deployment.scheduler_token, json={}))
         return row.path.replace("{path}", "checkpoint"), {}
-    return row.path, {"json": {"credit_debit": debit, "chat_completions": chat}.get(row.name)}
+    card = {"name": "a card", "amount_micros": 50, "idempotency_key": row.name}
+    if row.name == "card_validate" or "{card_id}" in row.path:
+        created = answer(call(deployment, "POST", "/v1/cards", token, json=card))
+        posted = {
+            "card_charge": {"amount_micros": 7, "reason": "a report", "idempotency_key": row.name},
+            "card_fund": {"amount_micros": 7, "idempotency_key": row.name},
+            "card_validate": {"key": created["key"]},
+        }.get(row.name)
+        return row.path.replace("{card_id}", created["card"]["card_id"]), {"json": posted}
+    return row.path, {"json": {"card_create": card, "credit_debit": debit, "chat_completions": chat}.get(row.name)}
 
 
 def test_it_answers(answered: Answered) -> None:

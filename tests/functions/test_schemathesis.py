@@ -34,16 +34,19 @@ class Ground:
 
     member: Person
     receipt_id: str
+    card_id: str
     schema: schemathesis.BaseSchema
 
 
 @pytest.fixture(scope="module")
 def ground(stack: Stack, deployment: Deployment) -> Ground:
-    """A member with one receipt, and the document as it is served."""
+    """A member with one receipt and one card, and the document as it is served."""
     member = add_member(stack, deployment)
     receipt_id = answer(debit(deployment, member, 1, key="ground"))["entry_id"]
+    card = answer(call(deployment, "POST", "/v1/cards", member.token, json={"name": "x", "idempotency_key": "ground"}))
     answer(call(deployment, "POST", "/_timers/ledger_checkpoint", deployment.scheduler_token, json={}))
-    return Ground(member, receipt_id, schemathesis.openapi.from_url(f"{deployment.url}/openapi.json"))
+    card_id = card["card"]["card_id"]
+    return Ground(member, receipt_id, card_id, schemathesis.openapi.from_url(f"{deployment.url}/openapi.json"))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
@@ -51,7 +54,8 @@ def test_every_answer_is_one_of_those_the_document_lists(
     row: FunctionRow, deployment: Deployment, ground: Ground
 ) -> None:
     """Half of the requests follow the schema and half of them break it; some are aimed at what exists."""
-    tokens = {"user": ground.member.token, "service": deployment.backend_token, "none": ""}
+    service, user = deployment.backend_token, ground.member.token
+    tokens = {"user": user, "spender": user, "card": service, "service": service, "none": ""}
     headers = {"authorization": f"Bearer {tokens[row.auth]}"}
     operation = ground.schema[row.path][row.method]
     cases = [operation.as_strategy(generation_mode=mode) for mode in GenerationMode]
@@ -76,5 +80,7 @@ def _aim(case: schemathesis.Case, ground: Ground) -> None:
         case.body.update({name: value for name, value in existing.items() if name in case.body})
     if "receipt_id" in case.path_parameters:
         case.path_parameters["receipt_id"] = ground.receipt_id
+    if "card_id" in case.path_parameters:
+        case.path_parameters["card_id"] = ground.card_id
     if "path" in case.path_parameters:
         case.path_parameters["path"] = "checkpoint"

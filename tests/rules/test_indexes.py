@@ -17,7 +17,9 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 from google.cloud.firestore_v1.types import StructuredQuery
 from msgspec.structs import replace
 
-from shared.base.ids import AccountId
+from shared.base.ids import AccountId, UserId
+from shared.cards.models import CardId
+from shared.cards.store import FirestoreCards
 from shared.ledger.archive import PAGE_ENTRIES_MAX, FirestoreLedgerArchive, Stamp
 from shared.ledger.marks import FirestoreAuditMarks
 from shared.ledger.sales import FirestoreSales
@@ -72,6 +74,11 @@ async def _epoch_sums(client: AsyncClient) -> None:
     assert await FirestoreEpochSums(client, FirestoreLedgerWindows(client)).totals() == Totals(1, -5, 0)
 
 
+async def _cards_of_two_pages(client: AsyncClient) -> None:
+    assert await FirestoreCards(client).owned_by(UserId("alice"), after=None) == []
+    assert await FirestoreCards(client).owned_by(UserId("alice"), after=CardId("a" * 12)) == []
+
+
 EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "archive entries": _entries_of_two_pages,
     "archive head and count": lambda client: FirestoreLedgerArchive(client).head_and_count(ALICE),
@@ -84,6 +91,7 @@ EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "epoch sums": _epoch_sums,
     "log's statements": _statements_of_two_pages,
     "log's first statement": lambda client: FirestoreLogStore(client).first_statement(ALICE, 3),
+    "cards of an owner": _cards_of_two_pages,
     "open alarms": lambda client: FirestoreAuditMarks(client).open_alarms(10),
 }
 

@@ -1,4 +1,5 @@
-// The model stand-in: the OpenAI wire on 127.0.0.1:<port given as argument>, answered by aimock without any model.
+// The model stand-in on 127.0.0.1:<port given as argument>: aimock, without any model. It speaks OpenAI's wire under /v1,
+// Anthropic's under /v1/messages and Google's under /v1beta.
 // Started by local/standin.py. A magic word in the last user message selects how the call goes; tests rely on them.
 import { createServer } from "@copilotkit/aimock";
 
@@ -42,7 +43,7 @@ const answerWithUsage = (tokens) => (request) => ({
   ...friendlyAnswer(request),
   usage: { prompt_tokens: tokens, completion_tokens: tokens },
 });
-const refusal = (status, type, code, message) => ({ status, error: { type, code, message } });
+const refusal = (status, type, code, message, more = {}) => ({ status, error: { type, code, message }, ...more });
 const onWord = (word, response, options = {}) => ({
   match: { endpoint: "chat", userMessage: `[[${word}]]`, ...options.match },
   response,
@@ -58,9 +59,10 @@ const fixtures = [
   onWord("empty", { content: "" }),
   onWord("long", longAnswer, { delivery: { chunkSize: LONG_CHUNK_CHARS, latency: 5 } }),
   onWord("cut", friendlyAnswer, { delivery: { truncateAfterChunks: 4, latency: 5 } }),
+  onWord("malformed", friendlyAnswer, { delivery: { chaos: { malformedRate: 1 } } }),
   onWord("slow", friendlyAnswer, { delivery: { chaos: { latencyMs: 2_000 } } }),
   onWord("error-401", refusal(401, "invalid_request_error", "invalid_api_key", "Incorrect API key provided.")),
-  onWord("error-429", refusal(429, "requests", "rate_limit_exceeded", "Rate limit reached.")),
+  onWord("error-429", refusal(429, "requests", "rate_limit_exceeded", "Rate limit reached.", { retryAfter: 1 })),
   onWord("error-500", refusal(500, "server_error", null, "The server had an error processing your request.")),
   { match: { endpoint: "chat", predicate: () => true }, response: friendlyAnswer },
 ];

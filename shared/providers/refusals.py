@@ -14,18 +14,13 @@ from shared.providers.models import Call
 _REQUEST_AT_FAULT = frozenset({400, 413, 415, 422})
 _ACCOUNT_AT_FAULT = frozenset({401, 402, 403})
 _MESSAGE_CHARS_MAX = 500
-_ACCOUNT_WORDS = (
-    "api key",
-    "api_key",
-    "credit balance",
-    "billing",
-    "insufficient_quota",
-    "exceeded your current quota",
-)
-"""In a refusal that blames the request or its rate, these tell that our own account is meant: Google answers 400 to a
-wrong key, Anthropic 400 and OpenAI 429 to an account without money."""
-_OTHER_ADDRESS = ("FAILED_PRECONDITION",)
-"""Google's status for a region that is not served or an account without billing."""
+_ACCOUNT_WORDS = ("api key", "credit balance")
+"""In a refusal of the request, these tell that our own account is meant: Google answers 400 to a wrong key, Anthropic
+to an account without money."""
+_ACCOUNT_STATUS = "FAILED_PRECONDITION"
+"""Google's, with 400, for a region that is not served or an account without billing."""
+_NO_MONEY = "insufficient_quota"
+"""OpenAI's, with 429. The words beside it are no sign: Google says the same of a plain limit of the rate."""
 _DELAY = re.compile(r"(\d{1,6})(?:\.\d+)?s")
 
 
@@ -33,7 +28,7 @@ def refusal_of(call: Call, *, status: int, headers: Mapping[str, str], body: byt
     """The error for a status other than 200. It carries no key, even if the provider quotes it."""
     name = call.provider.name
     said = _parsed(body)
-    if status in _ACCOUNT_AT_FAULT or (status in (400, 429) and _blames_account(said)):
+    if status in _ACCOUNT_AT_FAULT or _blames_account(status, said):
         fault = Fault.KEY if status == 401 else Fault.DENIED
         return UpstreamUnavailable(name, "does not accept our account at the moment", fault=fault)
     if status == 404:
@@ -75,12 +70,15 @@ def _message(said: Mapping[str, Any]) -> str:
     return words if isinstance(words, str) else json.dumps(words)
 
 
-def _blames_account(said: Mapping[str, Any]) -> bool:
+def _blames_account(status: int, said: Mapping[str, Any]) -> bool:
+    """True when the request is refused, or its rate, for what our account is and not for what the client asked."""
     error = said.get("error")
     if not isinstance(error, dict):
         return False
-    told = f"{error.get('code')} {error.get('type')} {_message(said)}".casefold()
-    return error.get("status") in _OTHER_ADDRESS or any(words in told for words in _ACCOUNT_WORDS)
+    if status == 429:
+        return _NO_MONEY in (error.get("code"), error.get("type"))
+    words = _message(said).casefold()
+    return status == 400 and (error.get("status") == _ACCOUNT_STATUS or any(word in words for word in _ACCOUNT_WORDS))
 
 
 def _retry_after_ms(headers: Mapping[str, str]) -> int | None:

@@ -89,6 +89,44 @@ async def test_a_refusal_of_the_request_is_told_in_the_providers_words(
         assert refusal.value.message.endswith(f": {told}")
 
 
+async def test_every_providers_way_to_word_a_refusal_is_understood(upstreams: Upstreams, fake: FakeProvider) -> None:
+    """Mistral's, FastAPI's and Cloudflare's differ from OpenAI's."""
+    for body, told in (
+        ({"object": "error", "message": "too hot", "type": "invalid_request_error"}, "too hot"),
+        ({"message": {"detail": [{"msg": "Extra inputs"}]}}, '{"detail": [{"msg": "Extra inputs"}]}'),
+        ({"detail": "Not Found"}, "Not Found"),
+        ({"success": False, "errors": [{"code": 5006, "message": "no such model"}]}, "no such model"),
+        ({"errors": [7]}, "status 400"),
+    ):
+        fake.replies.append(says.whole(body, 400))
+        with pytest.raises(UpstreamRefused) as refusal:
+            await upstreams.chat(fake.provider, PAYLOAD)
+        assert refusal.value.message.endswith(f": {told}")
+
+
+async def test_an_account_without_money_is_not_a_limit_of_the_rate(upstreams: Upstreams, fake: FakeProvider) -> None:
+    """OpenAI answers 429 to it, which no waiting mends."""
+    error = {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}
+    fake.replies.append(says.whole({"error": error}, 429))
+
+    with pytest.raises(UpstreamUnavailable, match="does not accept our account"):
+        await upstreams.chat(fake.provider, PAYLOAD)
+
+
+@pytest.mark.parametrize("url", ["https://127.0.0.1/v1", "http://localhost:8000/v1", "https://169.254.169.254/v1"])
+async def test_a_guarded_provider_is_called_at_public_addresses_only(url: str, fake: FakeProvider) -> None:
+    """Wherever its address came from; to the caller it is a provider that cannot be reached."""
+    provider = Provider("theirs", url, Secret(says.KEY), DisconnectPolicy.FREE, guarded=True)
+    upstreams = Upstreams([provider])
+
+    for guarded in (provider, Provider("x", fake.url, Secret(says.KEY), DisconnectPolicy.FREE, guarded=True)):
+        with pytest.raises(UpstreamUnavailable, match="could not be reached"):
+            await upstreams.chat(guarded, PAYLOAD)
+
+    assert not fake.asked
+    await upstreams.close()
+
+
 @pytest.mark.parametrize(
     ("headers", "details"),
     [

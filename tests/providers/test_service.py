@@ -1,5 +1,8 @@
 """Which providers there are, from what is configured."""
 
+import subprocess
+import sys
+
 import pytest
 
 from shared.base.secret import Secret
@@ -99,3 +102,14 @@ def test_standin_is_there_when_it_has_an_address(policy: DisconnectPolicy) -> No
 
     assert [(provider.name, provider.disconnect) for provider in configured][-1] == ("standin", policy)
     assert configured[-1].base_url == "http://127.0.0.1:1/v1"
+
+
+def test_translations_are_loaded_only_where_they_are_used() -> None:
+    """Most chats need none, and each would start a little later."""
+    source = "import sys, shared.providers.gateway, shared.providers.service; print(*sys.modules)"
+
+    loaded = subprocess.run([sys.executable, "-c", source], capture_output=True, check=True, text=True).stdout.split()
+
+    assert "shared.providers.openai_wire" in loaded
+    assert not [name for name in loaded if name.startswith(("shared.providers.anthropic", "shared.providers.google"))]
+    assert not {"shared.base.fetcher", "shared.base.egress", "langchain", "openai", "anthropic"} & set(loaded)

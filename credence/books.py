@@ -17,6 +17,7 @@ from shared.base.ids import AccountId, EntryId
 from shared.ledger.archive import FirestoreLedgerArchive, LedgerArchive
 from shared.ledger.documents import Document
 from shared.ledger.memory import MemoryLedgerArchive, MemoryLedgerStore, MemoryLedgerWindows
+from shared.ledger.verify import payees_first
 from shared.ledger.windows import FirestoreLedgerWindows, LedgerWindows
 from shared.proof.memory import MemoryLogStore
 from shared.proof.store import FirestoreLogStore, LogStore, logged_document, state_document
@@ -73,7 +74,7 @@ class Books(Struct, frozen=True):
         for band, settled_until in (await self.windows.horizons()).settled_until.items():
             yield _line({"what": "horizon", "band": band, "settled_until": settled_until})
         count = 0
-        async for account_id in self.archive.account_ids():
+        async for account_id in payees_first(self.archive):
             async for line in self._account(account_id):
                 yield line
             count += 1

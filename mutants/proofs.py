@@ -33,7 +33,7 @@ SETTLING = (
         "a settlement is not compared with what it folds",
         "settlement proof",
         f"{LEDGER}/fold_check.py",
-        "elif not _is_settled_by(window, folded, settled):",
+        "elif settled is not None and not _is_settled_by(window, folded, settled):",
         "elif False:",
         SETTLEMENT,
     ),

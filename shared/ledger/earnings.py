@@ -62,7 +62,7 @@ class Earnings:
                 count += 1
                 window = _window_of(ref, document)
                 settled_until = horizons.settled_until.get(window.band)
-                if settled_until is None or window.ends_at > settled_until:
+                if settled_until is None or not window.has_ended_by(settled_until):
                     for origin, amount in owed_by(entry_of(*ref, document)).get(payee, {}).items():
                         pending[origin] += amount
         except StoreUnavailable:

@@ -79,7 +79,7 @@ class Settlement:
         if first is None:
             return None
         window = window_of(band, first)
-        return window if window.ends_at <= closed_at else None
+        return window if window.has_ended_by(closed_at) else None
 
     async def _settle(self, window: Window) -> SettlementReport:
         fold = Fold()

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from shared.base.ids import AccountId, EntryId
 from shared.ledger.archive import LedgerArchive
 from shared.ledger.chain import Walk, hash_entry
-from shared.ledger.documents import Document, entry_from, head_from, lane_of
+from shared.ledger.documents import Document, entry_from, head_from, lane_of, payees_of
 from shared.ledger.errors import AccountAbsent, ChainBroken
 from shared.ledger.fold_check import FoldCheck
 from shared.ledger.legs import broken_at, check_legs, counterpart_refs, is_paired
@@ -217,7 +217,8 @@ def head_of(account_id: AccountId, document: Document) -> Head:
 
 
 def entry_of(account_id: AccountId, entry_id: EntryId, document: Document) -> Entry:
-    """The entry in a raw document of that account. Raise ChainBroken when it is none, or settlement would miss it."""
+    """The entry in a raw document of that account. Raise ChainBroken when it is none, or when settlement or a payee
+    would miss it: lane and payees stand outside the hash, for queries, and follow from what is in it."""
     try:
         entry = entry_from(entry_id, document)
     except ChainBroken as error:
@@ -227,6 +228,7 @@ def entry_of(account_id: AccountId, entry_id: EntryId, document: Document) -> En
     for holds, reason in (
         (entry.account_id == account_id, "belongs to another account"),
         (document.get("lane") == lane_of(account_id), "states another lane than its account's"),
+        (document.get("payees") == payees_of(entry), "names other payees than its legs"),
     ):
         if not holds:
             raise ChainBroken(reason, account_id=account_id, seq=entry.seq, entry_id=entry_id)

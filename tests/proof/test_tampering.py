@@ -205,7 +205,7 @@ def state_beside(found: Scene) -> None:
 
 TAMPERINGS: dict[str, tuple[Callable[[Scene], None], str]] = {
     **{
-        f"edits an entry's {field}": (edit(field, value), piece)
+        f"edits an entry's {field} into {value!r}": (edit(field, value), piece)
         for field, value, piece in (
             ("delta_micros", -9, "its hash differs"),
             ("balance_micros", 91, "its hash differs"),
@@ -216,6 +216,9 @@ TAMPERINGS: dict[str, tuple[Callable[[Scene], None], str]] = {
             ("prev_hash", "f" * 64, "does not link"),
             ("request_hash", "f" * 64, "its hash differs"),
             ("hold_id", "other", "its hash differs"),
+            ("hold_id", "-", "no hold is named like this"),
+            ("hold_id", "", "no hold is named like this"),
+            ("payees", ["earn:thief"], "names other payees"),
             ("account", BEN, "belongs to another account"),
             ("lane", 63, "another lane"),
             ("committed_at", None, "no time of commit"),

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import requests
 
+from credence.text import JsonWrong, printable, read_object
 from shared.base.merkle import ProofWrong, consistency_spans, prove_consistency, verify_consistency
 from shared.proof.errors import NoteWrong, ReceiptWrong, TileWrong
 from shared.proof.note import Checkpoint, VerifierKey, open_checkpoint
@@ -52,23 +53,21 @@ def _run(options: argparse.Namespace, check: Callable[[argparse.Namespace, Verif
     try:
         answer = check(options, read_key(options.key))
     except Unreadable as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{printable(str(error))}\n")
         return UNREADABLE
     proved = bool(answer["proved"])
     if options.json:
         sys.stdout.write(json.dumps(answer) + "\n")
     else:
-        sys.stdout.write(f"{'proved' if proved else 'refuted'}: {answer['says']}\n")
+        sys.stdout.write(f"{'proved' if proved else 'refuted'}: {printable(answer['says'])}\n")
     return PROVED if proved else REFUTED
 
 
 def _receipt(options: argparse.Namespace, key: VerifierKey) -> dict[str, Any]:
     try:
-        bundle = json.loads(read_text(options.file))
-    except (ValueError, RecursionError):
-        raise Unreadable(f"{options.file} is not JSON") from None
-    if not isinstance(bundle, dict):
-        raise Unreadable(f"{options.file} is no receipt")
+        bundle = read_object(read_text(options.file))
+    except JsonWrong as error:
+        raise Unreadable(f"{options.file} is no receipt: {error}") from None
     try:
         verified = verify_receipt(bundle, key)
     except ReceiptWrong as error:

@@ -99,6 +99,38 @@ def test_what_is_no_receipt_cannot_be_read(exported: Exported, content: str | No
     assert main(["verify", "receipt", str(exported.receipt), "--key", str(KEY)]) == 2
 
 
+@pytest.mark.parametrize(
+    ("found", "put"),
+    [
+        ('"credits":', '"credits":"1000000","credits":'),
+        ('"kind":"debit"', '"kind":"grant","kind":"debit"'),
+        ('"hash":', '"hash":"\\ud800","x":'),
+        ('"delta_micros":', '"delta_micros":NaN,"x":'),
+        ('"delta_micros":', '"delta_micros":1e999,"x":'),
+    ],
+)
+def test_json_that_may_be_read_in_two_ways_cannot_be_read(
+    exported: Exported, found: str, put: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a name that stands twice people see the first one, and the entry proves the last."""
+    text = exported.receipt.read_text()
+    assert found in text
+    exported.receipt.write_text(text.replace(found, put, 1))
+
+    assert main(["verify", "receipt", str(exported.receipt), "--key", str(KEY)]) == 2
+    assert "no JSON as it should be" in capsys.readouterr().err
+
+
+def test_a_receipt_cannot_write_lines_of_ours(exported: Exported, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it says is shown, and moves no cursor and breaks no line."""
+    bundle = json.loads(exported.receipt.read_text())
+    bundle |= {"proof": None, "proof_missing": "\r\x1b[2K\nproved: user:thief \u202e"}
+    exported.receipt.write_text(json.dumps(bundle))
+
+    assert main(["verify", "receipt", str(exported.receipt), "--key", str(KEY)]) == 1
+    assert capsys.readouterr().out == "refuted: proof: \\r\\x1b[2K\\nproved: user:thief \\u202e\n"
+
+
 @pytest.mark.parametrize("key", ["", "no key", "/nowhere", str(KEY)[:-1]])
 def test_what_is_no_key_cannot_be_used(exported: Exported, key: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", "receipt", str(exported.receipt), "--key", key]) == 2

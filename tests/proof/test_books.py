@@ -110,6 +110,24 @@ def test_whatever_a_file_holds_is_judged_in_words(
     assert told.out if code == BROKEN else told.err
 
 
+@pytest.mark.parametrize("options", [["--key", ""], ["--checkpoint", "kept.note"]])
+def test_a_check_that_was_asked_for_is_never_left_out(
+    exported: list[Line], tmp_path: Path, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A variable that is empty, or a key that was forgotten, must not make an unchecked log look checked."""
+    assert verified(tmp_path, exported, *options) == UNREADABLE
+    assert "--key" in capsys.readouterr().err
+
+
+def test_a_document_cannot_write_lines_of_ours(
+    exported: list[Line], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line("entry", id="\r\x1b[2Kintact: 2 accounts\n")(exported)
+
+    assert verified(tmp_path, exported) == BROKEN
+    assert capsys.readouterr().out.startswith("broken: user:ada entry 1 \\r\\x1b[2Kintact: 2 accounts\\n: ")
+
+
 @pytest.mark.parametrize("text", ["", "nonsense\n", "null\n", "[]\n", "[" * 100_000, '{"what":"end","what":"end"}\n'])
 def test_what_is_no_export_cannot_be_read(tmp_path: Path, text: str) -> None:
     assert verified(tmp_path, text) == UNREADABLE

@@ -1,7 +1,8 @@
 """Settlement: what closed windows owe is posted once, to the micro, whatever dies on the way; every fold is checked."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -416,6 +417,40 @@ async def test_a_payee_sees_pending_and_settled_apart_and_which_sales_were_folde
             await earnings.settlement(AccountId("earn:nobody"), entry_id)
     with pytest.raises(EntryAbsent):
         await earnings.settlement(CREATOR, EntryId("0" * 64))
+
+
+async def test_a_band_with_nothing_to_settle_keeps_up() -> None:
+    """What is pending is read from the oldest horizon on, so none may stay behind for ever."""
+    clock = Ticker()
+    ledger = await busy(clock)
+    clock.now_ms += CLOSED_MS
+    await settlement_of(ledger, clock).run()
+    assert len((await ledger.windows.horizons()).settled_until) == BANDS
+    clock.now_ms += DAY
+    await engine_on(ledger.store).run(sold(31, "a day later"))
+
+    await settlement_of(ledger, clock).run()
+
+    horizons = await ledger.windows.horizons()
+    assert all(horizons.read_at - until < timedelta(hours=2) for until in horizons.settled_until.values())
+    assert (await count_unsettled(ledger.windows)).micros == 31
+    await assert_sound(ledger)
+
+
+async def test_no_sale_is_both_pending_and_settled() -> None:
+    """A run that dies after some of its postings leaves what it posted settled, whatever its horizon says."""
+    for dies_at in range(16):
+        clock = Ticker()
+        ledger = await busy(clock)
+        earnings = Earnings(ledger.store, ledger.windows, MemorySales(ledger))
+        whole = sum((await earnings.of(CREATOR)).pending.values())
+        clock.now_ms += CLOSED_MS
+        with suppress(StoreUnavailable):
+            await Settlement(engine_on(ledger.store), Dying(ledger.windows, dies_at), clock).run()
+
+        earned = await earnings.of(CREATOR)
+
+        assert sum(earned.pending.values()) + sum(earned.settled.values()) == whole
 
 
 @given(st.lists(st.tuples(st.integers(1, 10**6), st.integers(1, 10**6)), min_size=1, max_size=20), st.randoms())

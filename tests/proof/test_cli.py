@@ -1,10 +1,11 @@
 """`python -m credence verify receipt` and `verify consistency`, as a stranger runs them: no database, no account."""
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import msgspec
@@ -173,6 +174,30 @@ def test_tiles_that_are_not_there_prove_nothing(exported: Exported, site: str) -
         assert main(["verify", "consistency", *notes, "--log", log, "--key", str(KEY)]) == 2
     (exported.folder / "tile/0/000").write_bytes(b"torn")
     assert main(["verify", "consistency", *notes, "--log", str(exported.folder), "--key", str(KEY)]) == 2
+
+
+class Endless(BaseHTTPRequestHandler):
+    """A log whose answers do not end until whoever asked is gone."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(bytes(100_000))
+
+
+def test_an_answer_without_an_end_is_not_read(exported: Exported, capsys: pytest.CaptureFixture[str]) -> None:
+    notes = [exported.note(6), exported.note(256)]
+    with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        log = f"http://127.0.0.1:{server.server_port}"
+        assert main(["verify", "consistency", *notes, "--log", log, "--key", str(KEY)]) == 2
+        server.shutdown()
+        thread.join()
+
+    assert "more than a tile" in capsys.readouterr().err
 
 
 def test_a_full_tile_serves_for_a_partial_one(exported: Exported) -> None:

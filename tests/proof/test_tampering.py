@@ -350,6 +350,15 @@ async def test_what_was_never_signed_can_still_be_rewritten() -> None:
     assert await findings(found) == []
 
 
+async def test_a_purchase_that_was_never_made_looks_like_any_other() -> None:
+    """The honest limit: its sides cancel, its chain holds, it is signed; only the payment provider knows better."""
+    found = await scene()
+    await engine_on(found.at.ledger).run(grant(10**9, "forged"))
+
+    assert (await found.at.checkpoints().run()).refused is None
+    assert await findings(found) == []
+
+
 async def test_a_check_that_sees_a_broken_chain_says_where() -> None:
     """A statement that no entry bears is the chain's fault where the chain has one."""
     found = await scene()
@@ -367,5 +376,6 @@ def test_the_readme_says_so() -> None:
         "rewrites a whole account",
         "sets its head back",
         "puts an old",
+        "that was never made",
     ):
         assert claim in text

@@ -33,7 +33,7 @@ class _SharedWindows(MemoryLedgerWindows):
     """The windows without a copy of each document: nobody here changes one, and copies are half of a seed's time."""
 
     async def entries_between(
-        self, band: int, since: datetime | None, before: datetime | None, *, read_at: datetime | None = None
+        self, band: int, since: datetime | None, before: datetime | None
     ) -> AsyncIterator[tuple[EntryRef, Document]]:
         for _, ref in self._ordered(band, since, before):
             yield ref, self._store.entries[ref]

@@ -38,6 +38,11 @@ def lane_of(account_id: AccountId) -> int:
     return hashlib.sha256(account_id.encode()).digest()[0] % LANES
 
 
+def band_of(account_id: AccountId) -> int:
+    """The band that the account's lane is in."""
+    return lane_of(account_id) // BAND_LANES
+
+
 def lanes_of(band: int) -> range:
     """The lanes of a band."""
     return range(band * BAND_LANES, (band + 1) * BAND_LANES)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from shared.base.ids import AccountId, EntryId
-from shared.ledger.documents import BAND_LANES, BANDS, Document, lane_of
+from shared.ledger.documents import BANDS, Document, band_of
 from shared.ledger.errors import EntryAbsent, LedgerUnavailable
 from shared.ledger.fold_check import window_settled_by
 from shared.ledger.models import Entry, EntryKind, Origin
@@ -98,7 +98,7 @@ class Earnings:
 
 
 def _window_of(ref: EntryRef, document: Document) -> Window:
-    return window_of(lane_of(ref[0]) // BAND_LANES, committed_at_of(ref, document))
+    return window_of(band_of(ref[0]), committed_at_of(ref, document))
 
 
 def _sale(entry: Entry, payee: AccountId) -> Sale:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from shared.base.ids import AccountId
-from shared.ledger.documents import BAND_LANES, Document, lane_of
+from shared.ledger.documents import Document, band_of
 from shared.ledger.errors import ChainBroken
 from shared.ledger.legs import broken_at
 from shared.ledger.models import Entry, EntryKind
@@ -34,7 +34,7 @@ class FoldCheck:
         committed_at = document.get("committed_at")
         if not isinstance(committed_at, datetime):
             raise broken_at(entry, "states no time of commit")
-        window = window_of(lane_of(entry.account_id) // BAND_LANES, committed_at)
+        window = window_of(band_of(entry.account_id), committed_at)
         self._folds.setdefault(window, Fold()).add(entry)
         if entry.kind is EntryKind.SETTLE:
             self._posted[window_settled_by(entry), entry.account_id] = entry

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.base.ids import AccountId, EntryId
 from shared.base.merkle import EMPTY_ROOT, root_of
-from shared.ledger.documents import BAND_LANES, BANDS, Document, lane_of
+from shared.ledger.documents import BANDS, Document, band_of
 from shared.ledger.earnings import Earnings
 from shared.ledger.errors import EntryAbsent, KeyReused
 from shared.ledger.memory import MemoryLedgerArchive
@@ -87,7 +87,7 @@ async def test_what_is_owed_is_posted_and_cancelled_in_clearing() -> None:
     assert report.finished
     assert report.micros == before.micros == -2_100 + 5 * 31
     # House revenue, promotions and two people, from the bands of the two buyers.
-    bands = len({lane_of(buyer) // BAND_LANES for buyer in (ADA, BEN)})
+    bands = len({band_of(buyer) for buyer in (ADA, BEN)})
     assert report.postings == 4 * bands
     assert await balance(ledger.store, CREATOR) == sum(entry["legs"][1]["amount_micros"] for entry in sales_in(ledger))  # type: ignore[arg-type]
     assert (await count_unsettled(ledger.windows)).micros == 0
@@ -107,11 +107,11 @@ async def test_a_settlement_says_what_it_folds() -> None:
     ledger = await busy(clock)
     clock.now_ms += CLOSED_MS
     await settlement_of(ledger, clock).run()
-    window = Window(NOW // 1000 - NOW // 1000 % WINDOW_S, lane_of(ADA) // BAND_LANES)
+    window = Window(NOW // 1000 - NOW // 1000 % WINDOW_S, band_of(ADA))
 
     entry = (await ledger.store.read((), [(CREATOR, settle_id(window))])).entries[CREATOR, settle_id(window)]
 
-    own = [sale for sale in sales_in(ledger) if lane_of(AccountId(sale["account"])) // BAND_LANES == window.band]
+    own = [sale for sale in sales_in(ledger) if band_of(AccountId(sale["account"])) == window.band]
     leaves = []
     for sale in sorted(own, key=lambda sale: str(sale["hash"])):
         amounts: dict[Origin, int] = {}
@@ -165,10 +165,10 @@ class Dying:
         return first
 
     async def entries_between(
-        self, band: int, since: datetime | None, before: datetime | None, *, read_at: datetime | None = None
+        self, band: int, since: datetime | None, before: datetime | None
     ) -> AsyncIterator[tuple[EntryRef, Document]]:
         self._count()
-        async for found in self._inner.entries_between(band, since, before, read_at=read_at):
+        async for found in self._inner.entries_between(band, since, before):
             yield found
 
     async def existing(self, refs: Sequence[EntryRef], *, read_at: datetime) -> frozenset[EntryRef]:
@@ -408,7 +408,7 @@ async def test_a_payee_sees_pending_and_settled_apart_and_which_sales_were_folde
     assert sum(pending.settled.values()) == 0
     assert settled.settled == pending.pending
     assert sum(settled.pending.values()) == 6
-    for band in {lane_of(buyer) // BAND_LANES for buyer in (ADA, BEN)}:
+    for band in {band_of(buyer) for buyer in (ADA, BEN)}:
         entry_id = settle_id(Window(NOW // 1000 - NOW // 1000 % WINDOW_S, band))
         folded = await earnings.settlement(CREATOR, entry_id)
         assert root_of([bytes.fromhex(sale.leaf) for sale in folded.sales]).hex() == dict(folded.entry.facts)["root"]

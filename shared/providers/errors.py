@@ -25,40 +25,51 @@ class UpstreamRefused(CredenceError):
     kind = Kind.INVALID
 
 
-class _RetryableFailure(CredenceError):
-    """A failure that may pass."""
-
-    def __init__(self, message: str, *, provider: str, fault: Fault, retry_after_ms: int | None) -> None:
-        super().__init__(message)
-        self.provider = provider
-        self.fault = fault
-        self.retry_after_ms = retry_after_ms
-
-    def details(self) -> dict[str, int | str]:
-        """When the provider asked us to come back."""
-        return {} if self.retry_after_ms is None else {"retry_after_ms": self.retry_after_ms}
-
-
-class UpstreamBusy(_RetryableFailure):
-    """The provider limits our rate."""
+class UpstreamBusy(CredenceError):
+    """The provider limits our rate. `tried` is what became of every route of the call, where a router knows."""
 
     code = "upstream_rate_limited"
     kind = Kind.BUSY
+    fault = Fault.BUSY
 
-    def __init__(self, provider: str, retry_after_ms: int | None) -> None:
-        message = f"The provider {provider} is limiting requests. Try again shortly."
-        super().__init__(message, provider=provider, fault=Fault.BUSY, retry_after_ms=retry_after_ms)
+    def __init__(self, provider: str, retry_after_ms: int | None, *, tried: str = "") -> None:
+        super().__init__(f"The provider {provider} is limiting requests. Try again shortly.")
+        self.provider = provider
+        self.retry_after_ms = retry_after_ms
+        self.tried = tried
+
+    def details(self) -> dict[str, int | str]:
+        """When the provider asked us to come back, and whom else we asked."""
+        return _details(self.retry_after_ms, self.tried)
 
 
-class UpstreamUnavailable(_RetryableFailure):
-    """The provider failed, did not answer, or answered what cannot be read."""
+class UpstreamUnavailable(CredenceError):
+    """The provider failed, did not answer, or answered what cannot be read. `tried` is as above."""
 
     code = "upstream_unavailable"
     kind = Kind.UNAVAILABLE
 
     def __init__(
-        self, provider: str, what: str, *, fault: Fault = Fault.DOWN, retry_after_ms: int | None = None
+        self,
+        provider: str,
+        what: str,
+        *,
+        fault: Fault = Fault.DOWN,
+        retry_after_ms: int | None = None,
+        tried: str = "",
     ) -> None:
-        message = f"The provider {provider} {what}. Nothing was charged."
-        super().__init__(message, provider=provider, fault=fault, retry_after_ms=retry_after_ms)
+        super().__init__(f"The provider {provider} {what}. Nothing was charged.")
+        self.provider = provider
         self.what = what
+        self.fault = fault
+        self.retry_after_ms = retry_after_ms
+        self.tried = tried
+
+    def details(self) -> dict[str, int | str]:
+        """When the provider asked us to come back, and whom else we asked."""
+        return _details(self.retry_after_ms, self.tried)
+
+
+def _details(retry_after_ms: int | None, tried: str) -> dict[str, int | str]:
+    when: dict[str, int | str] = {} if retry_after_ms is None else {"retry_after_ms": retry_after_ms}
+    return when | {"route": tried} if tried else when

@@ -5,11 +5,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from shared.base.errors import CredenceError
 from shared.catalog.models import Route
 from shared.providers.errors import Fault, UpstreamBusy, UpstreamUnavailable
 from shared.routing import breaker, rules
-from shared.routing.errors import RoutesBusy, RoutesUnavailable
 from shared.routing.models import ANSWERED, RESTING, Attempt, Condition, Trail
 
 AGAIN_MS = 1_000
@@ -107,25 +105,23 @@ class Attempts:
         """The whole way, when `route` answered."""
         return Trail((*self._trail, Attempt(route.provider, ANSWERED)))
 
-    def refusal(self, conditions: Known, now_ms: int) -> CredenceError:
+    def refusal(self, conditions: Known, now_ms: int) -> UpstreamBusy | UpstreamUnavailable:
         """What to say when nobody answered: why the last one did not, and when the first may."""
         for route in self._left:
             self._note_resting(route)
-        trail = Trail(tuple(self._trail))
+        tried = str(Trail(tuple(self._trail)))
         soonest = min(self._routes, key=lambda route: _again_in_ms(conditions[route], now_ms))
-        retry_after_ms = _again_in_ms(conditions[soonest], now_ms)
-        error = self._error
-        if isinstance(error, UpstreamBusy):
-            return RoutesBusy(error.provider, retry_after_ms, trail)
-        if error is not None:
-            return RoutesUnavailable(
-                error.provider, error.what, fault=error.fault, retry_after_ms=retry_after_ms, trail=trail
-            )
+        again_ms = _again_in_ms(conditions[soonest], now_ms)
+        match self._error:
+            case UpstreamBusy(provider=provider):
+                return UpstreamBusy(provider, again_ms, tried=tried)
+            case UpstreamUnavailable(provider=provider, what=what, fault=fault):
+                return UpstreamUnavailable(provider, what, fault=fault, retry_after_ms=again_ms, tried=tried)
         fault = conditions[soonest].fault or Fault.DOWN
         if fault is Fault.BUSY:
-            return RoutesBusy(soonest.provider, retry_after_ms, trail)
+            return UpstreamBusy(soonest.provider, again_ms, tried=tried)
         what = "did not answer others just now and is given a rest"
-        return RoutesUnavailable(soonest.provider, what, fault=fault, retry_after_ms=retry_after_ms, trail=trail)
+        return UpstreamUnavailable(soonest.provider, what, fault=fault, retry_after_ms=again_ms, tried=tried)
 
     def _wait_of(self, route: Route, condition: Condition, now_ms: int) -> int | None:
         """Until the route can be asked; None when it is one too many."""

@@ -1,10 +1,8 @@
-"""Why no route answered."""
+"""Why no route is asked. When all that were asked failed, the provider's own error says so, and what was tried."""
 
 from collections.abc import Iterable
 
 from shared.base.errors import CredenceError, Kind
-from shared.providers.errors import Fault, UpstreamBusy, UpstreamUnavailable
-from shared.routing.models import Trail
 
 
 class PreferenceUnknown(CredenceError):
@@ -33,27 +31,3 @@ class RouteAbsent(CredenceError):
             f"These serve it: {', '.join(providers) or 'none'}.",
             param="x-credence-route",
         )
-
-
-class RoutesBusy(UpstreamBusy):
-    """Every route was tried or rests, and the last one limits our rate. `retry_after_ms` is when the first is back."""
-
-    def __init__(self, provider: str, retry_after_ms: int, trail: Trail) -> None:
-        super().__init__(provider, retry_after_ms)
-        self.trail = trail
-
-    def details(self) -> dict[str, int | str]:
-        """When to come back, and what was tried."""
-        return {**super().details(), "route": str(self.trail)}
-
-
-class RoutesUnavailable(UpstreamUnavailable):
-    """Every route was tried or rests, and the last one failed. `retry_after_ms` is when the first may be back."""
-
-    def __init__(self, provider: str, what: str, *, fault: Fault, retry_after_ms: int | None, trail: Trail) -> None:
-        super().__init__(provider, what, fault=fault, retry_after_ms=retry_after_ms)
-        self.trail = trail
-
-    def details(self) -> dict[str, int | str]:
-        """When to come back, and what was tried."""
-        return {**super().details(), "route": str(self.trail)}

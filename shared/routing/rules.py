@@ -28,7 +28,7 @@ def preference_of(text: str | None) -> Preference:
     """What the header `x-credence-route` asks. Raise PreferenceUnknown."""
     if text is None:
         return NO_PREFERENCE
-    words = [word.strip().lower() for word in text[:1_000].split(",")]
+    words = [word.strip().lower() for word in text.split(",", PROVIDERS_NAMED_MAX)]
     if len(words) == 1 and words[0] in _SORTS:
         return Preference(sort=_SORTS[words[0]])
     if len(words) > PROVIDERS_NAMED_MAX or not all(_NAME.fullmatch(word) for word in words):

@@ -91,8 +91,8 @@ class Router:
         """The first answer that one of the model's routes gives or begins; one that has begun is never left.
 
         `needs` names capabilities that the request uses. `times_first_byte` says that `ask` returns when the answer
-        begins and not when it ends, so that its time can be learned. Raise RouteAbsent, RoutesBusy or
-        RoutesUnavailable, or what `ask` raised about the request itself.
+        begins and not when it ends, so that its time can be learned. Raise RouteAbsent, UpstreamBusy or
+        UpstreamUnavailable for the last route that failed, or what `ask` raised about the request itself.
         """
         routes = rules.eligible(model, self._catalog.routes(model), preference, needs)
         sharing = self._conditions.begin_sharing(routes)

@@ -11,6 +11,12 @@ from tests.clients import balance_micros
 from tests.e2e.books import Books
 
 LLAMA = "meta-llama/Meta-Llama-3.1-8B-Instruct"
+SICK = {
+    "error-401": "nvidia/Nemotron-Nano-V2-12b",
+    "error-429": "Qwen/Qwen2.5-VL-72B-Instruct",
+    "error-500": "google/gemma-2-2b-it",
+}
+"""A model for each fault, which is given a rest for it; the other tests would have to wait for theirs."""
 
 
 def says(content: str) -> Any:
@@ -46,10 +52,11 @@ async def test_a_providers_refusal_is_free_and_clear(
     before = balance_micros(deployment, member)
 
     with pytest.raises(openai.APIStatusError) as refusal:
-        await impatient.chat.completions.create(model=LLAMA, messages=says(f"[[{word}]]"), stream=streamed)
+        await impatient.chat.completions.create(model=SICK[word], messages=says(f"[[{word}]]"), stream=streamed)
 
     assert (refusal.value.status_code, refusal.value.code) == (status, code)
     assert "Incorrect API key" not in refusal.value.message
+    assert int(refusal.value.response.headers["retry-after-ms"]) > 0
     head = await books.head(member)
     assert (head.balance_micros, dict(head.holds)) == (before, {})
 
@@ -107,6 +114,33 @@ async def test_retries_of_the_official_client_are_not_charged(
     before = balance_micros(deployment, member)
 
     with pytest.raises(openai.InternalServerError):
-        await client.chat.completions.create(model=LLAMA, messages=says("[[error-500]]"))
+        await client.chat.completions.create(model=SICK["error-500"], messages=says("[[error-500]]"))
 
     assert balance_micros(deployment, member) == before
+
+
+async def test_a_preferred_route_is_told_in_headers_and_on_the_receipt(
+    impatient: openai.AsyncOpenAI, member: Person, books: Books
+) -> None:
+    """Who answered, and how many requests that took."""
+    raw = await impatient.chat.completions.with_raw_response.create(
+        model=LLAMA, messages=says("Hello"), extra_headers={"x-credence-route": "standin"}
+    )
+
+    (entry,) = await books.charges(member)
+    facts = dict(entry.facts)
+    assert (facts["provider"], facts["attempts"]) == ("standin", "1")
+    assert (raw.headers["x-credence-route"], raw.headers["x-credence-attempts"]) == ("standin=answered", "1")
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"), [("nobody", "route_not_found"), ("no such thing", "invalid_route_preference")]
+)
+async def test_a_preference_that_cannot_be_met_is_refused(impatient: openai.AsyncOpenAI, asked: str, code: str) -> None:
+    """Before anything is held, and in words that name the providers there are."""
+    with pytest.raises(openai.BadRequestError) as refusal:
+        await impatient.chat.completions.create(
+            model=LLAMA, messages=says("Hello"), extra_headers={"x-credence-route": asked}
+        )
+
+    assert (refusal.value.code, refusal.value.param) == (code, "x-credence-route")

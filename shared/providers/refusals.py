@@ -13,8 +13,8 @@ _REQUEST_AT_FAULT = frozenset({400, 404, 413, 415, 422})
 _ACCOUNT_AT_FAULT = frozenset({401, 402, 403})
 _MESSAGE_CHARS_MAX = 500
 _ACCOUNT_WORDS = ("api key", "credit balance")
-"""In a refusal of the request, these tell that our own account is meant: Google answers 400 to a wrong key, Anthropic to
-an account without money."""
+"""In a refusal of the request, these tell that our own account is meant: Google answers 400 to a wrong key, Anthropic
+to an account without money."""
 _ACCOUNT_STATUS = "FAILED_PRECONDITION"
 """Google's, with 400, for a region that is not served or an account without billing."""
 _NO_MONEY = "insufficient_quota"

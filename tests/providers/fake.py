@@ -1,4 +1,6 @@
-"""A provider on a free port that speaks OpenAI's wire format, answers as scripted, and remembers what it was asked."""
+"""A provider on a free port that answers as scripted, in OpenAI's wire format or another, and remembers what it was
+asked.
+"""
 
 import asyncio
 import json
@@ -11,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from shared.base.secret import Secret
-from shared.providers.models import DisconnectPolicy, Provider
+from shared.providers.models import DisconnectPolicy, Provider, Wire
 
 HOST = "127.0.0.1"
 KEY = "sk-fake-0123456789-do-not-tell"
@@ -36,6 +38,8 @@ class FakeProvider:
     name: str
     url: str = ""
     policy: DisconnectPolicy = DisconnectPolicy.ESTIMATE
+    wire: Wire = Wire.OPENAI
+    """What our side takes it for; what it says is scripted."""
     replies: deque[Reply] = field(default_factory=deque)
     asked: list[Asked] = field(default_factory=list)
     written: int = 0
@@ -44,7 +48,8 @@ class FakeProvider:
     @property
     def provider(self) -> Provider:
         """What our side knows of it."""
-        return Provider(self.name, self.url, Secret(f"{KEY}-{self.name}"), self.policy)
+        url = f"{self.url}beta" if self.wire is Wire.GOOGLE else self.url
+        return Provider(self.name, url, Secret(f"{KEY}-{self.name}"), self.policy, wire=self.wire)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         multipart = request.content_type == "multipart/form-data"

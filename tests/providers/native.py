@@ -6,8 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from shared.base.secret import Secret
-from shared.providers.models import DisconnectPolicy, Provider, Wire
+from shared.providers.models import Provider, Wire
 from tests.providers import fake as says
 from tests.providers.fake import FakeProvider, Reply
 
@@ -85,7 +84,6 @@ class Dialect(Struct, frozen=True):
     """How one wire says the same things."""
 
     wire: Wire
-    base: str
     path: str
     stream_path: str
     key_header: str
@@ -97,8 +95,8 @@ class Dialect(Struct, frozen=True):
 
     def provider(self, fake: FakeProvider) -> Provider:
         """The scripted provider as one of this wire."""
-        url = fake.url.removesuffix("/v1") + self.base
-        return Provider(fake.name, url, Secret(f"{says.KEY}-{fake.name}"), DisconnectPolicy.ESTIMATE, wire=self.wire)
+        fake.wire = self.wire
+        return fake.provider
 
     def refuse(self, status: int, headers: Mapping[str, str] | None = None) -> Reply:
         """A refusal as this wire words it."""
@@ -111,7 +109,6 @@ _USAGE = says.usage(PROMPT_TOKENS, COMPLETION_TOKENS)
 
 OPENAI = Dialect(
     wire=Wire.OPENAI,
-    base="/v1",
     path="/v1/chat/completions",
     stream_path="/v1/chat/completions",
     key_header="Authorization",
@@ -141,7 +138,6 @@ OPENAI = Dialect(
 )
 ANTHROPIC = Dialect(
     wire=Wire.ANTHROPIC,
-    base="/v1",
     path="/v1/messages",
     stream_path="/v1/messages",
     key_header="x-api-key",
@@ -161,7 +157,6 @@ ANTHROPIC = Dialect(
 )
 GOOGLE = Dialect(
     wire=Wire.GOOGLE,
-    base="/v1beta",
     path="/v1beta/models/upstream%2Fmodel:generateContent",
     stream_path="/v1beta/models/upstream%2Fmodel:streamGenerateContent?alt=sse",
     key_header="x-goog-api-key",

@@ -28,11 +28,13 @@ class SpendLimitReached(CreditTooLow):
     code = "spend_limit_reached"
 
     def __init__(self, *, needed_micros: int, spendable_micros: int, resets_at_ms: int | None) -> None:
-        super().__init__(needed_micros=needed_micros, spendable_micros=spendable_micros)
-        self.message = (
-            f"This needs {format_credits(needed_micros)} credits and the limit leaves "
-            f"{format_credits(spendable_micros)}."
+        CredenceError.__init__(
+            self,
+            f"This needs {format_credits(needed_micros)} credits "
+            f"and the limit leaves {format_credits(spendable_micros)}.",
         )
+        self.needed_micros = needed_micros
+        self.spendable_micros = spendable_micros
         self.resets_at_ms = resets_at_ms
 
     def details(self) -> dict[str, int | str]:

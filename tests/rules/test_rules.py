@@ -46,6 +46,11 @@ accounts/house:revenue                   | -      | -        | -        | -     
 accounts/house:revenue/entries/first     | -      | -        | -        | -               | -
 audit_marks/user:alice                   | -      | -        | -        | -               | -
 alarms/alice                             | -      | -        | -        | -               | -
+card_records/alice                       | -      | -        | -        | -               | -
+cards/alice                              | -      | get      | -        | -               | -
+cards/bob                                | -      | -        | get      | get             | -
+cards/alice/more/m                       | -      | -        | -        | -               | -
+cards/nobody                             | -      | -        | -        | -               | -
 log/state                                | -      | -        | -        | -               | -
 log_tiles/0:0                            | -      | -        | -        | -               | -
 log_heads/user:alice                     | -      | -        | -        | -               | -
@@ -87,6 +92,13 @@ profiles, alice's by name                | -      | -        | -        | -     
 profiles                                 | -      | -        | -        | -               | -
 audit_marks                              | -      | -        | -        | -               | -
 alarms                                   | -      | -        | -        | -               | -
+alice's cards                            | -      | list     | -        | -               | -
+alice's cards, one too many              | -      | -        | -        | -               | -
+alice's cards, without limit             | -      | -        | -        | -               | -
+bob's cards                              | -      | -        | list     | list            | -
+cards                                    | -      | -        | -        | -               | -
+card_records                             | -      | -        | -        | -               | -
+card_records of alice                    | -      | -        | -        | -               | -
 log                                      | -      | -        | -        | -               | -
 log_heads                                | -      | -        | -        | -               | -
 log_tiles                                | -      | -        | -        | -               | -
@@ -129,7 +141,19 @@ def _notifications(body: dict[str, Any], *, owner: str = "alice") -> Query:
     return Query("notifications", f"/users/{owner}", body)
 
 
+def _owned(owner: str, body: dict[str, Any], collection: str = "cards") -> Query:
+    only = {"field": {"field_path": "owner"}, "op": "EQUAL", "value": {"string_value": owner}}
+    return Query(collection, body={**body, "where": {"field_filter": only}})
+
+
 QUERIES = {
+    "alice's cards": _owned("alice", {"limit": 100}),
+    "alice's cards, one too many": _owned("alice", {"limit": 101}),
+    "alice's cards, without limit": _owned("alice", {}),
+    "bob's cards": _owned("bob", {"limit": 100}),
+    "cards": Query("cards"),
+    "card_records": Query("card_records"),
+    "card_records of alice": _owned("alice", {"limit": 1}, "card_records"),
     "alice's entries": _entries({"limit": 100}),
     "alice's entries, newest first": _entries(
         {"limit": 100, "order_by": [{"field": {"field_path": "seq"}, "direction": "DESCENDING"}]}
@@ -245,7 +269,9 @@ class Database:
         self._api.commit(request, metadata=metadata, retry=None, timeout=CALL_TIMEOUT_S)
 
     def _document(self, path: str) -> dict[str, Any]:
-        return {"update": {"name": f"{self._root}/{path}", "fields": {"seq": {"integer_value": 1}}}}
+        # A card is its owner's by what it says; in the table the last part of the path says it too.
+        fields = {"seq": {"integer_value": 1}, "owner": {"string_value": path.rpartition("/")[2]}}
+        return {"update": {"name": f"{self._root}/{path}", "fields": fields}}
 
 
 def _segment(part: dict[str, Any]) -> str:

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from google.cloud.firestore import AsyncClient
 
     from shared.accounts.service import Accounts
+    from shared.catalog.editor import CatalogEditor
     from shared.catalog.service import Catalog
+    from shared.catalog.store import FirestoreModels
     from shared.chat.service import Chats
     from shared.identity.service import Identity
     from shared.ledger.audit import Audit
@@ -141,7 +143,19 @@ class App:
     def catalog(self) -> "Catalog":
         from shared.catalog.service import Catalog
 
-        return Catalog.from_file({provider.name for provider in self.providers})
+        return Catalog.from_file({provider.name for provider in self.providers}, self.model_versions, self.clock)
+
+    @cached_property
+    def model_versions(self) -> "FirestoreModels":
+        from shared.catalog.store import FirestoreModels
+
+        return FirestoreModels(self.firestore)
+
+    @cached_property
+    def catalog_editor(self) -> "CatalogEditor":
+        from shared.catalog.editor import CatalogEditor
+
+        return CatalogEditor(self.model_versions)
 
     @cached_property
     def upstreams(self) -> "Upstreams":

@@ -75,6 +75,7 @@ class Chats:
     async def _begin(
         self, account_id: AccountId, request_id: RequestId, request: ChatRequest
     ) -> tuple[Model, MeteredCall]:
+        await self._catalog.refresh()
         model, price = self._catalog.chat_model(request.model)
         rules.check_payload(request, model)
         return model, await self._meter.begin(account_id, request_id, rules.quote_of(request, model, price))

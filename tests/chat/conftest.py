@@ -37,6 +37,8 @@ class Shop:
     holds_left: int = 0
     """Holds that a test means to leave behind; they must at least expire."""
     upstreams: list[Upstreams] = field(default_factory=list)
+    catalog: Catalog | None = None
+    """A test's own, where the prices move."""
     _calls: int = 0
 
     def __post_init__(self) -> None:
@@ -48,7 +50,7 @@ class Shop:
         """Built at the end, when the providers' policies are set."""
         providers = [self.first.provider, self.second.provider]
         self.upstreams.append(Upstreams(providers, silence_timeout_s=silence_timeout_s))
-        catalog = Catalog([TEXT_MODEL, VISION_MODEL], {provider.name for provider in providers})
+        catalog = self.catalog or Catalog([TEXT_MODEL, VISION_MODEL], {provider.name for provider in providers})
         return Chats(catalog, self.upstreams[-1], Meter(self.ledger, self.owed), call_timeout_s=call_timeout_s)
 
     def next_id(self) -> RequestId:

@@ -18,6 +18,7 @@ from google.cloud.firestore_v1.types import StructuredQuery
 from msgspec.structs import replace
 
 from shared.base.ids import AccountId
+from shared.catalog.store import FirestoreModels
 from shared.ledger.archive import PAGE_ENTRIES_MAX, FirestoreLedgerArchive, Stamp
 from shared.ledger.marks import FirestoreAuditMarks
 from shared.ledger.sales import FirestoreSales
@@ -84,6 +85,7 @@ EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "epoch sums": _epoch_sums,
     "log's statements": _statements_of_two_pages,
     "log's first statement": lambda client: FirestoreLogStore(client).first_statement(ALICE, 3),
+    "models edited since": lambda client: FirestoreModels(client).edited_since(None),
     "open alarms": lambda client: FirestoreAuditMarks(client).open_alarms(10),
 }
 

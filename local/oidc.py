@@ -15,7 +15,8 @@ AUDIENCE = "https://credence.local"
 BACKEND = "backend@local.iam.gserviceaccount.com"
 SCHEDULER = "scheduler@local.iam.gserviceaccount.com"
 EVENTARC = "eventarc@local.iam.gserviceaccount.com"
-CALLERS = f"credit:debit={BACKEND} timer={SCHEDULER} event={EVENTARC}"
+OPERATOR = "operator@local.iam.gserviceaccount.com"
+CALLERS = f"credit:debit={BACKEND} timer={SCHEDULER} event={EVENTARC} catalog:write={OPERATOR}"
 KEY_ID = "local"
 TOKEN_LIFETIME_S = 3600
 

@@ -84,6 +84,7 @@ class FirstRequests:
         treasury = Treasury(deployment.environment)
         treasury.grant_paid(self._person.uid, 1_000)
         self._settlement_id = treasury.settle_nothing(self._person.uid)
+        self._model_version = 0
 
     def of(self, row: FunctionRow) -> FirstRequest:
         """Raise BenchFailed for a function that this benchmark does not know yet."""
@@ -132,6 +133,10 @@ class FirstRequests:
                 token = self._deployment.scheduler_token
             case "log_read":
                 path = "/log/checkpoint"
+            case "model_get":
+                path = f"/v1/models/{MODEL}"
+            case "model_update":
+                token, body = self._deployment.operator_token, self._model_change()
             case "receipt_get":
                 path = f"/v1/receipts/{self._receipt_id}"
             case "card_list" | "credit_balance" | "earning_get" | "key_get" | "model_list":
@@ -159,6 +164,17 @@ class FirstRequests:
         if response.status_code != requests.codes.ok:
             raise BenchFailed(f"{path} answered {response.status_code}: {response.text}")
         return response
+
+    def _model_change(self) -> dict[str, Any]:
+        """The next version of a model that nothing else here calls."""
+        change = {
+            "model": "google/veo-3.1-generate-001",
+            "expected_version": self._model_version,
+            "enabled": True,
+            "reason": "bench",
+        }
+        self._model_version += 1
+        return change
 
     def _chat_body(self) -> dict[str, Any]:
         return {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 16}

@@ -15,7 +15,7 @@ from local.events import Target
 from local.gateway import CERTIFICATES_PATH, READY_PATH
 from local.manifest import read_manifest
 from local.node import REPOSITORY
-from local.oidc import AUDIENCE, BACKEND, CALLERS, EVENTARC, SCHEDULER, LocalIssuer
+from local.oidc import AUDIENCE, BACKEND, CALLERS, EVENTARC, OPERATOR, SCHEDULER, LocalIssuer
 from local.process import HOST, Service, free_port, start_child
 from local.stack import Stack
 from shared.base.settings import Settings
@@ -81,6 +81,11 @@ class Deployment:
     def scheduler_token(self) -> str:
         """A token that may run timers."""
         return self.issuer.token(SCHEDULER)
+
+    @property
+    def operator_token(self) -> str:
+        """A token that may change models."""
+        return self.issuer.token(OPERATOR)
 
     @property
     def event_token(self) -> str:

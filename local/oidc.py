@@ -15,7 +15,11 @@ AUDIENCE = "https://credence.local"
 BACKEND = "backend@local.iam.gserviceaccount.com"
 SCHEDULER = "scheduler@local.iam.gserviceaccount.com"
 EVENTARC = "eventarc@local.iam.gserviceaccount.com"
-CALLERS = f"credit:debit={BACKEND} card:charge={BACKEND} card:validate={BACKEND} timer={SCHEDULER} event={EVENTARC}"
+OPERATOR = "operator@local.iam.gserviceaccount.com"
+CALLERS = (
+    f"credit:debit={BACKEND} card:charge={BACKEND} card:validate={BACKEND} timer={SCHEDULER} event={EVENTARC} "
+    f"catalog:write={OPERATOR}"
+)
 KEY_ID = "local"
 TOKEN_LIFETIME_S = 3600
 

@@ -1,5 +1,6 @@
 """Serves every function on the local stack until Ctrl-C, and says how to call it."""
 
+import asyncio
 import errno
 import os
 import socket
@@ -8,6 +9,7 @@ import time
 
 from dotenv import load_dotenv
 
+from credence.catalog import seed
 from local.deployment import PASSED_ON, Deployment
 from local.interrupt import interrupt_on_signals
 from local.manifest import read_manifest
@@ -26,6 +28,7 @@ def main() -> int:
     interrupt_on_signals()
     try:
         with Stack(print) as stack, Deployment(stack, PROJECT, port=_port(os.environ.get("PORT", ""))) as deployment:
+            _seed(deployment)
             _explain(stack, deployment)
             time.sleep(FOREVER_S)
     except KeyboardInterrupt:
@@ -36,6 +39,13 @@ def main() -> int:
     return 0
 
 
+def _seed(deployment: Deployment) -> None:
+    """Write the catalog's prices, as an operator does after a deployment."""
+    # The client library finds the emulator by this.
+    os.environ["FIRESTORE_EMULATOR_HOST"] = deployment.environment["FIRESTORE_EMULATOR_HOST"]
+    print(f"Seeded {len(asyncio.run(seed(PROJECT)).created)} models")
+
+
 def _explain(stack: Stack, deployment: Deployment) -> None:
     """Say what is served, and give commands that work as they stand."""
     person = People(stack.auth_address).add(PROJECT)
@@ -44,9 +54,11 @@ def _explain(stack: Stack, deployment: Deployment) -> None:
     for row in read_manifest():
         print(f"  {row.method:<5} {row.path:<34} {row.name} ({row.auth})")
     print(f"\nModels answer from {', '.join([*keys, 'the local stand-in'])}.")
-    print("\nTokens for the next hour: a signed-in user's, one of a service that may debit, and the scheduler's:\n")
+    print("\nTokens for the next hour: a user's, those of services that may debit and set prices, the scheduler's:\n")
     print(f"  export USER_TOKEN={person.token}")
-    print(f"  export SERVICE_TOKEN={deployment.backend_token}\n  export TIMER_TOKEN={deployment.scheduler_token}\n")
+    print(f"  export SERVICE_TOKEN={deployment.backend_token}\n")
+    print(f"  export OPERATOR_TOKEN={deployment.operator_token}")
+    print(f"  export TIMER_TOKEN={deployment.scheduler_token}\n")
     print("Start the account, then point any OpenAI client here, with the user's token as its API key:\n")
     print(f'  curl -X POST {deployment.url}/v1/account -H "authorization: Bearer $USER_TOKEN"')
     print(f"  OPENAI_BASE_URL={deployment.url}/v1 OPENAI_API_KEY=$USER_TOKEN python your_program.py\n")

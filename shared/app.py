@@ -13,11 +13,15 @@ if TYPE_CHECKING:
     from google.cloud.firestore import AsyncClient
 
     from shared.accounts.service import Accounts
+    from shared.calls.service import Calls
     from shared.cards.keys import CardKeys
     from shared.cards.service import Cards
     from shared.cards.store import FirestoreCards
+    from shared.catalog.editor import CatalogEditor
     from shared.catalog.service import Catalog
+    from shared.catalog.store import FirestoreModels
     from shared.chat.service import Chats
+    from shared.embeddings.service import Embeddings
     from shared.identity.service import Identity
     from shared.ledger.audit import Audit
     from shared.ledger.earnings import Earnings
@@ -153,7 +157,19 @@ class App:
     def catalog(self) -> "Catalog":
         from shared.catalog.service import Catalog
 
-        return Catalog.from_file({provider.name for provider in self.providers})
+        return Catalog.from_file({provider.name for provider in self.providers}, self.model_versions, self.clock)
+
+    @cached_property
+    def model_versions(self) -> "FirestoreModels":
+        from shared.catalog.store import FirestoreModels
+
+        return FirestoreModels(self.firestore)
+
+    @cached_property
+    def catalog_editor(self) -> "CatalogEditor":
+        from shared.catalog.editor import CatalogEditor
+
+        return CatalogEditor(self.model_versions)
 
     @cached_property
     def upstreams(self) -> "Upstreams":
@@ -193,6 +209,18 @@ class App:
         from shared.chat.service import Chats
 
         return Chats(self.catalog, self.router, self.upstreams, self.meter)
+
+    @cached_property
+    def calls(self) -> "Calls":
+        from shared.calls.service import Calls
+
+        return Calls(self.router, self.upstreams, self.meter)
+
+    @cached_property
+    def embeddings(self) -> "Embeddings":
+        from shared.embeddings.service import Embeddings
+
+        return Embeddings(self.catalog, self.upstreams, self.calls)
 
     @cached_property
     def accounts(self) -> "Accounts":

@@ -1,10 +1,10 @@
-"""Why a model cannot be called."""
+"""Why a model cannot be called or changed."""
 
 from shared.base.errors import CredenceError, Kind
 
 
 class ModelUnknown(CredenceError):
-    """No such model, or no provider that serves it is configured here."""
+    """No such model, or none that is enabled and served by a provider that is configured here."""
 
     code = "model_not_found"
     kind = Kind.ABSENT
@@ -43,3 +43,50 @@ class ModelNotAllowed(CredenceError):
 
     def __init__(self, model_id: str) -> None:
         super().__init__(f"This card may not call the model {model_id!r}.", param="model")
+
+
+class ChangeInvalid(CredenceError):
+    """The model would not be one that can be sold; nothing was written."""
+
+    code = "model_change_invalid"
+    kind = Kind.INVALID
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The change cannot be made: {reason}.")
+
+
+class VersionConflict(CredenceError):
+    """Somebody else changed the model meanwhile; look at what it is now, and decide again."""
+
+    code = "model_version_conflict"
+    kind = Kind.CONFLICT
+
+    def __init__(self, model_id: str, *, expected_version: int, version: int) -> None:
+        super().__init__(
+            f"The model {model_id!r} is at version {version} and not at {expected_version}.", param="expected_version"
+        )
+        self.version = version
+
+    def details(self) -> dict[str, int | str]:
+        """The version there is."""
+        return {"version": self.version}
+
+
+class CatalogUnavailable(CredenceError):
+    """The store of prices did not answer in time; whether a change was made is not known, and a repeat is safe."""
+
+    code = "catalog_unavailable"
+    kind = Kind.UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__("The catalog cannot be written at the moment. Repeat the request.")
+
+
+class CatalogUnreadable(CredenceError):
+    """What is stored of a model is none of ours: its version is no count."""
+
+    code = "catalog_unreadable"
+    kind = Kind.CONFLICT
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__(f"What is stored of the model {model_id!r} was not written by a function of this catalog.")

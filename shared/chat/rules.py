@@ -113,7 +113,7 @@ def quote_of(request: ChatRequest, model: Model, price: Price) -> Quote:
         Unit.PROMPT_TOKEN: min(prompt_tokens_max, model.context_tokens),
         Unit.COMPLETION_TOKEN: completion_tokens_max(request, model) * choices,
     }
-    return quote(_rates(request, price), counts_max, choices=choices)
+    return quote(_rates(request, price), counts_max, choices=choices, price_version=model.price_version)
 
 
 def _rates(request: ChatRequest, price: Price) -> Rates:

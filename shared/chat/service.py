@@ -99,6 +99,7 @@ class Chats:
             raise
 
     async def _begin(self, asking: Asking, request: ChatRequest) -> tuple[Model, MeteredCall]:
+        await self._catalog.refresh()
         model, price = self._catalog.chat_model(request.model)
         check_allowed(model, asking.models_allowed)
         rules.check_payload(request, model)

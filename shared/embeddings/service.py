@@ -26,6 +26,7 @@ class Embeddings:
 
     async def answer(self, asking: Asking, request: EmbeddingRequest) -> Answered:
         """All embeddings, charged by the token. Nothing is charged when this raises."""
+        await self._catalog.refresh()
         model, price = self._catalog.model_for(request.model, {Modality.EMBEDDING}, {Unit.PROMPT_TOKEN}, "embeddings")
         check_allowed(model, asking.models_allowed)
         rules.check(request)

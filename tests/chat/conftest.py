@@ -44,6 +44,8 @@ class Shop:
     health: MemoryRouteHealth = field(default_factory=MemoryRouteHealth)
     time: SkippedTime = field(default_factory=SkippedTime)
     """Of the router, which waits without waiting."""
+    catalog: Catalog | None = None
+    """A test's own, where the prices move."""
     _calls: int = 0
 
     def __post_init__(self) -> None:
@@ -55,7 +57,7 @@ class Shop:
         """Built at the end, when the providers' policies are set."""
         providers = [self.first.provider, self.second.provider]
         self.upstreams.append(Upstreams(providers, silence_timeout_s=silence_timeout_s))
-        catalog = Catalog([TEXT_MODEL, VISION_MODEL], {provider.name for provider in providers})
+        catalog = self.catalog or Catalog([TEXT_MODEL, VISION_MODEL], {provider.name for provider in providers})
         router = Router(catalog, self.health, clock=self.time, sleep=self.time.sleep)
         meter = Meter(self.ledger, self.owed)
         return Chats(catalog, router, self.upstreams[-1], meter, call_timeout_s=call_timeout_s)

@@ -62,6 +62,8 @@ def answered(request: pytest.FixtureRequest, stack: Stack, deployment: Deploymen
 def _service_token(row: FunctionRow, deployment: Deployment) -> str:
     if row.trigger.event:
         return deployment.event_token
+    if row.name == "model_update":
+        return deployment.operator_token
     return deployment.scheduler_token if row.trigger.schedule else deployment.backend_token
 
 
@@ -84,6 +86,11 @@ def _request(
     if row.name == "entry_created":
         event = created_event(deployment.project_id, a_large_entry(account_id))
         return row.path, {"data": event.body, "headers": dict(event.headers)}
+    if row.name == "model_get":
+        return row.path.replace("{model}", "google/gemma-2-2b-it"), {}
+    if row.name == "model_update":
+        change = {"model": "google/veo-3.1-generate-001", "expected_version": 0, "enabled": True, "reason": "a test"}
+        return row.path, {"json": change}
     if row.name == "log_read":
         answer(call(deployment, "POST", "/_timers/ledger_checkpoint", deployment.scheduler_token, json={}))
         return row.path.replace("{path}", "checkpoint"), {}
@@ -129,23 +136,25 @@ def test_only_the_chat_loads_an_http_client_for_providers(answered: Answered) ->
 
 
 def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:
-    """gRPC and Firestore are the dearest imports of all; the list of models has no use for them.
+    """gRPC and Firestore are the dearest imports of all, and all need them; what tells of models needs no ledger.
 
     Who tells of entries is given them, and reads none.
     """
-    needed = {"model_list": set(), "entry_created": STORE - {"shared.ledger.store"}}
-    assert answered.modules & STORE == needed.get(answered.name, STORE)
+    without_ledger = {"entry_created", "model_get", "model_list", "model_update"}
+    assert answered.modules & STORE == (STORE - {"shared.ledger.store"} if answered.name in without_ledger else STORE)
 
 
 def test_only_what_authenticates_loads_identity(answered: Answered) -> None:
-    """The list of models is for everybody, so it checks nobody's token."""
+    """The models are for everybody, so who tells of them checks nobody's token."""
     loaded = {module for module in answered.modules if module.startswith("shared.identity")}
     assert bool(loaded) == (ROWS[answered.name].auth != "none")
 
 
 def test_only_what_needs_the_catalog_loads_it(answered: Answered) -> None:
-    """Functions of the wallet read no catalog."""
-    assert ("shared.catalog.service" in answered.modules) == (answered.name in {"model_list", "chat_completions"})
+    """Functions of the wallet read no catalog, and who reads it parses no TOML."""
+    needed = {"chat_completions", "model_get", "model_list", "model_update"}
+    assert ("shared.catalog.service" in answered.modules) == (answered.name in needed)
+    assert "tomllib" not in answered.modules
 
 
 @pytest.mark.parametrize("name", ["nothing_of_the_sort", "__init__", "../main", "local"])

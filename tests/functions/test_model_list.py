@@ -1,5 +1,6 @@
 """model_list: what can be called here and what it costs; nothing that cannot be."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,6 +9,14 @@ from local.deployment import PASSED_ON, Deployment
 from local.stack import Stack
 from tests.clients import answer, call, refusal
 
+PRICED = {
+    "text": ("prompt_micros_per_mtok", "completion_micros_per_mtok"),
+    "vision": ("prompt_micros_per_mtok", "completion_micros_per_mtok"),
+    "image": ("image_micros",),
+    "embedding": ("prompt_micros_per_mtok",),
+    "speech": ("audio_second_micros",),
+    "video": ("video_second_micros",),
+}
 TEXT = {
     "meta-llama/Meta-Llama-3.1-8B-Instruct",
     "google/gemma-2-2b-it",
@@ -28,6 +37,21 @@ def models(deployment: Deployment) -> dict[str, Any]:
     return {model["id"]: model for model in listed["data"]}
 
 
+def test_there_are_more_than_eighty_of_every_modality(models: dict[str, Any]) -> None:
+    """All that the file has, since the stand-in answers for each."""
+    assert len(models) >= 80
+    assert {model["modality"] for model in models.values()} == PRICED.keys()
+
+
+def test_tools_for_openrouter_read_the_prices(models: dict[str, Any]) -> None:
+    """Credits for one token or image, as text; exactly ours."""
+    for model in models.values():
+        prices = model["pricing"]
+        for theirs, ours in (("prompt", "prompt_micros_per_mtok"), ("completion", "completion_micros_per_mtok")):
+            assert Decimal(prices[theirs]) * 10**12 == (prices[ours] or 0)
+        assert Decimal(prices["image"]) * 10**6 == (prices["image_micros"] or 0)
+
+
 def test_the_models_the_product_names_are_listed(models: dict[str, Any]) -> None:
     """All eight, served by the stand-in where no real provider is configured."""
     assert models.keys() >= TEXT | IMAGES | EMBEDDINGS
@@ -36,13 +60,7 @@ def test_the_models_the_product_names_are_listed(models: dict[str, Any]) -> None
 def test_every_model_has_the_price_its_calls_need(models: dict[str, Any]) -> None:
     """What has no price is not sold."""
     for model in models.values():
-        per_kind = {
-            "text": ("prompt_micros_per_mtok", "completion_micros_per_mtok"),
-            "vision": ("prompt_micros_per_mtok", "completion_micros_per_mtok"),
-            "image": ("image_micros",),
-            "embedding": ("prompt_micros_per_mtok",),
-        }
-        assert all(model["pricing"][name] > 0 for name in per_kind[model["modality"]]), model
+        assert all(model["pricing"][name] > 0 for name in PRICED[model["modality"]]), model
 
 
 def test_a_model_looks_like_openais(models: dict[str, Any]) -> None:

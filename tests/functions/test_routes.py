@@ -11,7 +11,7 @@ ROWS = [row for row in read_manifest() if "{" not in row.path]
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v1/models/", "/v1/credits/", "/v1//credits", "/V1/credits", "/v1/credits/%2E", "/functions"]
+    "path", ["/", "/v1", "/v1/chat/", "/v1/credits/", "/v1//credits", "/V1/credits", "/v1/credits/%2E", "/functions"]
 )
 def test_an_unknown_path_is_refused_in_our_form(deployment: Deployment, member: Person, path: str) -> None:
     """Without a redirect, which a POST would not survive and whose target the client's Host header would name."""

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from shared.base.ids import AccountId, UserId
 from shared.cards.models import CardId
 from shared.cards.store import FirestoreCards
+from shared.catalog.store import FirestoreModels
 from shared.ledger.archive import PAGE_ENTRIES_MAX, FirestoreLedgerArchive, Stamp
 from shared.ledger.marks import FirestoreAuditMarks
 from shared.ledger.sales import FirestoreSales
@@ -92,6 +93,7 @@ EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "log's statements": _statements_of_two_pages,
     "log's first statement": lambda client: FirestoreLogStore(client).first_statement(ALICE, 3),
     "cards of an owner": _cards_of_two_pages,
+    "models edited since": lambda client: FirestoreModels(client).edited_since(None),
     "open alarms": lambda client: FirestoreAuditMarks(client).open_alarms(10),
 }
 

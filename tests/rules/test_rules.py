@@ -55,6 +55,9 @@ log/state                                | -      | -        | -        | -     
 log_tiles/0:0                            | -      | -        | -        | -               | -
 log_heads/user:alice                     | -      | -        | -        | -               | -
 log_heads/user:alice/statements/1        | -      | -        | -        | -               | -
+models/maker%2Fmodel                     | -      | get      | get      | get             | get
+models/maker%2Fmodel/versions/1          | -      | -        | -        | -               | -
+models/maker%2Fmodel/more/m              | -      | -        | -        | -               | -
 route_health/acme:0                      | -      | -        | -        | -               | -
 profiles/alice                           | -      | get      | -        | -               | -
 profiles/bob                             | -      | -        | get      | get             | -
@@ -88,6 +91,11 @@ notifications of everybody               | -      | -        | -        | -     
 users                                    | -      | -        | -        | -               | -
 accounts                                 | -      | -        | -        | -               | -
 accounts, alice's wallet by name         | -      | -        | -        | -               | -
+models                                   | -      | list     | list     | list            | list
+models, one too many                     | -      | -        | -        | -               | -
+models, without limit                    | -      | -        | -        | -               | -
+versions of a model                      | -      | -        | -        | -               | -
+versions of all models                   | -      | -        | -        | -               | -
 profiles, alice's by name                | -      | -        | -        | -               | -
 profiles                                 | -      | -        | -        | -               | -
 audit_marks                              | -      | -        | -        | -               | -
@@ -180,6 +188,11 @@ QUERIES = {
     "users": Query("users"),
     "accounts": Query("accounts"),
     "accounts, alice's wallet by name": Query("accounts", named="accounts/user:alice"),
+    "models": Query("models", body={"limit": 100}),
+    "models, one too many": Query("models", body={"limit": 101}),
+    "models, without limit": Query("models", body={}),
+    "versions of a model": Query("versions", "/models/maker%2Fmodel"),
+    "versions of all models": Query("versions", descend=True),
     "profiles, alice's by name": Query("profiles", named="profiles/alice"),
     "profiles": Query("profiles"),
     "audit_marks": Query("audit_marks"),

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import os
 import sys
+from typing import Any
 
 from google.auth import exceptions as auth_errors
 from google.cloud import firestore

@@ -33,13 +33,16 @@ from local.stack import Stack
 from local.treasury import Treasury
 
 MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
+EMBEDDING_MODEL = "BAAI/bge-en-icl"
 HELLO = "hello"
 PAIRS, PAIRS_QUICK = 9, 1
 POLL_INTERVAL_S = 0.002
 """Short against a start of half a second, and next to no load."""
 START_DEADLINE_S = 60.0
 SET_UP_TIMEOUT_S = 30.0
-CHAT_RATIO_MAX = 1.4
+CALL_PROVIDERS = frozenset({"chat_completions", "embedding_create"})
+CALLER_RATIO_MAX = 1.4
+"""Of those that call providers, which need an HTTP client as well."""
 OTHER_RATIO_MAX = 1.25
 
 
@@ -110,6 +113,8 @@ class FirstRequests:
                 body = {"key": self._created_card()["key"]}
             case "chat_completions":
                 body = self._chat_body()
+            case "embedding_create":
+                body = {"model": EMBEDDING_MODEL, "input": "Hello"}
             case "credit_debit":
                 body = {
                     "account_id": f"user:{self._person.uid}",
@@ -209,13 +214,14 @@ def _figures(times: Mapping[str, list[float]], hellos: Mapping[str, list[float]]
     ratios = {name: median([f / h for f, h in zip(times[name], hellos[name], strict=True)]) for name in times}
     all_hellos = [hello_ms for sample in hellos.values() for hello_ms in sample]
     chat = "chat_completions"
-    others = max(ratio for name, ratio in ratios.items() if name != chat)
+    callers = max(ratio for name, ratio in ratios.items() if name in CALL_PROVIDERS)
+    others = max(ratio for name, ratio in ratios.items() if name not in CALL_PROVIDERS)
     return {
         "worst_ratio": max(ratios.values()),
         "ratios": ratios,
         "hello_ms": median(all_hellos),
         "function_ms": {name: median(sample) for name, sample in times.items()},
-        "targets": {"chat_ratio": at_most(CHAT_RATIO_MAX, ratios[chat]), "others": at_most(OTHER_RATIO_MAX, others)},
+        "targets": {"callers": at_most(CALLER_RATIO_MAX, callers), "others": at_most(OTHER_RATIO_MAX, others)},
         "noise": {"pairs": len(times[chat]), "hello_ms": spread(all_hellos)},
     }
 

@@ -6,7 +6,7 @@ from shared.catalog.errors import ModelUnknown
 from shared.catalog.service import REFRESH_MS, Catalog
 from tests.catalog.memory import MemoryModels
 from tests.chat.builders import MILLION, TEXT_MODEL, request_of, says
-from tests.chat.conftest import ADA, Shop
+from tests.chat.conftest import Shop
 from tests.chat.wire import STREAMED
 from tests.providers import fake
 
@@ -83,6 +83,6 @@ async def test_a_hundred_calls_of_a_warm_process_read_no_price(shop: Shop, edits
     for _ in range(100):
         shop.first.replies.append(fake.whole(fake.completion(usage=fake.usage())))
     for _ in range(100):
-        await shop.chats().answer(ADA, shop.next_id(), request_of())
+        await shop.chats().answer(shop.asking(), request_of())
 
     assert len(edits.readings) == 1

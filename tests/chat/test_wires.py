@@ -7,7 +7,7 @@ import pytest
 from shared.providers.errors import UpstreamRefused
 from shared.providers.models import DisconnectPolicy
 from tests.chat.builders import request_of, says
-from tests.chat.conftest import ADA, Shop
+from tests.chat.conftest import Shop
 from tests.chat.wire import events_of, words_of
 from tests.providers import fake
 from tests.providers.native import (
@@ -32,7 +32,7 @@ async def test_a_whole_answer_is_charged_as_reported(shop: Shop, dialect: Dialec
     shop.first.wire = dialect.wire
     shop.first.replies.append(fake.whole(dialect.text))
 
-    answer = await shop.chats().answer(ADA, shop.next_id(), request_of())
+    answer = await shop.chats().answer(shop.asking(), request_of())
 
     assert answer.body["choices"][0]["message"]["content"] == "".join(WORDS)
     assert answer.body["usage"]["cost_details"]["charged_micros"] == CHARGED
@@ -92,7 +92,7 @@ async def test_what_one_wire_cannot_say_costs_nothing(shop: Shop) -> None:
     refused: dict[str, Any] = {"response_format": {"type": "json_object"}}
 
     with pytest.raises(UpstreamRefused, match="response_format json_schema"):
-        await shop.chats().answer(ADA, shop.next_id(), request_of(says("hi"), **refused))
+        await shop.chats().answer(shop.asking(), request_of(says("hi"), **refused))
 
     assert not shop.first.asked
     assert not shop.second.asked
@@ -106,7 +106,7 @@ async def test_a_failed_wire_is_left_for_another(shop: Shop) -> None:
     shop.second.wire = ANTHROPIC.wire
     shop.second.replies.append(fake.whole(ANTHROPIC.text))
 
-    answer = await shop.chats().answer(ADA, shop.next_id(), request_of())
+    answer = await shop.chats().answer(shop.asking(), request_of())
 
     assert answer.headers["x-credence-provider"] == "second"
     assert await shop.spent_micros() == CHARGED

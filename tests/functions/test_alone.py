@@ -30,6 +30,7 @@ FOREIGN = {
     "tests",
 }
 """What no function of today needs, and what of ours is not deployed."""
+CALL_PROVIDERS = {"chat_completions", "embedding_create"}
 STORE = {"google.cloud.firestore", "grpc", "shared.ledger.store"}
 
 
@@ -103,7 +104,9 @@ def _request(
             "card_validate": {"key": created["key"]},
         }.get(row.name)
         return row.path.replace("{card_id}", created["card"]["card_id"]), {"json": posted}
-    return row.path, {"json": {"card_create": card, "credit_debit": debit, "chat_completions": chat}.get(row.name)}
+    embedding = {"model": "BAAI/bge-en-icl", "input": "Hello"}
+    bodies = {"card_create": card, "chat_completions": chat, "credit_debit": debit, "embedding_create": embedding}
+    return row.path, {"json": bodies.get(row.name)}
 
 
 def test_it_answers(answered: Answered) -> None:
@@ -130,9 +133,9 @@ def test_it_loads_nothing_foreign(answered: Answered) -> None:
     assert not {module.partition(".")[0] for module in answered.modules} & FOREIGN
 
 
-def test_only_the_chat_loads_an_http_client_for_providers(answered: Answered) -> None:
-    """aiohttp costs a tenth of a second; only the function that calls providers pays."""
-    assert ("aiohttp" in answered.modules) == (answered.name == "chat_completions")
+def test_only_what_calls_providers_loads_an_http_client(answered: Answered) -> None:
+    """aiohttp costs a tenth of a second; only the functions that call providers pay."""
+    assert ("aiohttp" in answered.modules) == (answered.name in CALL_PROVIDERS)
 
 
 def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:
@@ -152,7 +155,7 @@ def test_only_what_authenticates_loads_identity(answered: Answered) -> None:
 
 def test_only_what_needs_the_catalog_loads_it(answered: Answered) -> None:
     """Functions of the wallet read no catalog, and who reads it parses no TOML."""
-    needed = {"chat_completions", "model_get", "model_list", "model_update"}
+    needed = {*CALL_PROVIDERS, "model_get", "model_list", "model_update"}
     assert ("shared.catalog.service" in answered.modules) == (answered.name in needed)
     assert "tomllib" not in answered.modules
 

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from simulation.faults import DEADLINE_S, LATE_S_MAX, LINGER_S_MAX, Faults
 
 Value = TypeVar("Value")
-Note = Callable[[str], None]
+Note = Callable[..., None]
+"""Takes a line of the trace as a template and what stands in it: text that nobody reads is not put together."""
 OUTSIDE = Context()
 """Where servers and the network run: in nobody's process."""
 
@@ -43,7 +44,7 @@ class Network:
         """Have a server change something, all at once. Raise `failure` when it was not done, or nobody can tell."""
         fault = self._faults.commit_fault()
         if fault != "none":
-            note(f"its commit will be {fault}")
+            note("its commit will be {}", fault)
         return await self._carry(action, fault, failure)
 
     async def _carry(

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
+
 from shared.base.ids import AccountId
 from shared.ledger.models import Entry
 from shared.ledger.store import HeadWrite
@@ -16,6 +18,15 @@ from simulation.log_books import LogBooks
 from simulation.network import Note
 from simulation.request import Attempt
 from simulation.servers import Servers
+
+
+class _Inside(Struct):
+    """What a commit does, as the trace names it."""
+
+    attempts: Sequence[Attempt | None]
+
+    def __str__(self) -> str:
+        return "; ".join(f"#{one.number} {one.request}" if one else "a timer's" for one in self.attempts)
 
 
 class Witness:
@@ -42,8 +53,7 @@ class Witness:
         ledger = self._servers.ledger
         accounts = [write.head.account_id for write in heads]
         refs = [(entry.account_id, entry.entry_id) for entry in entries]
-        inside = "; ".join(f"#{attempt.number} {attempt.request}" if attempt else "a timer's" for attempt in attempts)
-        self._note(f"commit {self.judge.position + 1} by {who}: {inside}")
+        self._note("commit {} by {}: {}", self.judge.position + 1, who, _Inside(attempts))
         with self._judging():
             if not all(ref in ledger.entries for ref in refs):
                 raise Violation("a commit was confirmed and its entries are not there")
@@ -58,7 +68,7 @@ class Witness:
 
     def settled(self, band: int, until: datetime) -> None:
         """A band's horizon moved."""
-        self._note(f"band {band} is settled until {until:%H:%M}")
+        self._note("band {} is settled until {:%H:%M}", band, until)
         with self._judging():
             books.see_horizon(self.books, band, until)
 
@@ -66,11 +76,11 @@ class Witness:
         """The log grew."""
         with self._judging():
             self.log_books.see_append()
-        self._note(f"the log has {len(self.log_books.leaves)} leaves, {self.log_books.last_size} signed")
+        self._note("the log has {} leaves, {} signed", len(self.log_books.leaves), self.log_books.last_size)
 
     def published(self, size: int) -> None:
         """A note was put into the vault."""
-        self._note(f"the vault has the note of size {size}")
+        self._note("the vault has the note of size {}", size)
         with self._judging():
             self.log_books.see_published(size)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import io
 import random
 from typing import Any
@@ -74,7 +75,7 @@ class World:
         self.network = Network(self.loop, self.faults)
         self.servers = Servers(lambda: EPOCH_MS + int(self.network.server_s() * 1000))
         self.witness = Witness(
-            self.servers, self.script.accounts, lambda what: self.note("store", what), self.loop.fail
+            self.servers, self.script.accounts, functools.partial(self.note, "store"), self.loop.fail
         )
         self.processes: list[Process] = []
         self.graveyard: list[Process] = []
@@ -82,14 +83,14 @@ class World:
         self.attempts = self.answers = 0
         self._waiting: dict[int, tuple[Process, Reply]] = {}
 
-    def note(self, who: str, what: str) -> None:
-        """A line of the trace."""
+    def note(self, who: str, what: str, *values: object) -> None:
+        """A line of the trace: a template, and what stands in it."""
         if self.lines is not None:
-            self.lines.append(f"{self.loop.time():11.4f}s  {who:<8}  {what}")
+            self.lines.append(f"{self.loop.time():11.4f}s  {who:<8}  {what.format(*values)}")
 
     async def live(self) -> None:
         """Everything that happens."""
-        self.note("world", f"{self.faults.rates}")
+        self.note("world", "{}", self.faults.rates)
         self.processes = [self._spawn(number) for number in range(PROCESSES)]
         clients = [asyncio.ensure_future(self._client(p.start_s, p.request)) for p in self.script.requests]
         faulty_s = FAULTS_OUTLAST_TIMED_S if self.script.timed else FAULTS_OUTLAST_SCRIPT_S
@@ -116,7 +117,7 @@ class World:
                 self.witness.committed(name, process.lineage.of_commit(heads), heads, entries)
 
             seen = Seen(committed, self.witness.settled, self.witness.appended, self.witness.published)
-            return Reach(self.network, self.servers, self.faults, seen, lambda what: self.note(name, what))
+            return Reach(self.network, self.servers, self.faults, seen, functools.partial(self.note, name))
 
         def died(process: Process) -> None:
             self._bury(process, number)
@@ -174,7 +175,7 @@ class World:
             return
         self.attempts += 1
         attempt = Attempt(self.attempts, request, called=self.witness.judge.position)
-        self.note(process.name, f"#{attempt.number} {request}")
+        self.note(process.name, "#{} {}", attempt.number, request)
         self._waiting[attempt.number] = (process, reply)
         task = process.work(self._serve, process, attempt, reply, attempt=attempt)
         if self.faults.happens(self.faults.rates.disconnected):
@@ -182,7 +183,7 @@ class World:
 
     def _disconnect(self, attempt: Attempt, task: "asyncio.Task[Any]") -> None:
         if not task.done():
-            self.note("world", f"#{attempt.number} hangs up")
+            self.note("world", "#{} hangs up", attempt.number)
             task.cancel()
             _lose(self._waiting.pop(attempt.number)[1])
 
@@ -198,11 +199,12 @@ class World:
         try:
             answer = await perform(process.ledger, process.administration, attempt.request)
         except CredenceError as refusal:
-            answer = refusal
+            # Without the frames that it came through, which would keep each other, and all that is in them, alive.
+            answer = refusal.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - whatever else comes out of the ledger is what we look for
             answer = error
         self.answers += 1
-        self.note(process.name, f"#{attempt.number} is told {_said(answer)}")
+        self.note(process.name, "#{} is told {}", attempt.number, _Said(answer))
         self._waiting.pop(attempt.number, None)
         self.witness.answered(attempt, answer)
         self.network.later(self.faults.leg_s(), _give, reply, answer)
@@ -226,7 +228,7 @@ def simulate(seed: int, *, rates: Rates | None = None, tracing: bool = False) ->
     world = World(seed, rates=rates, tracing=tracing)
     violation = run(world)
     if violation:
-        world.note("judge", f"VIOLATION: {violation}")
+        world.note("judge", "VIOLATION: {}", violation)
     return Outcome(
         seed,
         violation,
@@ -266,10 +268,16 @@ def _unknown(answer: Any) -> bool:
     return isinstance(answer, CredenceError) and answer.code in UNKNOWN
 
 
-def _said(answer: Any) -> str:
-    if isinstance(answer, CredenceError):
-        return f"{answer.code} {answer.details() or ''}".strip()
-    entry = getattr(answer, "entry", None)
-    if entry is not None:
-        return f"entry {entry.seq} of {entry.account_id}" + (" (remembered)" if answer.repeated else "")
-    return "nothing" if answer is None else f"{answer}"
+class _Said(Struct):
+    """An answer, as the trace names it."""
+
+    answer: Any
+
+    def __str__(self) -> str:
+        answer = self.answer
+        if isinstance(answer, CredenceError):
+            return f"{answer.code} {answer.details() or ''}".strip()
+        entry = getattr(answer, "entry", None)
+        if entry is not None:
+            return f"entry {entry.seq} of {entry.account_id}" + (" (remembered)" if answer.repeated else "")
+        return "nothing" if answer is None else f"{answer}"

@@ -134,6 +134,8 @@ def tiles_to_extend(old_size: int, size: int) -> set[TileKey]:
 
 
 def _grow(state: LogState, edge: Tiles, leaves: Sequence[bytes], *, at_ms: int) -> Append:
+    if not leaves:
+        return Append(replace(state, at_ms=at_ms), {}, ())
     changed = append_leaves(state.size, edge, leaves)
     size = state.size + len(leaves)
     root = root_at(size, reader_of(edge_after(size, edge, changed)))

@@ -30,6 +30,7 @@ class Owner(Protocol):
 
 OWNER: ContextVar[Owner | None] = ContextVar("owner", default=None)
 """Whose code runs; None stands for the world outside all processes: clients, the network, the store's servers."""
+_OUTSIDE = Context()
 
 
 class Stalled(Exception):
@@ -84,6 +85,12 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def call_later(self, delay: float, callback: Any, *args: Any, context: Context | None = None) -> Any:
         return self._push(self._now_s + delay, callback, args, context)
 
+    def call_outside(self, delay_s: float, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        """Do something later, in nobody's process: where clients, servers and the network are."""
+        when_s = self._now_s + delay_s
+        call = _Call(callback, args, _OUTSIDE, None, when_s)
+        heapq.heappush(self._timers, (when_s, next(self._numbers), call))
+
     def _push(
         self, when_s: float, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
     ) -> _Call:
@@ -105,8 +112,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             owner.owns(task)
         return task
 
-    def get_debug(self) -> bool:
-        return False
+    # Asked for by each future and each task; this is how the answer "no" costs least.
+    get_debug = staticmethod(bool)
 
     def is_running(self) -> bool:
         return True
@@ -130,7 +137,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         try:
             task = self.create_task(main)
             while not task.done():
-                self._run_once()
+                if self._ready:
+                    self._run_batch()
+                else:
+                    self._run_timer()
                 if self._failure:
                     raise self._failure
             task.result()
@@ -156,14 +166,13 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         finally:
             asyncio._set_running_loop(None)
 
-    def _run_once(self) -> None:
-        if self._ready:
-            self._run_batch()
-            return
+    def _run_timer(self) -> None:
+        """Jump to the next moment at which something happens."""
         while self._timers:
             when_s, _, call = heapq.heappop(self._timers)
             if call.callback is not None:
-                self._now_s = max(self._now_s, when_s)
+                if when_s > self._now_s:
+                    self._now_s = when_s
                 self._run_call(call)
                 return
         raise Stalled

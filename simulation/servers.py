@@ -9,9 +9,10 @@ from itertools import islice
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shared.base.clock import Clock
+from shared.base.ids import AccountId
 from shared.ledger.documents import BAND_LANES, BANDS, Document
 from shared.ledger.memory import MemoryLedgerArchive, MemoryLedgerStore, MemoryLedgerWindows
-from shared.ledger.store import EntryRef
+from shared.ledger.store import EntryRef, KnownHead
 from shared.proof.memory import MemoryEpochSums, MemoryLogStore, MemoryVault
 from shared.proof.note import VerifierKey
 from shared.proof.signer import LocalSigner
@@ -27,7 +28,7 @@ class Servers:
     """All of them, on one clock."""
 
     def __init__(self, clock: Clock) -> None:
-        self.ledger = MemoryLedgerStore(clock)
+        self.ledger = _ReadOnceStore(clock)
         self.archive = MemoryLedgerArchive(self.ledger)
         self.windows = _SharedWindows(self.ledger)
         self.sums = _RememberedSums(self.ledger, self.windows)
@@ -59,6 +60,21 @@ class _Signer(LocalSigner):
 
 
 _KEY = _Key(LOG_ORIGIN, LOG_KEY.public_key().public_bytes_raw())
+
+
+class _ReadOnceStore(MemoryLedgerStore):
+    """The documents, each converted for its first reader only: they are replaced, and never changed in place."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self._read: dict[AccountId, tuple[object, KnownHead]] = {}
+
+    def _known(self, account_id: AccountId) -> KnownHead:
+        document = self.heads.get(account_id)
+        read = self._read.get(account_id)
+        if read is None or read[0] is not document:
+            read = self._read[account_id] = (document, super()._known(account_id))
+        return read[1]
 
 
 class _RememberedSums(MemoryEpochSums):

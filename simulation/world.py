@@ -160,11 +160,13 @@ class World:
         if self.faults.happens(self.faults.rates.reordered):
             delay_s += self.faults.chance.uniform(0, self.faults.chance.choice(OVERTAKEN_S_MAX))
         self.network.later(delay_s, self._deliver, request, reply)
+        patience = self.loop.call_later(ANSWER_TIMEOUT_S, _lose, reply)
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                answer = await reply
-        except (Lost, TimeoutError):
+            answer = await reply
+        except Lost:
             return False
+        finally:
+            patience.cancel()
         return not _unknown(answer)
 
     def _deliver(self, request: Request, reply: Reply) -> None:

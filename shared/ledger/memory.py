@@ -40,11 +40,12 @@ class MemoryLedgerStore:
         if stale or len(set(refs)) < len(refs) or any(ref in self.entries for ref in refs):
             raise CommitFailed
         self._commits += 1
+        now = self.server_time()
         for write in heads:
-            self.heads[write.head.account_id] = {**head_document(write.head), "posted_at": self.server_time()}
+            self.heads[write.head.account_id] = {**head_document(write.head), "posted_at": now}
             self._versions[write.head.account_id] = Version(self._commits)
         for ref, entry in zip(refs, entries, strict=True):
-            self.entries[ref] = {**entry_document(entry), "committed_at": self.server_time()}
+            self.entries[ref] = {**entry_document(entry), "committed_at": now}
         return {write.head.account_id: Version(self._commits) for write in heads}
 
     def server_time(self) -> datetime:
@@ -96,13 +97,16 @@ class MemoryLedgerArchive:
         return len(self._store.heads)
 
     async def changed_after(self, lanes: Sequence[int], after: Stamp | None, limit: int) -> Changes:
-        ordered = sorted(
+        start = None if after is None else (after.posted_at, after.account_id)
+        later = [
             (document["posted_at"], account_id)
             for account_id, document in self._store.heads.items()
-            if document.get("lane") in lanes and document.get("posted_at")
-        )
-        later = [Stamp(*place) for place in ordered if after is None or place > (after.posted_at, after.account_id)]
-        return Changes(tuple(later[:limit]), self._store.server_time() if later else None)
+            if document.get("lane") in lanes
+            and document.get("posted_at")
+            and (start is None or (document["posted_at"], account_id) > start)
+        ]
+        stamps = tuple(Stamp(*place) for place in sorted(later)[:limit])
+        return Changes(stamps, self._store.server_time() if later else None)
 
 
 class MemoryLedgerWindows:

@@ -26,6 +26,7 @@ SIGNATURES_MAX = 100
 _KEY_ID_BYTES = 4
 _SIGNED_BY = "\u2014 "
 """An em dash and a space begin each line of a signature."""
+_NO_NAME = re.compile(r"[+\s\x00-\x1f]")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 """What a note may not hold; it has lines, which is why the tenth character is allowed."""
 
@@ -108,7 +109,7 @@ class VerifierKey(Struct, frozen=True):
 
 def is_name(name: str) -> bool:
     """Whether a key or a log may be called this: a space or a plus sign would end the name where it is read."""
-    return bool(name) and "+" not in name and not any(letter.isspace() or ord(letter) < 0x20 for letter in name)
+    return bool(name) and not _NO_NAME.search(name)
 
 
 def parse_note(raw: str) -> Note:

@@ -101,13 +101,13 @@ async def _post(count: int) -> list[Entry]:
 
 def _facts(number: int) -> dict[str, str | int]:
     return {
-        "completion_micros_per_mtok": 30,
         "completion_tokens": 16,
+        "completion_tokens_rate": 30,
         "held_micros": CALL_MICROS,
         "model": "meta-llama/Meta-Llama-3.1-8B-Instruct",
         "outcome": "finished",
-        "prompt_micros_per_mtok": 10,
         "prompt_tokens": 9,
+        "prompt_tokens_rate": 10,
         "provider": "huggingface",
         "request_id": f"req_{number:032x}",
         "upstream_model": "meta-llama/Llama-3.1-8B-Instruct",

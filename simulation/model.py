@@ -121,7 +121,7 @@ def posted_ref(request: Request) -> Ref | None:
             key = f"open:{request.account_id}"
         case "capture":
             key = f"hold:{request.key}"
-        case "transfer" | "send":
+        case "transfer" | "send" | "close":
             key = f"{request.verb}:{request.account_id}:{request.key}"
         case "refund":
             key = f"refund:{entry_id_of(request.key)}"

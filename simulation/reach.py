@@ -87,10 +87,10 @@ class ProcessWindows:
         return await self._reach.network.read(action, failure=StoreUnavailable)
 
     async def entries_between(
-        self, band: int, since: datetime | None, before: datetime | None, *, read_at: datetime | None = None
+        self, band: int, since: datetime | None, before: datetime | None
     ) -> AsyncIterator[tuple[EntryRef, Document]]:
         async def page() -> list[tuple[EntryRef, Document]]:
-            return [found async for found in self._windows.entries_between(band, since, before, read_at=read_at)]
+            return [found async for found in self._windows.entries_between(band, since, before)]
 
         for found in await self._reach.network.read(page, failure=StoreUnavailable):
             yield found
@@ -143,6 +143,9 @@ class ProcessLog:
     async def raise_alarm(self, name: str, fields: Mapping[str, str | int]) -> None:
         action = lambda: self._log.raise_alarm(name, fields)  # noqa: E731
         await self._reach.network.write(action, failure=StoreUnavailable, note=self._reach.note)
+
+    async def alarms_raised(self, names: Sequence[str]) -> frozenset[str]:
+        return await self._reach.network.read(lambda: self._log.alarms_raised(names), failure=StoreUnavailable)
 
     async def clear_alarm(self, name: str) -> None:
         action = lambda: self._log.clear_alarm(name)  # noqa: E731

@@ -102,7 +102,7 @@ class _SharedWindows(MemoryLedgerWindows):
         self._seen = 0
 
     async def entries_between(
-        self, band: int, since: datetime | None, before: datetime | None, *, read_at: datetime | None = None
+        self, band: int, since: datetime | None, before: datetime | None
     ) -> AsyncIterator[tuple[EntryRef, Document]]:
         for _, ref in self._ordered(band, since, before):
             yield ref, self._store.entries[ref]

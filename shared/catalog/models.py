@@ -6,8 +6,10 @@ from typing import Annotated
 from msgspec import Meta
 
 from shared.base.body import Body
+from shared.base.units import UNITS_PER_RATE, Unit
 
 Positive = Annotated[int, Meta(gt=0)]
+MS_PER_S = 1_000
 Count = Annotated[int, Meta(ge=0)]
 
 
@@ -27,10 +29,28 @@ class Price(Body, frozen=True, kw_only=True):
     """What a model costs, in micros. A kind of unit without a price cannot be bought."""
 
     prompt_micros_per_mtok: Positive | None = None
+    cached_micros_per_mtok: Positive | None = None
+    cache_write_micros_per_mtok: Positive | None = None
+    cache_write_long_micros_per_mtok: Positive | None = None
     completion_micros_per_mtok: Positive | None = None
     image_micros: Positive | None = None
+    audio_second_micros: Positive | None = None
     sure: bool = True
     """False where the provider's price could not be checked when the entry was written."""
+
+    def rates(self) -> dict[Unit, int]:
+        """The prices that there are, in micros for a million units."""
+        image, second = self.image_micros, self.audio_second_micros
+        rates = {
+            Unit.PROMPT_TOKEN: self.prompt_micros_per_mtok,
+            Unit.CACHED_TOKEN: self.cached_micros_per_mtok,
+            Unit.CACHE_WRITE_TOKEN: self.cache_write_micros_per_mtok,
+            Unit.CACHE_WRITE_LONG_TOKEN: self.cache_write_long_micros_per_mtok,
+            Unit.COMPLETION_TOKEN: self.completion_micros_per_mtok,
+            Unit.IMAGE: image and image * UNITS_PER_RATE,
+            Unit.AUDIO_MS: second and second * UNITS_PER_RATE // MS_PER_S,
+        }
+        return {unit: rate for unit, rate in rates.items() if rate is not None}
 
 
 class Route(Body, frozen=True, kw_only=True):

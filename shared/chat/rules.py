@@ -1,24 +1,23 @@
-"""Pure decisions about a chat: what may be asked, how many tokens it can be, what was delivered, what to charge for."""
+"""Pure decisions about a chat request: what may be asked, how many tokens it can be, what the provider is sent."""
 
-import json
-from collections.abc import Iterable, Mapping
 from typing import Any
 
+from shared.base.units import Rates, Unit
 from shared.catalog.errors import ModelUnfit
 from shared.catalog.models import Modality, Model, Price
 from shared.chat.errors import ChatInvalid, ContextExceeded
-from shared.chat.models import CHOICES_MAX, ChatRequest, Tally
-from shared.metering.models import Quote, TokenPrice, Usage, UsageSource
+from shared.chat.models import ChatRequest
+from shared.chat.weight import image_address, mentions, weigh_prompt
+from shared.metering.models import Quote
 from shared.metering.rules import quote
 
 COMPLETION_TOKENS_DEFAULT = 4_096
 """The cap of an answer whose length the client left open: the hold must be bounded by something."""
 PROMPT_TOKENS_OVERHEAD = 256
 """Room for what a provider's chat template adds of its own."""
+CACHE_WRITES = frozenset({Unit.CACHE_WRITE_TOKEN, Unit.CACHE_WRITE_LONG_TOKEN})
 NODE_TOKENS_MAX = 8
 """Room for the punctuation that a template puts around one value of the request."""
-BYTES_PER_TOKEN = 4
-"""The usual length of a token in English. For estimates only; bounds use one byte, since no token is shorter."""
 TEXT_BYTES_PER_CONTEXT_TOKEN_MAX = 16
 """A prompt with more bytes than this per token of the context cannot fit, whatever the tokenizer."""
 
@@ -88,7 +87,7 @@ def _check_content(content: object, model: Model, *, param: str) -> None:
         if part.get("type") == "image_url":
             if model.modality is not Modality.VISION:
                 raise ModelUnfit(model.id, "images")
-            if not _image_address(part).startswith(IMAGE_ADDRESSES):
+            if not image_address(part).startswith(IMAGE_ADDRESSES):
                 raise ChatInvalid("An image is given as an https URL or as data:image/...", param=param)
         elif part.get("type") not in PART_KINDS or "image_url" in part:
             raise ChatInvalid("Only text and images are accepted here.", param=param)
@@ -98,17 +97,25 @@ def _check_content(content: object, model: Model, *, param: str) -> None:
 
 def quote_of(request: ChatRequest, model: Model, price: Price) -> Quote:
     """The worst case of the request. Raise ContextExceeded when the prompt cannot fit the model at all."""
-    text_bytes, nodes, images = _weigh_prompt(request)
+    text_bytes, nodes, images = weigh_prompt(request)
     prompt_tokens_min = text_bytes // TEXT_BYTES_PER_CONTEXT_TOKEN_MAX
     if prompt_tokens_min > model.context_tokens:
         raise ContextExceeded(prompt_tokens_min=prompt_tokens_min, context_tokens=model.context_tokens)
     prompt_tokens_max = text_bytes + nodes * NODE_TOKENS_MAX + images * model.image_tokens_max + PROMPT_TOKENS_OVERHEAD
-    return quote(
-        TokenPrice(price.prompt_micros_per_mtok or 0, price.completion_micros_per_mtok or 0),
-        prompt_tokens_max=min(prompt_tokens_max, model.context_tokens),
-        completion_tokens_max=completion_tokens_max(request, model),
-        choices=request.n or 1,
-    )
+    choices = request.n or 1
+    counts_max = {
+        Unit.PROMPT_TOKEN: min(prompt_tokens_max, model.context_tokens),
+        Unit.COMPLETION_TOKEN: completion_tokens_max(request, model) * choices,
+    }
+    return quote(_rates(request, price), counts_max, choices=choices)
+
+
+def _rates(request: ChatRequest, price: Price) -> Rates:
+    """The rates that the request can meet: a provider writes to its cache at a higher one only where it is told to."""
+    rates = price.rates()
+    if not mentions([request.messages, request.tools, request.others], "cache_control"):
+        rates = {unit: rate for unit, rate in rates.items() if unit not in CACHE_WRITES}
+    return rates
 
 
 def completion_tokens_max(request: ChatRequest, model: Model) -> int:
@@ -127,134 +134,3 @@ def upstream_payload(request: ChatRequest, upstream_model: str, quote: Quote) ->
     if request.stream:
         payload["stream_options"] = {"include_usage": True}
     return payload
-
-
-def count_chunk(tally: Tally, chunk: Mapping[str, Any]) -> None:
-    """Add one chunk of a stream to the tally. Odd shapes are counted as they are, since they are passed on too."""
-    choices = chunk.get("choices")
-    for choice in choices if isinstance(choices, list) else [choices]:
-        text_bytes = _delivered_bytes(choice)
-        tally.text_bytes += text_bytes
-        tally.unreported_bytes += text_bytes
-        tally.unreported_pieces += text_bytes > 0
-        if isinstance(choice, dict):
-            index = choice.get("index")
-            known_index = index if type(index) is int and 0 <= index < CHOICES_MAX else 0
-            (tally.ended if choice.get("finish_reason") else tally.begun).add(known_index)
-    if isinstance(usage := chunk.get("usage"), dict) and _counts(usage):
-        tally.reported = usage
-        tally.unreported_bytes = tally.unreported_pieces = 0
-
-
-def tally_of(answer: Mapping[str, Any]) -> Tally:
-    """The tally of a whole answer."""
-    tally = Tally()
-    count_chunk(tally, answer)
-    return tally
-
-
-def usage_of(tally: Tally, request: ChatRequest, model: Model) -> Usage | None:
-    """What to charge for: the provider's count when it can be one, else ours. None when nothing came: that is free.
-
-    What came after the provider's last count is added to it: some count the prompt at the start, and no more if cut.
-    """
-    if tally.text_bytes == 0:
-        return None
-    # A piece of a stream is at least one token, however short.
-    uncounted_tokens = max(_tokens(tally.unreported_bytes), tally.unreported_pieces)
-    if counts := _counts(tally.reported or {}):
-        prompt_tokens, completion_tokens = counts
-        source = UsageSource.ESTIMATED if uncounted_tokens else UsageSource.REPORTED
-        return Usage(prompt_tokens, completion_tokens + uncounted_tokens, source)
-    prompt_bytes, _, images = _weigh_prompt(request)
-    prompt_tokens = min(_tokens(prompt_bytes) + images * model.image_tokens_max, model.context_tokens)
-    return Usage(prompt_tokens, uncounted_tokens, UsageSource.ESTIMATED)
-
-
-def _counts(usage: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Tokens of prompt and completion, if the usage states both and both can be counts.
-
-    A completion of no tokens is no count: it is asked for only where text was delivered.
-    """
-    prompt_tokens, completion_tokens = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if type(prompt_tokens) is int and type(completion_tokens) is int and prompt_tokens >= 0 and completion_tokens > 0:
-        return prompt_tokens, completion_tokens
-    return None
-
-
-def _tokens(text_bytes: int) -> int:
-    return -(-text_bytes // BYTES_PER_TOKEN)
-
-
-def _weigh_prompt(request: ChatRequest) -> tuple[int, int, int]:
-    """Bytes of text, values and images in all that a provider may show to the model.
-
-    Templates write much of it as JSON, so that is how it is weighed; tools with each character beyond ASCII as an
-    escape, which some do. An image counts by what the model makes of it, not by the length of its address or data.
-    """
-    described = [request.tools, request.others]
-    images = [_image_address(part) for part in _parts(request.messages) if part.get("type") == "image_url"]
-    text_bytes = _json_bytes(request.messages) + len(json.dumps(described, separators=(",", ":")))
-    return text_bytes - _text_bytes(images), _count_values([request.messages, described]), len(images)
-
-
-def _json_bytes(value: object) -> int:
-    # Half a character, which JSON can carry, becomes a replacement character of as many bytes as it has here.
-    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass"))
-
-
-def _count_values(value: object) -> int:
-    """How many values a JSON value is made of."""
-    count, pending = 0, [value]
-    while pending:
-        item = pending.pop()
-        count += 1
-        if isinstance(item, dict):
-            pending.extend(item.values())
-        elif isinstance(item, list):
-            pending.extend(item)
-    return count
-
-
-def _delivered_bytes(choice: object) -> int:
-    """Bytes of text in one choice: all that is said in it, be it content, thoughts or calls of tools."""
-    if not isinstance(choice, dict):
-        return _text_bytes(choice)
-    said = [choice.get("delta"), choice.get("message"), choice.get("text")]
-    roles = [part.get("role") for part in said if isinstance(part, dict)]
-    return max(_text_bytes(said) - _text_bytes(roles), _logprob_bytes(choice.get("logprobs")))
-
-
-def _logprob_bytes(logprobs: object) -> int:
-    """Bytes of the tokens whose probabilities are told: they are the answer once more, or all that there is of it."""
-    tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
-    return _text_bytes([token.get("token") for token in tokens if isinstance(token, dict)] if tokens else [])
-
-
-def _text_bytes(value: object) -> int:
-    """Bytes of all strings in a JSON value, names of fields left out."""
-    text_bytes, pending = 0, [value]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, str):
-            text_bytes += len(item) if item.isascii() else len(item.encode(errors="surrogatepass"))
-        elif isinstance(item, dict):
-            pending.extend(item.values())
-        elif isinstance(item, list):
-            pending.extend(item)
-    return text_bytes
-
-
-def _parts(messages: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
-    """Every content part of the messages."""
-    for message in messages:
-        content = message.get("content")
-        if isinstance(content, list):
-            yield from (part for part in content if isinstance(part, dict))
-
-
-def _image_address(part: Mapping[str, Any]) -> str:
-    """Where the image is, or its data: both of the forms that clients send."""
-    image = part.get("image_url")
-    address = image.get("url") if isinstance(image, dict) else image
-    return address if isinstance(address, str) else ""

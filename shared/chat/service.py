@@ -10,10 +10,12 @@ from shared.base.errors import CredenceError, Kind
 from shared.base.ids import AccountId, RequestId
 from shared.base.log import write_line
 from shared.base.micros import CREDIT_MICROS
+from shared.base.units import Unit
 from shared.catalog.models import Model, Route
 from shared.catalog.service import Catalog
 from shared.chat import rules
 from shared.chat.models import ChatAnswer, ChatRequest, Tally
+from shared.chat.tally import count_chunk, tally_of, usage_of
 from shared.metering.models import Charge, Outcome, Usage, UsageSource
 from shared.metering.service import Meter, MeteredCall
 from shared.providers.errors import UpstreamUnavailable
@@ -50,8 +52,8 @@ class Chats:
         model, call = await self._begin(account_id, request_id, request)
         try:
             route, body = await self._first_route(self._upstreams.chat, model, request, call)
-            tally = rules.tally_of(body)
-            usage = rules.usage_of(tally, request, model)
+            tally = tally_of(body)
+            usage = usage_of(tally, request, model)
             facts = _facts(model, route, request_id, Outcome.FINISHED)
             charge = await (call.capture(usage, facts) if usage else call.release())
         except BaseException:
@@ -126,7 +128,7 @@ class ChatStream:
             async for event in self._incoming:
                 if event.data is None:
                     break
-                rules.count_chunk(self._tally, event.data)
+                count_chunk(self._tally, event.data)
                 if event.data.get("error"):
                     raise UpstreamUnavailable(self._route.provider, "failed in the middle of its answer")
                 if event.data.get("choices"):
@@ -165,14 +167,14 @@ class ChatStream:
             async for event in self._incoming:
                 if event.data is None:
                     return
-                rules.count_chunk(self._tally, event.data)
+                count_chunk(self._tally, event.data)
         except UpstreamUnavailable:
             return
 
     async def _resolve(self, outcome: Outcome) -> tuple[Usage | None, Charge]:
         """Capture or release, once. If we die in here, either the charge stands or the hold expires."""
         self._resolved = True
-        usage = rules.usage_of(self._tally, self._request, self._model)
+        usage = usage_of(self._tally, self._request, self._model)
         policy = self._upstream.provider.disconnect
         # An answer that was written to its end is billed by every provider; leaving before `[DONE]` makes it no gift.
         free = outcome is Outcome.ABANDONED and policy is DisconnectPolicy.FREE and not self._tally.finished
@@ -242,8 +244,9 @@ def _usage_with_cost(tally: Tally, usage: Usage | None, charge: Charge) -> dict[
     """The counts that were charged, with our cost beside them: credits as a number for tools, and exact micros."""
     told = dict(tally.reported or {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0})
     if usage and usage.source is UsageSource.ESTIMATED:
-        told |= {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens}
-        told["total_tokens"] = usage.prompt_tokens + usage.completion_tokens
+        completion_tokens = usage.count(Unit.COMPLETION_TOKEN)
+        told |= {"prompt_tokens": usage.prompt_tokens, "completion_tokens": completion_tokens}
+        told["total_tokens"] = usage.prompt_tokens + completion_tokens
     details = {"charged_micros": charge.amount_micros, "receipt_id": charge.entry_id}
     return {**told, "cost": charge.amount_micros / CREDIT_MICROS, "cost_details": details}
 

@@ -95,10 +95,14 @@ class FirestoreLedgerArchive:
         account = self._account(account_id)
 
         async def read() -> tuple[Document | None, int]:
-            snapshot = await account.get(retry=None, timeout=READ_TIMEOUT_S)
-            # Counting at the head's own read time lets no posting in between, however busy the account is.
-            query = account.collection("entries").count()
-            rows = await query.get(retry=None, timeout=READ_TIMEOUT_S, read_time=snapshot.read_time)
+            moment = (await account.get(retry=None, timeout=READ_TIMEOUT_S)).read_time
+            # Both at one stated time, so that no posting is in one and not in the other, however busy the account is.
+            # The first read only tells the time: on the emulator what it saw may be older than the time it states.
+            query: Any = account.collection("entries").count()
+            snapshot, rows = await asyncio.gather(
+                account.get(retry=None, timeout=READ_TIMEOUT_S, read_time=moment),
+                query.get(retry=None, timeout=READ_TIMEOUT_S, read_time=moment),
+            )
             return (_fields(snapshot) if snapshot.exists else None), int(rows[0][0].value)
 
         return await _tried(read)

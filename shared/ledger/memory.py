@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from shared.base.clock import Clock, system_clock
 from shared.base.ids import AccountId, EntryId
 from shared.ledger.archive import Changes, Stamp
-from shared.ledger.documents import Document, entry_document, entry_from, head_document, head_from, lanes_of
+from shared.ledger.documents import BANDS, Document, entry_document, entry_from, head_document, head_from, lanes_of
 from shared.ledger.marks import START, Alarm, Mark
 from shared.ledger.models import Entry
 from shared.ledger.store import CommitFailed, EntryRef, HeadWrite, KnownHead, Snapshot, Version
@@ -110,7 +110,7 @@ class MemoryLedgerArchive:
 
 
 class MemoryLedgerWindows:
-    """The windows of a ledger in memory. It keeps no past, so `read_at` is always now."""
+    """The windows of a ledger in memory. It keeps no past, so the moment of reading is always now."""
 
     def __init__(self, store: MemoryLedgerStore) -> None:
         self._store = store
@@ -127,10 +127,15 @@ class MemoryLedgerWindows:
         return ordered[0][0] if ordered else None
 
     async def entries_between(
-        self, band: int, since: datetime | None, before: datetime | None, *, read_at: datetime | None = None
+        self, band: int, since: datetime | None, before: datetime | None
     ) -> AsyncIterator[tuple[EntryRef, Document]]:
         for _, ref in self._ordered(band, since, before):
             yield ref, copied(self._store.entries[ref])
+
+    async def entries_beyond(self, horizons: Horizons) -> AsyncIterator[tuple[EntryRef, Document]]:
+        for band in range(BANDS):
+            async for found in self.entries_between(band, horizons.settled_until.get(band), None):
+                yield found
 
     async def existing(self, refs: Sequence[EntryRef], *, read_at: datetime) -> frozenset[EntryRef]:
         return frozenset(ref for ref in refs if ref in self._store.entries)

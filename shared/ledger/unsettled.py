@@ -4,7 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from shared.ledger.documents import BANDS, Document
+from shared.ledger.documents import Document, band_of
 from shared.ledger.errors import ChainBroken
 from shared.ledger.settling import Amounts, owed_by, settle_id, unsettled_micros, window_of
 from shared.ledger.store import EntryRef
@@ -25,13 +25,11 @@ async def count_unsettled(windows: LedgerWindows) -> Unsettled:
     horizons = await windows.horizons()
     owed: dict[EntryRef, list[Amounts]] = {}
     entries = 0
-    for band in range(BANDS):
-        since = horizons.settled_until.get(band)
-        async for ref, document in windows.entries_between(band, since, None, read_at=horizons.read_at):
-            entries += 1
-            window = window_of(band, committed_at_of(ref, document))
-            for payee, amounts in owed_by(entry_of(*ref, document)).items():
-                owed.setdefault((payee, settle_id(window)), []).append(amounts)
+    async for ref, document in windows.entries_beyond(horizons):
+        entries += 1
+        window = window_of(band_of(ref[0]), committed_at_of(ref, document))
+        for payee, amounts in owed_by(entry_of(*ref, document)).items():
+            owed.setdefault((payee, settle_id(window)), []).append(amounts)
     # A run that is under way has posted to some payees of a window whose horizon has not moved yet.
     settled = await windows.existing(list(owed), read_at=horizons.read_at)
     open_amounts = [amounts for ref, listed in owed.items() if ref not in settled for amounts in listed]

@@ -3,6 +3,7 @@
 Paths: `settlements/band:{band}`, and the collection group `entries` behind its index on lane and `committed_at`.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
@@ -40,9 +41,12 @@ class LedgerWindows(Protocol):
         """When the band's oldest entry at or after `since` was committed; None when there is none."""
 
     def entries_between(
-        self, band: int, since: datetime | None, before: datetime | None, *, read_at: datetime | None = None
+        self, band: int, since: datetime | None, before: datetime | None
     ) -> AsyncIterator[tuple[EntryRef, Document]]:
-        """The band's entries committed in that time, oldest first; with `read_at`, as they stood at that moment."""
+        """The band's entries committed in that time, oldest first."""
+
+    def entries_beyond(self, horizons: Horizons) -> AsyncIterator[tuple[EntryRef, Document]]:
+        """The entries of all bands that are not settled, as they stood when the horizons were read."""
 
     async def existing(self, refs: Sequence[EntryRef], *, read_at: datetime) -> frozenset[EntryRef]:
         """Those of the entries that stood at that moment."""
@@ -82,18 +86,32 @@ class FirestoreLedgerWindows:
         return page[0].get("committed_at") if page else None
 
     async def entries_between(
-        self, band: int, since: datetime | None, before: datetime | None, *, read_at: datetime | None = None
+        self, band: int, since: datetime | None, before: datetime | None
     ) -> AsyncIterator[tuple[EntryRef, Document]]:
         query = self._query(band, since, before).limit(PAGE_ENTRIES_MAX)
-        page_query = query
+        async for found in self._entries_from(query, await self._page(query, None), None):
+            yield found
+
+    async def entries_beyond(self, horizons: Horizons) -> AsyncIterator[tuple[EntryRef, Document]]:
+        since = [horizons.settled_until.get(band) for band in range(BANDS)]
+        queries = [self._query(band, since[band], None).limit(PAGE_ENTRIES_MAX) for band in range(BANDS)]
+        # A band is seldom longer than a page, so asking for the first pages together is most of the work.
+        firsts = await asyncio.gather(*(self._page(query, horizons.read_at) for query in queries))
+        for query, first in zip(queries, firsts, strict=True):
+            async for found in self._entries_from(query, first, horizons.read_at):
+                yield found
+
+    async def _entries_from(
+        self, query: Any, page: list[Any], read_at: datetime | None
+    ) -> AsyncIterator[tuple[EntryRef, Document]]:
+        """What a query finds, page after page from the first one on."""
         while True:
-            page = await self._page(page_query, read_at)
             for snapshot in page:
                 ref = (AccountId(snapshot.reference.parent.parent.id), EntryId(snapshot.id))
                 yield ref, snapshot.to_dict() or {}
             if len(page) < PAGE_ENTRIES_MAX:
                 return
-            page_query = query.start_after(page[-1])
+            page = await self._page(query.start_after(page[-1]), read_at)
 
     async def existing(self, refs: Sequence[EntryRef], *, read_at: datetime) -> frozenset[EntryRef]:
         references = [

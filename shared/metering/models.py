@@ -6,6 +6,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from shared.base.ids import AccountId, EntryId, HoldId
+from shared.base.units import PROMPT_KINDS, Counts, Rates, Unit
 
 
 class UsageSource(StrEnum):
@@ -27,29 +28,46 @@ class Outcome(StrEnum):
     """The client left before the end."""
 
 
-class TokenPrice(Struct, frozen=True):
-    """The price frozen into a call, in micros per million tokens."""
-
-    prompt_micros_per_mtok: int
-    completion_micros_per_mtok: int
+DEMAND_NEUTRAL_PPM = 1_000_000
+"""The demand multiplier of a model that is asked for as much as usual, in millionths."""
 
 
 class Usage(Struct, frozen=True):
-    """Tokens that a call used."""
+    """How much of each unit a call used. Parts of a prompt with a rate of their own are not in `prompt_tokens`."""
 
-    prompt_tokens: int
-    completion_tokens: int
+    counts: Counts
     source: UsageSource
+
+    def count(self, unit: Unit) -> int:
+        """How much of one unit."""
+        return self.counts.get(unit, 0)
+
+    @property
+    def prompt_tokens(self) -> int:
+        """All tokens of the prompt, whatever they cost."""
+        return sum(self.count(unit) for unit in (Unit.PROMPT_TOKEN, *PROMPT_KINDS))
 
 
 class Quote(Struct, frozen=True):
-    """The most a call can cost. That much is held before the provider is called."""
+    """The most a call can cost. That much is held before the provider is called; the rates are frozen with it."""
 
-    price: TokenPrice
-    prompt_tokens_max: int
-    completion_tokens_max: int
+    rates: Rates
+    counts_max: Counts
+    """Of all choices together."""
     choices: int
+    demand_ppm: int
+    price_version: str
     amount_micros: int
+
+    @property
+    def prompt_tokens_max(self) -> int:
+        """The longest that the prompt can be."""
+        return self.counts_max.get(Unit.PROMPT_TOKEN, 0)
+
+    @property
+    def completion_tokens_max(self) -> int:
+        """The longest that one choice may get."""
+        return self.counts_max.get(Unit.COMPLETION_TOKEN, 0) // self.choices
 
 
 class OwedCharge(Struct, frozen=True):

@@ -2,29 +2,49 @@
 
 from collections.abc import Mapping
 
-from shared.metering.models import Quote, TokenPrice, Usage
+from shared.base.units import PROMPT_KINDS, UNITS_PER_RATE, Counts, Rates, Unit
+from shared.metering.models import DEMAND_NEUTRAL_PPM, Quote, Usage
 
-TOKENS_PER_MTOK = 1_000_000
-TOKENS_MAX = 10**9
-"""No call uses more; a provider that reports more has its report capped before it is multiplied."""
-
-
-def cost_micros(price: TokenPrice, prompt_tokens: int, completion_tokens: int) -> int:
-    """The price of so many tokens, rounded up to a whole micro once, at the end."""
-    total = prompt_tokens * price.prompt_micros_per_mtok + completion_tokens * price.completion_micros_per_mtok
-    return -(-total // TOKENS_PER_MTOK)
+COUNT_MAX = 10**9
+"""No call uses more of anything; a provider that reports more has its report capped before it is multiplied."""
 
 
-def quote(price: TokenPrice, *, prompt_tokens_max: int, completion_tokens_max: int, choices: int) -> Quote:
-    """The worst case of a call: every prompt token there can be, every choice as long as it is allowed to get."""
-    amount_micros = cost_micros(price, prompt_tokens_max, completion_tokens_max * choices)
-    return Quote(price, prompt_tokens_max, completion_tokens_max, choices, amount_micros)
+def cost_micros(rates: Rates, counts: Counts, demand_ppm: int = DEMAND_NEUTRAL_PPM) -> int:
+    """The price of what was counted, rounded up to a whole micro once, at the end."""
+    total = sum(count * rate_of(rates, unit) for unit, count in counts.items()) * demand_ppm
+    return -(-total // (UNITS_PER_RATE * DEMAND_NEUTRAL_PPM))
 
 
-def affordable_completion_tokens(call: Quote, spendable_micros: int) -> int:
-    """The most output per choice that `spendable_micros` covers with this prompt; 0 when not even the prompt fits."""
-    left = spendable_micros * TOKENS_PER_MTOK - call.prompt_tokens_max * call.price.prompt_micros_per_mtok
-    return max(0, left // (call.price.completion_micros_per_mtok * call.choices))
+def rate_of(rates: Rates, unit: Unit) -> int:
+    """What a unit costs. Parts of a prompt without a rate of their own cost what a prompt costs."""
+    return rates.get(unit, rates.get(Unit.PROMPT_TOKEN, 0) if unit in PROMPT_KINDS else 0)
+
+
+def quote(
+    rates: Rates,
+    counts_max: Counts,
+    *,
+    choices: int = 1,
+    demand_ppm: int = DEMAND_NEUTRAL_PPM,
+    price_version: str = "",
+) -> Quote:
+    """The worst case of a call: as much of each unit as there can be, the prompt at the dearest of its kinds."""
+    amount_micros = cost_micros(_dearest(rates), counts_max, demand_ppm)
+    return Quote(rates, counts_max, choices, demand_ppm, price_version, amount_micros)
+
+
+def affordable_completion_tokens(call: Quote, spendable_micros: int) -> int | None:
+    """The most output per choice that `spendable_micros` covers with the rest of this call; 0 when not even the rest
+    fits, None when the call has no output to shorten.
+    """
+    rate = call.rates.get(Unit.COMPLETION_TOKEN)
+    if not rate or Unit.COMPLETION_TOKEN not in call.counts_max:
+        return None
+    rest = {unit: count for unit, count in call.counts_max.items() if unit is not Unit.COMPLETION_TOKEN}
+    dearest = _dearest(call.rates)
+    covered = spendable_micros * UNITS_PER_RATE * DEMAND_NEUTRAL_PPM // call.demand_ppm
+    left = covered - sum(count * rate_of(dearest, unit) for unit, count in rest.items())
+    return max(0, left // (rate * call.choices))
 
 
 def charge_micros(call: Quote, usage: Usage) -> int:
@@ -33,23 +53,29 @@ def charge_micros(call: Quote, usage: Usage) -> int:
 
 
 def priced_micros(call: Quote, usage: Usage) -> int:
-    """Tokens times prices, before the hold caps it."""
-    prompt_tokens, completion_tokens = min(usage.prompt_tokens, TOKENS_MAX), min(usage.completion_tokens, TOKENS_MAX)
-    return cost_micros(call.price, prompt_tokens, completion_tokens)
+    """Counts times rates, before the hold caps it."""
+    counts = {unit: min(count, COUNT_MAX) for unit, count in usage.counts.items()}
+    return cost_micros(call.rates, counts, call.demand_ppm)
 
 
 def receipt_facts(call: Quote, usage: Usage, facts: Mapping[str, str | int]) -> dict[str, str]:
-    """What the receipt says of the charge, beside what its caller says of the call."""
-    told: dict[str, str | int] = {
-        **facts,
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "usage_source": usage.source.value,
-        "prompt_micros_per_mtok": call.price.prompt_micros_per_mtok,
-        "completion_micros_per_mtok": call.price.completion_micros_per_mtok,
-        "held_micros": call.amount_micros,
-    }
+    """What the receipt says of the charge, beside what its caller says of the call: counts times rates, per million."""
+    told: dict[str, str | int] = {**facts, "usage_source": usage.source.value, "held_micros": call.amount_micros}
+    for unit, count in usage.counts.items():
+        told[unit.value] = count
+        told[f"{unit.value}_rate"] = rate_of(call.rates, unit)
+    if call.price_version:
+        told["price_version"] = call.price_version
+    if call.demand_ppm != DEMAND_NEUTRAL_PPM:
+        told["demand_ppm"] = call.demand_ppm
     if (priced := priced_micros(call, usage)) > call.amount_micros:
-        # Whoever multiplies tokens by prices must find why it comes to more than the charge.
+        # Whoever multiplies counts by rates must find why it comes to more than the charge.
         told |= {"priced_micros": priced, "capped_by": "hold"}
     return {name: str(value) for name, value in told.items()}
+
+
+def _dearest(rates: Rates) -> Rates:
+    """The rates with a prompt at the dearest of its kinds: nobody knows before what a provider's cache will do."""
+    if Unit.PROMPT_TOKEN not in rates:
+        return rates
+    return {**rates, Unit.PROMPT_TOKEN: max(rate_of(rates, unit) for unit in (Unit.PROMPT_TOKEN, *PROMPT_KINDS))}

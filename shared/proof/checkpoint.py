@@ -11,6 +11,7 @@ Runs may overlap. Each append expects the state it was computed from, so the sec
 note of a rejected append was signed and never left this process.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -19,8 +20,7 @@ from shared.base.clock import Clock
 from shared.base.ids import AccountId
 from shared.base.log import write_line
 from shared.base.merkle import ProofWrong, root_at
-from shared.ledger.archive import LedgerArchive, Stamp
-from shared.ledger.audit import may_pass
+from shared.ledger.archive import Changes, LedgerArchive, Stamp
 from shared.ledger.documents import BANDS, lanes_of
 from shared.ledger.errors import ChainBroken
 from shared.ledger.models import Head
@@ -37,7 +37,7 @@ from shared.proof.log import (
     signed,
     tiles_to_extend,
 )
-from shared.proof.news import is_news
+from shared.proof.news import News, is_news
 from shared.proof.note import Checkpoint, open_checkpoint
 from shared.proof.signer import Signer, sign_note
 from shared.proof.store import KnownState, LogStore, StateVersion
@@ -71,16 +71,6 @@ class CheckpointReport(Struct, frozen=True):
     drift_micros: int
     refused: str | None
     finished: bool
-
-
-class _Changes(Struct):
-    """What a run found: statements to log, how far the cursors may move, and how much more it may look at."""
-
-    statements: dict[AccountId, Statement]
-    """By account, because one that is posted to meanwhile may come up on two pages."""
-    cursors: dict[int, Stamp]
-    left: int
-    finished: bool = True
 
 
 class _Open(Struct):
@@ -134,19 +124,24 @@ class Checkpoints:
             return CheckpointReport(0, 0, 0, 0, refused=BROKEN, finished=False)
 
     async def _run(self) -> CheckpointReport:
-        log = await self._open()
-        await self._log.clear_alarm(BROKEN)
-        totals = await self._sums.totals()
+        # The sums are of one moment of their own; reading them beside the log halves what a quiet run waits for.
+        (log, news), totals, raised = await asyncio.gather(
+            self._read(), self._sums.totals(), self._log.alarms_raised((BROKEN, UNBALANCED))
+        )
+        over = raised - {UNBALANCED} if totals.drift_micros else raised
+        await asyncio.gather(*(self._log.clear_alarm(name) for name in over))
         if totals.drift_micros:
             return await self._refuse(log.state, totals)
-        await self._log.clear_alarm(UNBALANCED)
-        changes = await self._changes(log.state)
-        await self._log_all(log, changes, totals)
+        await self._log_all(log, news, totals)
         # If we die here, the signed note stands in the log's state, and the next run publishes it before it signs.
         await self._vault.publish(log.state.signed_size, log.state.note)
-        state, heads = log.state, len(changes.statements)
+        state, heads = log.state, len(news.statements)
         write_line("INFO", "checkpoint", size=state.size, epoch=state.epoch, heads=heads)
-        return CheckpointReport(state.size, state.epoch, heads, 0, None, changes.finished)
+        return CheckpointReport(state.size, state.epoch, heads, 0, None, news.finished)
+
+    async def _read(self) -> tuple[_Open, News]:
+        log = await self._open()
+        return log, await self._news(log.state)
 
     async def _open(self) -> _Open:
         """The log, once it is sure that nothing was taken from it. Raise what `run` calls broken."""
@@ -158,36 +153,32 @@ class Checkpoints:
             raise LogBroken(f"the vault has a checkpoint of size {published.size}, the log only {state.signed_size}")
         if published and published.size == state.signed_size and published.note != state.note:
             raise VaultConflict(f"the vault has another checkpoint of size {published.size} than the log")
-        edge = await self._edge(state)
-        await self._check(state, edge)
+        edge = await self._checked_edge(state)
         if state.note and (published is None or published.size < state.signed_size):
             # A run died between its append and its publishing; nothing was signed since.
             await self._vault.publish(state.signed_size, state.note)
         return _Open(state, known.version, edge)
 
-    async def _edge(self, state: LogState) -> Tiles:
-        """The partly filled tiles of the log at this state, whatever another run has appended to them since."""
-        stored = await self._log.tiles(tile_widths(state.size))
-        widths = tile_widths(state.size).items()
-        return {key: cut(Tile(*key, width), stored.get(key, b"")) for key, width in widths}
+    async def _checked_edge(self, state: LogState) -> Tiles:
+        """The partly filled tiles of the log at this state, whatever another run has appended to them since.
 
-    async def _check(self, state: LogState, edge: Tiles) -> None:
-        """Raise unless the stored log leads to its root, and begins with what was last signed."""
+        Raise unless the stored log leads to its root, and begins with what was last signed.
+        """
+        note = open_checkpoint(state.note, self._signer.verifier_key) if state.note else None
+        widths = tile_widths(state.size)
+        since = tiles_to_extend(note.size, state.size) if note else set()
+        stored = await self._log.tiles({*widths, *since})
+        edge = {key: cut(Tile(*key, width), stored.get(key, b"")) for key, width in widths.items()}
         root = root_at(state.size, reader_of(edge))
         if root.hex() != state.root:
             raise LogBroken("the stored tiles do not lead to the root of the log's state")
-        if not state.note:
-            return
-        old = open_checkpoint(state.note, self._signer.verifier_key)
-        if old.size != state.signed_size:
+        if note and note.size != state.signed_size:
             raise LogBroken("the signed note is of another size than the log's state says")
-        stored = await self._log.tiles(tiles_to_extend(old.size, state.size))
-        check_extends(
-            old,
-            state.size,
-            root,
-            {key: cut(Tile(*key, width_at(key, state.size)), tile) for key, tile in stored.items()},
-        )
+        if note:
+            found = since & stored.keys()
+            tiles = {key: cut(Tile(*key, width_at(key, state.size)), stored[key]) for key in found}
+            check_extends(note, state.size, root, tiles)
+        return edge
 
     async def _refuse(self, state: LogState, totals: Totals) -> CheckpointReport:
         """Books that do not balance are never signed, and nothing is logged until they do."""
@@ -201,48 +192,33 @@ class Checkpoints:
         await self._log.raise_alarm(UNBALANCED, sums)
         return CheckpointReport(state.size, state.epoch, 0, totals.drift_micros, refused=UNBALANCED, finished=False)
 
-    async def _changes(self, state: LogState) -> _Changes:
+    async def _news(self, state: LogState) -> News:
         """Statements about all accounts that were posted to since they were last stated."""
         at_ms = self._clock()
-        changes = _Changes({}, dict(state.cursors), self._limits.heads_max)
+        news = News(state.cursors, self._limits.heads_max)
         # Another band goes first each minute, so that no band always meets a run that is used up.
         first = at_ms // 60_000 % BANDS
-        for band in (*range(first, BANDS), *range(first)):
-            await self._read_band(band, changes, at_ms)
-        return changes
+        bands = [*range(first, BANDS), *range(first)]
+        while bands:
+            # A page of each band together: most runs are quiet, and two reads then tell all that they need.
+            pages = await asyncio.gather(*(self._changed_after(band, news.read_until.get(band)) for band in bands))
+            taken = [news.take(band, page) for band, page in zip(bands, pages, strict=True)]
+            await self._state(news, [account_id for account_ids in taken for account_id in account_ids], at_ms)
+            most = self._limits.page_accounts_max
+            bands = [band for band, account_ids in zip(bands, taken, strict=True) if len(account_ids) == most]
+        return news
 
-    async def _read_band(self, band: int, changes: _Changes, at_ms: int) -> None:
-        lanes = lanes_of(band)
-        after = changes.cursors.get(band)
-        advancing = True
-        while True:
-            limit = min(self._limits.page_accounts_max, changes.left)
-            if not limit:
-                changes.finished = False
-                return
-            page = await self._archive.changed_after(lanes, after, limit)
-            changes.left -= len(page.stamps)
-            stated = await self._statements([stamp.account_id for stamp in page.stamps], at_ms)
-            changes.statements |= {statement.account_id: statement for statement in stated}
-            for stamp in page.stamps:
-                # A cursor stays behind what may yet become visible before it; see CURSOR_MARGIN.
-                advancing = advancing and may_pass(stamp, page.read_at)
-                if advancing:
-                    changes.cursors[band] = stamp
-            if len(page.stamps) < limit:
-                return
-            after = page.stamps[-1]
+    async def _changed_after(self, band: int, after: Stamp | None) -> Changes:
+        return await self._archive.changed_after(lanes_of(band), after, self._limits.page_accounts_max)
 
-    async def _statements(self, account_ids: Sequence[AccountId], at_ms: int) -> list[Statement]:
+    async def _state(self, news: News, account_ids: Sequence[AccountId], at_ms: int) -> None:
+        """Add a statement for each account of which there is something new to say."""
         if not account_ids:
-            return []
-        heads = await self._heads(account_ids)
-        logged = await self._log.logged(account_ids)
-        return [
-            Statement(account_id, head.seq, head.hash, head.balance_micros, at_ms)
-            for account_id, head in heads.items()
-            if head.seq and is_news(head, logged.get(account_id))
-        ]
+            return
+        heads, logged = await asyncio.gather(self._heads(account_ids), self._log.logged(account_ids))
+        for account_id, head in heads.items():
+            if head.seq and is_news(head, logged.get(account_id)):
+                news.statements[account_id] = Statement(account_id, head.seq, head.hash, head.balance_micros, at_ms)
 
     async def _heads(self, account_ids: Sequence[AccountId]) -> Mapping[AccountId, Head]:
         """The heads as they stand. One that cannot be read is left out: its audit alarms, and the others go on."""
@@ -256,10 +232,10 @@ class Checkpoints:
             return {**await self._heads(account_ids[:middle]), **await self._heads(account_ids[middle:])}
         return {name: known.head for name, known in seen.heads.items() if known.head is not None}
 
-    async def _log_all(self, log: _Open, changes: _Changes, totals: Totals) -> None:
+    async def _log_all(self, log: _Open, news: News, totals: Totals) -> None:
         """Append the statements, as many commits as they need, the last one with the epoch record and signed."""
         most = self._limits.commit_statements_max
-        statements = list(changes.statements.values())
+        statements = list(news.statements.values())
         while len(statements) > most:
             # Not signed, and the cursors stay: if we die after it, the next run meets these accounts again and finds
             # their statements logged.
@@ -279,7 +255,7 @@ class Checkpoints:
         origin = self._signer.verifier_key.name
         checkpoint = Checkpoint(origin, whole.state.size, bytes.fromhex(whole.state.root))
         note = await sign_note(checkpoint.text, self._signer)
-        await self._commit(log, signed(whole, note, changes.cursors))
+        await self._commit(log, signed(whole, note, news.cursors))
 
     async def _commit(self, log: _Open, append: Append) -> None:
         """Append, and open the log as it is then. Raise CommitLost when another run was faster."""

@@ -60,9 +60,11 @@ class MemoryLogStore:
     async def raise_alarm(self, name: str, fields: Mapping[str, str | int]) -> None:
         self.alarms[name] = {**fields, "raised": True}
 
+    async def alarms_raised(self, names: Sequence[str]) -> frozenset[str]:
+        return frozenset(name for name in names if self.alarms.get(name, {}).get("raised"))
+
     async def clear_alarm(self, name: str) -> None:
-        if name in self.alarms:
-            self.alarms[name]["raised"] = False
+        self.alarms[name]["raised"] = False
 
 
 class MemoryVault:

@@ -64,8 +64,11 @@ class LogStore(Protocol):
     async def raise_alarm(self, name: str, fields: Mapping[str, str | int]) -> None:
         """Create or renew an alarm; a repeat changes nothing."""
 
+    async def alarms_raised(self, names: Sequence[str]) -> frozenset[str]:
+        """Those of the alarms that are raised."""
+
     async def clear_alarm(self, name: str) -> None:
-        """What the alarm told of is over. The document stays, for those who ask what happened."""
+        """What a raised alarm told of is over. The document stays, for those who ask what happened."""
 
 
 class FirestoreLogStore:
@@ -144,18 +147,17 @@ class FirestoreLogStore:
         document = {**fields, "raised": True, "at": firestore.SERVER_TIMESTAMP}
         await self._write_alarm(name, document)
 
-    async def clear_alarm(self, name: str) -> None:
-        try:
-            snapshot = await self._client.document(f"alarms/{name}").get(retry=None, timeout=READ_TIMEOUT_S)
-        except google_errors.GoogleAPICallError as error:
-            raise StoreUnavailable from error
-        if (snapshot.to_dict() or {}).get("raised"):
-            fields = snapshot.to_dict() or {}
-            await self._write_alarm(name, {**fields, "raised": False, "cleared_at": firestore.SERVER_TIMESTAMP})
+    async def alarms_raised(self, names: Sequence[str]) -> frozenset[str]:
+        found = await self._get_all([self._client.document(f"alarms/{name}") for name in names])
+        return frozenset(name for name, fields in found.items() if fields.get("raised"))
 
-    async def _write_alarm(self, name: str, document: dict[str, Any]) -> None:
+    async def clear_alarm(self, name: str) -> None:
+        await self._write_alarm(name, {"raised": False, "cleared_at": firestore.SERVER_TIMESTAMP}, merge=True)
+
+    async def _write_alarm(self, name: str, document: dict[str, Any], *, merge: bool = False) -> None:
+        reference = self._client.document(f"alarms/{name}")
         try:
-            await self._client.document(f"alarms/{name}").set(document, retry=None, timeout=READ_TIMEOUT_S)
+            await reference.set(document, merge=merge, retry=None, timeout=READ_TIMEOUT_S)
         except google_errors.GoogleAPICallError as error:
             raise StoreUnavailable from error
 
@@ -249,5 +251,5 @@ def logged_from(account_id: AccountId, fields: Mapping[str, Any]) -> LoggedHead:
             account_id, int(fields["seq"]), str(fields["hash"]), int(fields["balance_micros"]), int(fields["at_ms"])
         )
         return LoggedHead(statement, int(fields["leaf_index"]))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise LogBroken("the document of a logged statement is malformed") from None

@@ -25,9 +25,14 @@ def model_of(
     prompt_micros_per_mtok: int = MILLION,
     completion_micros_per_mtok: int = MILLION,
     providers: tuple[str, ...] = ("first", "second"),
+    **prices: int,
 ) -> Model:
     """A model at one micro per token, served by two providers under names of their own."""
-    price = Price(prompt_micros_per_mtok=prompt_micros_per_mtok, completion_micros_per_mtok=completion_micros_per_mtok)
+    price = Price(
+        prompt_micros_per_mtok=prompt_micros_per_mtok,
+        completion_micros_per_mtok=completion_micros_per_mtok,
+        **prices,
+    )
     return Model(
         id=id,
         name="A model",

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.base.units import Unit
 from shared.chat import rules
 from shared.chat.errors import ContextExceeded
 from tests.chat.builders import (
     FEW,
+    MILLION,
     TEXT_MODEL,
     VISION_MODEL,
     function_tool,
@@ -156,3 +158,13 @@ def test_the_providers_request_is_the_clients_own_but_for_model_cap_and_usage() 
         "odd": {"a": [1]},
         "user": None,
     }
+
+
+def test_the_price_of_writing_a_cache_is_quoted_only_where_it_is_asked_for() -> None:
+    """Otherwise every call would hold twice its prompt for what it cannot cost."""
+    model = model_of(cache_write_micros_per_mtok=2 * MILLION)
+    marked = says([{**text("hello"), "cache_control": {"type": "ephemeral"}}])
+
+    assert Unit.CACHE_WRITE_TOKEN in quoted(request_of(marked), model).rates
+    assert Unit.CACHE_WRITE_TOKEN in quoted(request_of(tools=[{**function_tool(), "cache_control": {}}]), model).rates
+    assert Unit.CACHE_WRITE_TOKEN not in quoted(request_of(says("cache_control")), model).rates

@@ -139,6 +139,9 @@ class FaultyLog:
     async def raise_alarm(self, name: str, fields: Mapping[str, str | int]) -> None:
         await self.inner.raise_alarm(name, fields)
 
+    async def alarms_raised(self, names: Sequence[str]) -> frozenset[str]:
+        return await self.inner.alarms_raised(names)
+
     async def clear_alarm(self, name: str) -> None:
         await self.inner.clear_alarm(name)
 

@@ -115,7 +115,7 @@ async def test_money_from_nowhere_is_not_signed(memory_log: LogAt, capsys: pytes
         "raised": True,
     }
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["drift_micros"] for line in lines if line["severity"] == "CRITICAL"] == [7]
+    assert [line["drift_micros"] for line in lines if line["message"] == UNBALANCED] == [7]
 
     at.ledger.heads[ADA]["balance_micros"] -= 7  # type: ignore[attr-defined]
     assert (await at.checkpoints().run()).refused is None

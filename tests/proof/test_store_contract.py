@@ -97,11 +97,14 @@ async def test_cursors_that_are_gone_are_gone(at: LogAt) -> None:
 
 
 async def test_an_alarm_may_be_raised_and_cleared_twice(at: LogAt) -> None:
-    await at.log.clear_alarm("log_broken")
+    names = ("log_broken", "epoch_unbalanced")
+    assert await at.log.alarms_raised(names) == frozenset()
     for _ in range(2):
         await at.log.raise_alarm("log_broken", {"reason": "test"})
+        assert await at.log.alarms_raised(names) == {"log_broken"}
     for _ in range(2):
         await at.log.clear_alarm("log_broken")
+        assert await at.log.alarms_raised(names) == frozenset()
 
 
 @pytest.mark.parametrize(

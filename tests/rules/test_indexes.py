@@ -15,6 +15,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud.firestore import AsyncClient
 from google.cloud.firestore_v1.base_query import FieldFilter
 from google.cloud.firestore_v1.types import StructuredQuery
+from msgspec.structs import replace
 
 from shared.base.ids import AccountId
 from shared.ledger.archive import PAGE_ENTRIES_MAX, FirestoreLedgerArchive, Stamp
@@ -44,8 +45,9 @@ async def _entries_of_two_pages(client: AsyncClient) -> None:
 
 async def _entries_of_a_window(client: AsyncClient) -> None:
     windows = FirestoreLedgerWindows(client)
-    for before in (STAMP.posted_at, None):
-        assert [ref async for ref, _ in windows.entries_between(1, STAMP.posted_at, before)] == []
+    assert [ref async for ref, _ in windows.entries_between(1, STAMP.posted_at, STAMP.posted_at)] == []
+    horizons = await windows.horizons()
+    assert [ref async for ref, _ in windows.entries_beyond(replace(horizons, settled_until={1: STAMP.posted_at}))] == []
 
 
 async def _sales_of_a_payee(client: AsyncClient) -> None:

@@ -73,7 +73,8 @@ class Network:
         try:
             answer = done_at_once(action())
         except Exception as error:  # noqa: BLE001 - whatever a server says goes back to its caller
-            self.later(self._faults.leg_s(), _fail, reply, error)
+            # Without the server's frames, which its caller would not get either.
+            self.later(self._faults.leg_s(), _fail, reply, error.with_traceback(None))
             return
         finally:
             self._received_s = None

@@ -60,8 +60,8 @@ Reply = asyncio.Future[Any] | None
 """Where the answer of a request goes; nowhere when it is a duplicate that nobody waits for."""
 
 
-class Lost(Exception):
-    """No answer came back."""
+LOST = object()
+"""What a client has when no answer came back."""
 
 
 class World:
@@ -161,13 +161,9 @@ class World:
             delay_s += self.faults.chance.uniform(0, self.faults.chance.choice(OVERTAKEN_S_MAX))
         self.network.later(delay_s, self._deliver, request, reply)
         patience = self.loop.call_later(ANSWER_TIMEOUT_S, _lose, reply)
-        try:
-            answer = await reply
-        except Lost:
-            return False
-        finally:
-            patience.cancel()
-        return not _unknown(answer)
+        answer = await reply
+        patience.cancel()
+        return answer is not LOST and not _unknown(answer)
 
     def _deliver(self, request: Request, reply: Reply) -> None:
         """A request reaches a process, or finds none there."""
@@ -231,7 +227,7 @@ def simulate(seed: int, *, rates: Rates | None = None, tracing: bool = False) ->
     violation = run(world)
     if violation:
         world.note("judge", "VIOLATION: {}", violation)
-    return Outcome(
+    outcome = Outcome(
         seed,
         violation,
         world.loop.time(),
@@ -240,6 +236,8 @@ def simulate(seed: int, *, rates: Rates | None = None, tracing: bool = False) ->
         len(world.graveyard),
         tuple(world.lines or ()),
     )
+    _let_go(world)
+    return outcome
 
 
 def run(world: World) -> str | None:
@@ -256,6 +254,14 @@ def run(world: World) -> str | None:
         world.loop.clear([task for process in world.processes + world.graveyard for task in process.remains()])
 
 
+def _let_go(world: World) -> None:
+    """Part what holds each other, so that all of it is freed now, and next to nothing is left for the collector."""
+    for process in world.processes + world.graveyard:
+        vars(process).clear()
+    vars(world.loop).clear()
+    vars(world).clear()
+
+
 def _give(reply: Reply, answer: Any) -> None:
     if reply and not reply.done():
         reply.set_result(answer)
@@ -263,7 +269,7 @@ def _give(reply: Reply, answer: Any) -> None:
 
 def _lose(reply: Reply) -> None:
     if reply and not reply.done():
-        reply.set_exception(Lost())
+        reply.set_result(LOST)
 
 
 def _unknown(answer: Any) -> bool:

@@ -10,33 +10,33 @@ class UpstreamRefused(CredenceError):
     kind = Kind.INVALID
 
 
-class _RetryableFailure(CredenceError):
-    """A failure that may pass."""
+class _MayPass:
+    """What a failure that may pass tells beside its message."""
 
-    def __init__(self, message: str, retry_after_ms: int | None) -> None:
-        super().__init__(message)
-        self.retry_after_ms = retry_after_ms
+    retry_after_ms: int | None
 
     def details(self) -> dict[str, int | str]:
         """When the provider asked us to come back."""
         return {} if self.retry_after_ms is None else {"retry_after_ms": self.retry_after_ms}
 
 
-class UpstreamBusy(_RetryableFailure):
+class UpstreamBusy(_MayPass, CredenceError):
     """The provider limits our rate."""
 
     code = "upstream_rate_limited"
     kind = Kind.BUSY
 
     def __init__(self, provider: str, retry_after_ms: int | None) -> None:
-        super().__init__(f"The provider {provider} is limiting requests. Try again shortly.", retry_after_ms)
+        super().__init__(f"The provider {provider} is limiting requests. Try again shortly.")
+        self.retry_after_ms = retry_after_ms
 
 
-class UpstreamUnavailable(_RetryableFailure):
+class UpstreamUnavailable(_MayPass, CredenceError):
     """The provider failed, did not answer, or answered what cannot be read."""
 
     code = "upstream_unavailable"
     kind = Kind.UNAVAILABLE
 
     def __init__(self, provider: str, what: str, *, retry_after_ms: int | None = None) -> None:
-        super().__init__(f"The provider {provider} {what}. Nothing was charged.", retry_after_ms)
+        super().__init__(f"The provider {provider} {what}. Nothing was charged.")
+        self.retry_after_ms = retry_after_ms

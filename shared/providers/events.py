@@ -14,7 +14,6 @@ class EventBlocks:
 
     def __init__(self) -> None:
         self._pending = bytearray()
-        self._ends_in_return = False
 
     @property
     def pending_bytes(self) -> int:
@@ -22,14 +21,10 @@ class EventBlocks:
         return len(self._pending)
 
     def feed(self, piece: bytes) -> list[bytes]:
-        """The blocks that this piece ends. Lines may end as on any system of today."""
-        if self._ends_in_return:
-            piece = b"\r" + piece
-        self._ends_in_return = piece.endswith(b"\r")
-        if self._ends_in_return:
-            piece = piece[:-1]
+        """The blocks that this piece ends. Lines end with a line feed, before which a return may stand."""
         searched_bytes = max(len(self._pending) - 1, 0)
-        self._pending += piece.replace(b"\r\n", b"\n")
+        # JSON writes the one in a text as an escape, so what is left ends a line, beside a line feed.
+        self._pending += piece.replace(b"\r", b"")
         # Only what is new is searched: an event of megabytes, such as a picture, comes in thousands of pieces.
         if self._pending.find(_BREAK, searched_bytes) < 0:
             return []

@@ -11,7 +11,7 @@ from shared.providers.errors import UpstreamBusy, UpstreamRefused, UpstreamUnava
 from shared.providers.gateway import Upstreams
 from shared.providers.google_answer import usage_of
 from shared.providers.google_request import to_generate_content
-from shared.providers.google_wire import IMAGE_BYTES_MAX, IMAGES_MAX
+from shared.providers.google_wire import IMAGE_BYTES_MAX, IMAGES_BYTES_MAX, IMAGES_MAX
 from tests.providers import fake as says
 from tests.providers.fake import FakeProvider
 from tests.providers.native import COMPLETION_TOKENS, GOOGLE, PROMPT_TOKENS, candidate, piece
@@ -175,7 +175,7 @@ class Shelf(Fetcher):
 
 async def test_images_are_read_through_the_guard_each_once(fake: FakeProvider) -> None:
     """And all of them within what a request may have."""
-    shelf = Shelf(cat=b"cat" * 1_000_000, dog=b"d" * 5_000_000, cow=b"c")
+    shelf = Shelf(cat=b"c" * IMAGE_BYTES_MAX, dog=b"d" * IMAGE_BYTES_MAX, cow=b"c")
     upstreams = Upstreams([], fetcher=shelf)
     fake.replies.append(says.whole(GOOGLE.text))
     addresses = [f"https://example.com/{name}.png" for name in ("cat", "dog", "cat", "dog", "cow")]
@@ -183,7 +183,11 @@ async def test_images_are_read_through_the_guard_each_once(fake: FakeProvider) -
     await upstreams.chat(GOOGLE.provider(fake), {**PAYLOAD, "messages": [image(address) for address in addresses]})
 
     assert [url for url, _ in shelf.asked] == [addresses[0], addresses[1], addresses[4]]
-    assert [bytes_max for _, bytes_max in shelf.asked] == [IMAGE_BYTES_MAX, IMAGE_BYTES_MAX, IMAGE_BYTES_MAX]
+    assert [bytes_max for _, bytes_max in shelf.asked] == [
+        IMAGE_BYTES_MAX,
+        IMAGE_BYTES_MAX,
+        IMAGES_BYTES_MAX - 2 * IMAGE_BYTES_MAX,
+    ]
     sent = [
         part["inlineData"]["mimeType"] for content in fake.asked[0].payload["contents"] for part in content["parts"]
     ]

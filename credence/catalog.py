@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import os
 import sys
-from typing import Any
 
 from google.auth import exceptions as auth_errors
 from google.cloud import firestore
@@ -70,8 +69,5 @@ def _seed(options: argparse.Namespace) -> int:
 
 async def seed(project_id: str) -> SeedReport:
     """Seed the project's models from the file. Raise CatalogUnavailable or CatalogUnreadable."""
-    client: Any = firestore.AsyncClient(project=project_id)
-    try:
-        return await CatalogEditor(FirestoreModels(client)).seed(Catalog.from_file(frozenset()).rows())
-    finally:
-        client.close()
+    models = FirestoreModels(firestore.AsyncClient(project=project_id))
+    return await CatalogEditor(models).seed(Catalog.from_file(frozenset()).rows())

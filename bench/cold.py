@@ -82,6 +82,7 @@ class FirstRequests:
         self._recipient = self._started_person()
         treasury = Treasury(deployment.environment)
         treasury.grant_paid(self._person.uid, 1_000)
+        treasury.record_prices(MODEL)
         self._settlement_id = treasury.settle_nothing(self._person.uid)
 
     def of(self, row: FunctionRow) -> FirstRequest:
@@ -113,10 +114,12 @@ class FirstRequests:
             case "entry_created":
                 event = created_event(self._deployment.project_id, a_large_entry(f"user:{self._person.uid}"))
                 return FirstRequest("POST", path, self._deployment.event_token, event.body, event.headers)
-            case "charge_collect" | "ledger_audit" | "ledger_checkpoint" | "ledger_settle":
+            case "charge_collect" | "ledger_audit" | "ledger_checkpoint" | "ledger_settle" | "price_refresh":
                 token = self._deployment.scheduler_token
             case "log_read":
                 path = "/log/checkpoint"
+            case "price_get" | "price_predict" | "price_trends":
+                path = path.replace("{model_id}", MODEL)
             case "receipt_get":
                 path = f"/v1/receipts/{self._receipt_id}"
             case "credit_balance" | "earning_get" | "model_list":

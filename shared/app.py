@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from google.cloud.firestore import AsyncClient
 
     from shared.accounts.service import Accounts
+    from shared.answers.service import Answers
     from shared.catalog.service import Catalog
     from shared.chat.service import Chats
     from shared.identity.service import Identity
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from shared.metering.service import Meter
     from shared.metering.store import OwedCharges
     from shared.notices.service import Notices
+    from shared.pricing.demand import Demand
+    from shared.pricing.history import PriceHistory
+    from shared.pricing.refresh import PriceRefresh
+    from shared.pricing.service import Prices
+    from shared.pricing.store import FirestorePrices
     from shared.proof.checkpoint import Checkpoints
     from shared.proof.reader import LogReader
     from shared.proof.receipts import Receipts
@@ -171,7 +177,45 @@ class App:
     def chats(self) -> "Chats":
         from shared.chat.service import Chats
 
-        return Chats(self.catalog, self.upstreams, self.meter)
+        return Chats(self.catalog, self.upstreams, self.meter, demand=self.demand, answers=self.answers)
+
+    @cached_property
+    def answers(self) -> "Answers":
+        from shared.answers.service import Answers
+        from shared.answers.store import FirestoreAnswers
+
+        return Answers(FirestoreAnswers(self.firestore), self.clock, shared=self.settings.answers_shared == "yes")
+
+    @cached_property
+    def price_store(self) -> "FirestorePrices":
+        from shared.pricing.store import FirestorePrices
+
+        return FirestorePrices(self.firestore)
+
+    @cached_property
+    def demand(self) -> "Demand":
+        from shared.pricing.demand import Demand
+
+        return Demand(self.price_store)
+
+    @cached_property
+    def prices(self) -> "Prices":
+        from shared.pricing.service import Prices
+
+        return Prices(self.catalog, self.demand)
+
+    @cached_property
+    def price_history(self) -> "PriceHistory":
+        from shared.pricing.history import PriceHistory
+
+        return PriceHistory(self.price_store, self.clock)
+
+    @cached_property
+    def price_refresh(self) -> "PriceRefresh":
+        from shared.ledger.windows import FirestoreLedgerWindows
+        from shared.pricing.refresh import PriceRefresh
+
+        return PriceRefresh(self.price_store, FirestoreLedgerWindows(self.firestore))
 
     @cached_property
     def accounts(self) -> "Accounts":

@@ -139,8 +139,10 @@ def test_every_secret_reaches_somebody() -> None:
 
 
 def test_only_those_who_call_providers_hold_their_keys() -> None:
-    """The list of models needs to know which keys there are; nobody else does."""
-    assert {row.name for row in ROWS if row.secrets} == {"chat_completions", "model_list"}
+    """The list of models and the price of one need to know which keys there are; nobody else does."""
+    assert {row.name for row in ROWS if row.secrets} == {"chat_completions", "model_list", "price_get"}
+    [listed, priced] = [row.secrets for row in ROWS if row.name in ("model_list", "price_get")]
+    assert listed == priced
     assert {row.service_account for row in ROWS if row.secrets} == {"gateway"}
     assert {row.service_account for row in ROWS if not row.secrets} & {"gateway"} == set()
 

@@ -55,6 +55,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base URL of the local model stand-in; it answers for every model that has no better route."""
     standin_disconnect: Literal["drain", "estimate", "free"] = "estimate"
     """What the stand-in's stream costs when its client leaves; tests try all three."""
+    answers_shared: Literal["yes", "no"] = "no"
+    """Whether an answer kept for one account may be told to others who ask word for word the same."""
     huggingface_api_key: Secret | None = None
     huggingface_base_url: str = "https://router.huggingface.co/v1"
     openrouter_api_key: Secret | None = None

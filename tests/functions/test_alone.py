@@ -30,6 +30,7 @@ FOREIGN = {
     "tests",
 }
 """What no function of today needs, and what of ours is not deployed."""
+CATALOG_READERS = {"chat_completions", "model_list", "price_get"}
 STORE = {"google.cloud.firestore", "grpc", "shared.ledger.store"}
 
 
@@ -83,6 +84,9 @@ def _request(
     if row.name == "entry_created":
         event = created_event(deployment.project_id, a_large_entry(account_id))
         return row.path, {"data": event.body, "headers": dict(event.headers)}
+    if "{model_id}" in row.path:
+        treasury.record_prices(chat["model"])
+        return row.path.replace("{model_id}", chat["model"]), {}
     if row.name == "log_read":
         answer(call(deployment, "POST", "/_timers/ledger_checkpoint", deployment.scheduler_token, json={}))
         return row.path.replace("{path}", "checkpoint"), {}
@@ -123,7 +127,9 @@ def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:
 
     Who tells of entries is given them, and reads none.
     """
-    needed = {"model_list": set(), "entry_created": STORE - {"shared.ledger.store"}}
+    told, read = STORE - {"shared.ledger.store"}, STORE - {"shared.ledger.store"}
+    prices = dict.fromkeys(("price_get", "price_predict", "price_trends"), read)
+    needed = {"model_list": set(), "entry_created": told, **prices}
     assert answered.modules & STORE == needed.get(answered.name, STORE)
 
 
@@ -135,7 +141,7 @@ def test_only_what_authenticates_loads_identity(answered: Answered) -> None:
 
 def test_only_what_needs_the_catalog_loads_it(answered: Answered) -> None:
     """Functions of the wallet read no catalog."""
-    assert ("shared.catalog.service" in answered.modules) == (answered.name in {"model_list", "chat_completions"})
+    assert ("shared.catalog.service" in answered.modules) == (answered.name in CATALOG_READERS)
 
 
 @pytest.mark.parametrize("name", ["nothing_of_the_sort", "__init__", "../main", "local"])

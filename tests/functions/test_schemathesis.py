@@ -76,5 +76,7 @@ def _aim(case: schemathesis.Case, ground: Ground) -> None:
         case.body.update({name: value for name, value in existing.items() if name in case.body})
     if "receipt_id" in case.path_parameters:
         case.path_parameters["receipt_id"] = ground.receipt_id
+    if "model_id" in case.path_parameters:
+        case.path_parameters["model_id"] = existing["model"]
     if "path" in case.path_parameters:
         case.path_parameters["path"] = "checkpoint"

@@ -2,22 +2,24 @@
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol, TypeVar
 
+from shared.answers.models import KeptAnswer
+from shared.answers.service import Answers
 from shared.base.errors import CredenceError, Kind
 from shared.base.ids import AccountId, RequestId
 from shared.base.log import write_line
-from shared.base.micros import CREDIT_MICROS
-from shared.base.units import Unit
 from shared.catalog.models import Model, Route
 from shared.catalog.service import Catalog
-from shared.chat import rules
+from shared.chat import again, rules
+from shared.chat.again import Keeper, Lookup, StreamAgain
 from shared.chat.models import ChatAnswer, ChatRequest, Tally
 from shared.chat.tally import count_chunk, tally_of, usage_of
-from shared.metering.models import Charge, Outcome, Usage, UsageSource
+from shared.chat.told import charge_headers, told_event, usage_with_cost
+from shared.metering.models import Charge, Outcome, Usage
 from shared.metering.service import Meter, MeteredCall
+from shared.pricing.demand import DemandSource
 from shared.providers.errors import UpstreamUnavailable
 from shared.providers.gateway import CALL_TIMEOUT_S, Upstreams, UpstreamStream
 from shared.providers.models import DisconnectPolicy, Provider
@@ -40,17 +42,29 @@ class Chats:
     """Answers chats and charges for them."""
 
     def __init__(
-        self, catalog: Catalog, upstreams: Upstreams, meter: Meter, *, call_timeout_s: float = CALL_TIMEOUT_S
+        self,
+        catalog: Catalog,
+        upstreams: Upstreams,
+        meter: Meter,
+        *,
+        demand: DemandSource,
+        answers: Answers,
+        call_timeout_s: float = CALL_TIMEOUT_S,
     ) -> None:
         self._catalog = catalog
         self._upstreams = upstreams
         self._meter = meter
+        self._demand = demand
+        self._answers = answers
         self._call_timeout_s = call_timeout_s
 
     async def answer(self, account_id: AccountId, request_id: RequestId, request: ChatRequest) -> ChatAnswer:
         """The whole answer, charged. Nothing is charged when this raises."""
-        model, call = await self._begin(account_id, request_id, request)
+        model, call, lookup = await self._begin(account_id, request_id, request)
         try:
+            if kept := lookup.found:
+                told, headers = await _charge_again(kept, model, call, request_id)
+                return ChatAnswer(again.body_again(kept, request_id, told), headers | lookup.headers)
             route, body = await self._first_route(self._upstreams.chat, model, request, call)
             tally = tally_of(body)
             usage = usage_of(tally, request, model)
@@ -59,25 +73,53 @@ class Chats:
         except BaseException:
             await _give_back(call)
             raise
-        body["usage"] = _usage_with_cost(tally, usage, charge)
-        return ChatAnswer(body, {**_route_headers(model, route), **_charge_headers(charge)})
+        if keeper := self._keeper(lookup, route):
+            keeper.add(body)
+            await keeper.keep(tally, usage, call.quote)
+        body["usage"] = usage_with_cost(tally, usage, charge)
+        return ChatAnswer(body, {**_route_headers(model, route), **charge_headers(charge), **lookup.headers})
 
-    async def stream(self, account_id: AccountId, request_id: RequestId, request: ChatRequest) -> "ChatStream":
+    async def stream(
+        self, account_id: AccountId, request_id: RequestId, request: ChatRequest
+    ) -> "ChatStream | StreamAgain":
         """An answer under way. Raises like `answer` until the provider has begun; afterwards the stream tells."""
-        model, call = await self._begin(account_id, request_id, request)
+        model, call, lookup = await self._begin(account_id, request_id, request)
         try:
+            if kept := lookup.found:
+                told, headers = await _charge_again(kept, model, call, request_id)
+                usage = told if request.stream_options and request.stream_options.include_usage else None
+                return StreamAgain(kept, request_id, usage=usage, headers=headers | lookup.headers)
             route, upstream = await self._first_route(self._upstreams.chat_stream, model, request, call)
         except BaseException:
             await _give_back(call)
             raise
-        return ChatStream(request, call, upstream, model=model, route=route, request_id=request_id)
+        stream = ChatStream(request, call, upstream, model=model, route=route, request_id=request_id)
+        stream.headers |= lookup.headers
+        stream.keeper = self._keeper(lookup, route)
+        return stream
 
     async def _begin(
         self, account_id: AccountId, request_id: RequestId, request: ChatRequest
-    ) -> tuple[Model, MeteredCall]:
+    ) -> tuple[Model, MeteredCall, Lookup]:
         model, price = self._catalog.chat_model(request.model)
         rules.check_payload(request, model)
-        return model, await self._meter.begin(account_id, request_id, rules.quote_of(request, model, price))
+        lookup = await self._look_up(account_id, request)
+        demand_ppm = (await self._demand.of(model.id)).demand_ppm
+        if lookup.found:
+            quote = again.quote_again(lookup.found, rules.rates_of(request, price), demand_ppm=demand_ppm)
+        else:
+            quote = rules.quote_of(request, model, price, demand_ppm=demand_ppm)
+        return model, await self._meter.begin(account_id, request_id, quote), lookup
+
+    async def _look_up(self, account_id: AccountId, request: ChatRequest) -> Lookup:
+        """One read for a client that asked for it, none for others."""
+        if not again.may_be_kept(request):
+            return Lookup()
+        place = self._answers.place_of(account_id, again.identity_of(request))
+        return Lookup(place, await self._answers.find(place))
+
+    def _keeper(self, lookup: Lookup, route: Route) -> Keeper | None:
+        return Keeper(self._answers, lookup.place, route) if lookup.place else None
 
     async def _first_route(
         self, ask: _Ask[Answered], model: Model, request: ChatRequest, call: MeteredCall
@@ -120,6 +162,7 @@ class ChatStream:
         self._tally = Tally()
         self._resolved = False
         self.headers = {**_route_headers(model, route), "x-credence-receipt": call.receipt_id}
+        self.keeper: Keeper | None = None
 
     async def events(self) -> AsyncIterator[bytes]:
         """The provider's events as they come; the charge is made before the last one is sent."""
@@ -129,12 +172,14 @@ class ChatStream:
                 if event.data is None:
                     break
                 count_chunk(self._tally, event.data)
+                if self.keeper:
+                    self.keeper.add(event.data)
                 if event.data.get("error"):
                     raise UpstreamUnavailable(self._route.provider, "failed in the middle of its answer")
                 if event.data.get("choices"):
                     last = {name: value for name, value in event.data.items() if name != "usage"}
                     # The usage that we tell bears our cost; a provider's own, with theirs, is none of the client's.
-                    yield _event(last) if event.data.get("usage") else event.raw
+                    yield told_event(last) if event.data.get("usage") else event.raw
             if not self._tally.finished:
                 raise UpstreamUnavailable(self._route.provider, "ended its answer without finishing it")
             usage, charge = await self._resolve(Outcome.FINISHED)
@@ -143,7 +188,9 @@ class ChatStream:
         else:
             options = self._request.stream_options
             if options and options.include_usage:
-                yield _event({**last, "choices": [], "usage": _usage_with_cost(self._tally, usage, charge)})
+                yield told_event({**last, "choices": [], "usage": usage_with_cost(self._tally, usage, charge)})
+            if self.keeper:
+                await self.keeper.keep(self._tally, usage, self._call.quote)
         yield b"data: [DONE]\n\n"
 
     async def close(self) -> None:
@@ -200,7 +247,18 @@ class ChatStream:
             message = message.replace(" Nothing was charged.", "")
         fault = {"message": message, "type": "api_error", "param": None, "code": error.code}
         ending = [{"index": 0, "delta": {}, "finish_reason": "error"}]
-        return _event({**last, "object": "chat.completion.chunk", "choices": ending, "error": fault})
+        return told_event({**last, "object": "chat.completion.chunk", "choices": ending, "error": fault})
+
+
+async def _charge_again(
+    kept: KeptAnswer, model: Model, call: MeteredCall, request_id: RequestId
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Charge for an answer of before; its usage and headers as they are told."""
+    usage, route = again.usage_again(kept), again.route_of(kept)
+    facts = {**_facts(model, route, request_id, Outcome.FINISHED), "cache": "hit"}
+    charge = await call.capture(usage, facts)
+    told = usage_with_cost(Tally(reported=kept.reported), usage, charge)
+    return told, {**_route_headers(model, route), **charge_headers(charge)}
 
 
 async def _give_back(call: MeteredCall) -> None:
@@ -230,26 +288,3 @@ def _facts(model: Model, route: Route, request_id: RequestId, outcome: Outcome) 
 
 def _route_headers(model: Model, route: Route) -> dict[str, str]:
     return {"x-credence-model": model.id, "x-credence-provider": route.provider}
-
-
-def _charge_headers(charge: Charge) -> dict[str, str]:
-    headers = {"x-credence-cost-micros": str(charge.amount_micros)}
-    if charge.entry_id is not None:
-        headers["x-credence-receipt"] = charge.entry_id
-        headers["x-credence-balance-micros"] = str(charge.balance_micros)
-    return headers
-
-
-def _usage_with_cost(tally: Tally, usage: Usage | None, charge: Charge) -> dict[str, Any]:
-    """The counts that were charged, with our cost beside them: credits as a number for tools, and exact micros."""
-    told = dict(tally.reported or {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0})
-    if usage and usage.source is UsageSource.ESTIMATED:
-        completion_tokens = usage.count(Unit.COMPLETION_TOKEN)
-        told |= {"prompt_tokens": usage.prompt_tokens, "completion_tokens": completion_tokens}
-        told["total_tokens"] = usage.prompt_tokens + completion_tokens
-    details = {"charged_micros": charge.amount_micros, "receipt_id": charge.entry_id}
-    return {**told, "cost": charge.amount_micros / CREDIT_MICROS, "cost_details": details}
-
-
-def _event(data: Mapping[str, Any]) -> bytes:
-    return b"data: " + json.dumps(data, separators=(",", ":")).encode() + b"\n\n"

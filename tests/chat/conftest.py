@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from shared.answers.service import Answers
 from shared.base.ids import AccountId, EntryId, RequestId
 from shared.catalog.service import Catalog
 from shared.chat.models import ChatRequest
@@ -16,7 +17,9 @@ from shared.ledger.memory import MemoryLedgerStore
 from shared.ledger.models import Entry, EntryKind, Head
 from shared.ledger.service import Ledger
 from shared.metering.service import Meter
+from shared.pricing.demand import DemandSource, SteadyDemand
 from shared.providers.gateway import Upstreams
+from tests.answers.memory import MemoryAnswers
 from tests.chat.builders import TEXT_MODEL, VISION_MODEL
 from tests.ledger.builders import FaultyStore, Ticker, ledger_on
 from tests.metering.owed import MemoryOwedCharges
@@ -34,6 +37,8 @@ class Shop:
     second: FakeProvider
     store: MemoryLedgerStore = field(default_factory=MemoryLedgerStore)
     clock: Ticker = field(default_factory=Ticker)
+    demand: DemandSource = field(default_factory=SteadyDemand)
+    kept: MemoryAnswers = field(default_factory=MemoryAnswers)
     holds_left: int = 0
     """Holds that a test means to leave behind; they must at least expire."""
     upstreams: list[Upstreams] = field(default_factory=list)
@@ -49,7 +54,14 @@ class Shop:
         providers = [self.first.provider, self.second.provider]
         self.upstreams.append(Upstreams(providers, silence_timeout_s=silence_timeout_s))
         catalog = Catalog([TEXT_MODEL, VISION_MODEL], {provider.name for provider in providers})
-        return Chats(catalog, self.upstreams[-1], Meter(self.ledger, self.owed), call_timeout_s=call_timeout_s)
+        return Chats(
+            catalog,
+            self.upstreams[-1],
+            Meter(self.ledger, self.owed),
+            demand=self.demand,
+            answers=Answers(self.kept, self.clock, shared=False),
+            call_timeout_s=call_timeout_s,
+        )
 
     def next_id(self) -> RequestId:
         self._calls += 1

@@ -8,26 +8,32 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from google.cloud import firestore
 from msgspec import Struct
 
+from credence.text import JsonWrong, read_object
 from shared.base.ids import AccountId, EntryId
 from shared.ledger.archive import FirestoreLedgerArchive, LedgerArchive
 from shared.ledger.documents import Document
 from shared.ledger.memory import MemoryLedgerArchive, MemoryLedgerStore, MemoryLedgerWindows
+from shared.ledger.verify import payees_first
 from shared.ledger.windows import FirestoreLedgerWindows, LedgerWindows
 from shared.proof.memory import MemoryLogStore
 from shared.proof.store import FirestoreLogStore, LogStore, logged_document, state_document
 from shared.proof.tiles import ENTRIES, TILE_LEAVES
 
-TIMES = frozenset({"posted_at", "committed_at", "settled_until"})
 OnAccount = Callable[[int], None]
+Value = TypeVar("Value")
 
 
 class BooksUnreadable(Exception):
     """A file is no export, or breaks off."""
+
+
+class NotExported(Exception):
+    """A document holds what no document of ours holds, so the ledger is broken there."""
 
 
 class Books(Struct, frozen=True):
@@ -52,7 +58,7 @@ class Books(Struct, frozen=True):
         for line in _lines(path):
             try:
                 whole = _read(line, store, archive, windows, log)
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
+            except (JsonWrong, KeyError, TypeError, ValueError) as error:
                 raise BooksUnreadable(f"{path} has a line that is none of an export: {error}") from None
         if not whole:
             raise BooksUnreadable(f"{path} breaks off: its last line is missing")
@@ -73,7 +79,7 @@ class Books(Struct, frozen=True):
         for band, settled_until in (await self.windows.horizons()).settled_until.items():
             yield _line({"what": "horizon", "band": band, "settled_until": settled_until})
         count = 0
-        async for account_id in self.archive.account_ids():
+        async for account_id in payees_first(self.archive):
             async for line in self._account(account_id):
                 yield line
             count += 1
@@ -99,30 +105,38 @@ class _Exported(MemoryLedgerArchive):
         self.documents: dict[AccountId, int] = {}
 
     async def head_and_count(self, account_id: AccountId) -> tuple[Document | None, int]:
-        return await self.head_document(account_id), self.documents.get(account_id, 0)
+        head, count = await super().head_and_count(account_id)
+        return head, self.documents.get(account_id, count)
 
 
 def _read(
     line: str, store: MemoryLedgerStore, archive: _Exported, windows: MemoryLedgerWindows, log: MemoryLogStore
 ) -> bool:
-    """Take in one line; True for the last one. Raise KeyError, TypeError or ValueError for any other shape."""
-    said: dict[str, Any] = json.loads(line, object_hook=_times)
+    """Take in one line; True for the last one. Raise JsonWrong, KeyError, TypeError or ValueError for any other shape.
+
+    What is a document's is taken as it is, for the checks to judge; what is the file's own must be as we write it.
+    """
+    said = read_object(line)
     match said["what"]:
         case "head":
-            account_id = AccountId(said["account"])
-            archive.documents[account_id] = int(said["documents"])
+            account_id = AccountId(_as(str, said["account"]))
+            archive.documents[account_id] = _as(int, said["documents"])
             if said["fields"] is not None:
-                store.heads[account_id] = said["fields"]
+                store.heads[account_id] = _timed(said["fields"], "posted_at")
         case "entry":
-            store.entries[AccountId(said["account"]), EntryId(said["id"])] = said["fields"]
+            ref = AccountId(_as(str, said["account"])), EntryId(_as(str, said["id"]))
+            store.entries[ref] = _timed(said["fields"], "committed_at")
         case "horizon":
-            windows.settled_until[int(said["band"])] = said["settled_until"]
+            windows.settled_until[_as(int, said["band"])] = _as(datetime, _time(said["settled_until"]))
         case "log":
-            log.state_fields = said["state"] if said["state"]["size"] else None
+            state = _as(dict, said["state"])
+            cursors = {band: _timed(cursor, "posted_at") for band, cursor in _as(dict, state["cursors"]).items()}
+            log.state_fields = {**state, "cursors": cursors} if state["size"] else None
         case "leaves":
-            log.tile_bytes[ENTRIES, int(said["index"])] = base64.b64decode(said["bytes"])
+            log.tile_bytes[ENTRIES, _as(int, said["index"])] = base64.b64decode(_as(str, said["bytes"]))
         case "statement":
-            log.stated[AccountId(said["account"]), int(said["fields"]["seq"])] = said["fields"]
+            fields = _as(dict, said["fields"])
+            log.stated[AccountId(_as(str, said["account"])), _as(int, fields["seq"])] = fields
         case "end":
             return True
         case other:
@@ -139,17 +153,35 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _line(value: dict[str, Any]) -> str:
-    return json.dumps(value, default=_text, separators=(",", ":"), ensure_ascii=False) + "\n"
+    try:
+        return json.dumps(value, default=_text, separators=(",", ":"), ensure_ascii=False) + "\n"
+    except TypeError as error:
+        raise NotExported(f"{value['what']} of {value.get('account', 'the log')}: {error}") from None
 
 
 def _text(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
-    raise TypeError(f"not exported: {type(value).__name__}")
+    raise TypeError(f"no document of ours holds a {type(value).__name__}")
 
 
-def _times(fields: dict[str, Any]) -> dict[str, Any]:
-    for name in TIMES & fields.keys():
-        if isinstance(fields[name], str):
-            fields[name] = datetime.fromisoformat(fields[name])
-    return fields
+def _as(kind: type[Value], value: object) -> Value:
+    # bool is an int to Python and not to an export.
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"{type(value).__name__} where {kind.__name__} should be")
+    return value
+
+
+def _timed(fields: object, name: str) -> dict[str, Any]:
+    """The fields of a document whose one time was written as text."""
+    document: dict[str, Any] = _as(dict, fields)
+    return {**document, name: _time(document[name])} if name in document else document
+
+
+def _time(value: object) -> object:
+    """A moment out of its text; anything else as it is, for those to judge who need a moment."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return value
+    return moment if moment and moment.tzinfo else value

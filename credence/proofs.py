@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 import requests
 
-from shared.base.merkle import ProofWrong, consistency_spans, prove_consistency, verify_consistency
+from credence.text import JsonWrong, printable, read_object
+from shared.base.merkle import HASH_BYTES, ProofWrong, consistency_spans, prove_consistency, verify_consistency
 from shared.proof.errors import NoteWrong, ReceiptWrong, TileWrong
 from shared.proof.note import Checkpoint, VerifierKey, open_checkpoint
 from shared.proof.receipt import moment, verify_receipt
@@ -22,6 +23,9 @@ PROVED, REFUTED, UNREADABLE = 0, 1, 2
 TIMEOUT_S = 10.0
 RECEIPT_BYTES_MAX = 10_000_000
 """Far above the largest receipt; what is larger is another file."""
+
+TILE_BYTES_MAX = TILE_LEAVES * HASH_BYTES
+"""No more is read of an answer: the log is not trusted, and might never end one."""
 
 
 class Unreadable(Exception):
@@ -52,23 +56,21 @@ def _run(options: argparse.Namespace, check: Callable[[argparse.Namespace, Verif
     try:
         answer = check(options, read_key(options.key))
     except Unreadable as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{printable(str(error))}\n")
         return UNREADABLE
     proved = bool(answer["proved"])
     if options.json:
         sys.stdout.write(json.dumps(answer) + "\n")
     else:
-        sys.stdout.write(f"{'proved' if proved else 'refuted'}: {answer['says']}\n")
+        sys.stdout.write(f"{'proved' if proved else 'refuted'}: {printable(answer['says'])}\n")
     return PROVED if proved else REFUTED
 
 
 def _receipt(options: argparse.Namespace, key: VerifierKey) -> dict[str, Any]:
     try:
-        bundle = json.loads(read_text(options.file))
-    except (ValueError, RecursionError):
-        raise Unreadable(f"{options.file} is not JSON") from None
-    if not isinstance(bundle, dict):
-        raise Unreadable(f"{options.file} is no receipt")
+        bundle = read_object(read_text(options.file))
+    except JsonWrong as error:
+        raise Unreadable(f"{options.file} is no receipt: {error}") from None
     try:
         verified = verify_receipt(bundle, key)
     except ReceiptWrong as error:
@@ -117,12 +119,19 @@ def _fetch(log: str, old: Checkpoint, new: Checkpoint) -> Mapping[TileKey, bytes
 
 def _from_url(log: str, path: str) -> bytes | None:
     try:
-        response = requests.get(f"{log.rstrip('/')}/{path}", timeout=TIMEOUT_S)
+        with requests.get(f"{log.rstrip('/')}/{path}", timeout=TIMEOUT_S, stream=True) as response:
+            if response.status_code == requests.codes.not_found:
+                return None
+            if response.status_code != requests.codes.ok:
+                raise Unreadable(f"{log} answered {response.status_code}")
+            content = b""
+            for piece in response.iter_content(TILE_BYTES_MAX):
+                content += piece
+                if len(content) > TILE_BYTES_MAX:
+                    raise Unreadable(f"{log} answers with more than a tile at {path}")
+            return content
     except requests.RequestException as error:
         raise Unreadable(f"{log} does not answer: {type(error).__name__}") from None
-    if response.status_code not in (requests.codes.ok, requests.codes.not_found):
-        raise Unreadable(f"{log} answered {response.status_code}")
-    return response.content if response.status_code == requests.codes.ok else None
 
 
 def _from_folder(log: str, path: str) -> bytes | None:

@@ -17,6 +17,7 @@ from google.auth import exceptions as auth_errors
 
 from credence import proofs
 from credence.books import Books, BooksUnreadable
+from credence.text import printable
 from shared.base.ids import AccountId
 from shared.base.micros import format_credits
 from shared.ledger.errors import AccountAbsent, ChainBroken
@@ -71,6 +72,8 @@ def _account_id(text: str) -> AccountId:
 
 def _run(options: argparse.Namespace, check: Check) -> int:
     export = getattr(options, "export", None)
+    if getattr(options, "checkpoint", None) and options.key is None:
+        return _unreadable("--checkpoint is only held against the ledger together with --key")
     if not options.project and not export:
         return _unreadable("name the project: --project, PROJECT_ID or GOOGLE_CLOUD_PROJECT")
     try:
@@ -87,7 +90,7 @@ def _run(options: argparse.Namespace, check: Check) -> int:
         return _unreadable(f"the ledger does not answer: {error.__cause__ or error}")
     except auth_errors.GoogleAuthError as error:
         return _unreadable(f"no usable Google credentials: {error} (for a local stack, set FIRESTORE_EMULATOR_HOST)")
-    sys.stdout.write(json.dumps(answer) + "\n" if options.json else "".join(f"{line}\n" for line in lines))
+    sys.stdout.write(json.dumps(answer) + "\n" if options.json else "".join(f"{printable(line)}\n" for line in lines))
     return code
 
 
@@ -116,7 +119,7 @@ async def _ledger(books: Books, options: argparse.Namespace) -> Answer:
     if not accounts:
         raise LedgerEmpty
     signed: SignedLog | None = None
-    if options.key:
+    if options.key is not None:
         try:
             note = open_checkpoint(await _note(books.log, options), proofs.read_key(options.key))
             signed = await read_signed(books.log, note)
@@ -196,5 +199,5 @@ def _progress(accounts_total: int) -> OnProgress:
 
 
 def _unreadable(reason: str) -> int:
-    sys.stderr.write(f"{reason}\n")
+    sys.stderr.write(f"{printable(reason)}\n")
     return UNREADABLE

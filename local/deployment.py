@@ -94,6 +94,13 @@ class Deployment:
             return ""
         return self._service.child.log.read_text(errors="replace")
 
+    @property
+    def process_id(self) -> int:
+        """The gateway's process."""
+        if self._service is None or self._service.child is None:
+            raise RuntimeError("the gateway is not running")
+        return self._service.child.popen.pid
+
     def __enter__(self) -> Self:
         """Raise ProcessFailed, with the gateway's last words, when it cannot start."""
         with ExitStack() as until_ready:

@@ -118,6 +118,7 @@ def posted_ref(request: Request) -> Ref | None:
         "open": f"open:{request.account_id}",
         "capture": f"hold:{request.key}",
         "transfer": f"transfer:{request.account_id}:{request.key}",
+        "close": f"close:{request.account_id}:{request.key}",
         "send": f"send:{request.account_id}:{request.key}",
         "refund": f"refund:{entry_id_of(request.key)}",
         "expire": f"expire:{request.account_id}:{request.until_ms}",

@@ -4,9 +4,14 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from local.deployment import Deployment
 from local.stack import Stack
+
+# Fifty examples keep `make check` short. Nothing is timed: a busy machine is slow, not wrong.
+settings.register_profile("credence", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("credence")
 
 
 @pytest.fixture(scope="session")

@@ -75,9 +75,15 @@ class Administration:
 
     async def close(self, account_id: AccountId, *, rest_to: AccountId, key: str, facts: Facts) -> Posted:
         """Close for good and move the rest. Raise HoldsOpen, AccountInDebt or AccountNotOpen."""
-        return await self._engine.run(
-            Close(account_id=account_id, rest_to=rest_to, key=key, facts=facts_of(facts), at_ms=self._clock())
+        # Whoever gets the rest records the same id, so the account is part of it: several may be closed with one key.
+        close = Close(
+            account_id=account_id,
+            rest_to=rest_to,
+            key=f"close:{account_id}:{key}",
+            facts=facts_of(facts),
+            at_ms=self._clock(),
         )
+        return await self._engine.run(close)
 
     async def _original(self, account_id: AccountId, entry_id: EntryId) -> Entry:
         ref = (account_id, entry_id)

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from shared.base.ids import AccountId, EntryId
-from shared.ledger.documents import Document, band_of
+from shared.ledger.documents import BANDS, Document, band_of
 from shared.ledger.errors import EntryAbsent, LedgerUnavailable
 from shared.ledger.fold_check import window_settled_by
 from shared.ledger.models import Entry, EntryKind, Origin
 from shared.ledger.sales import SALES_MAX, Sales
-from shared.ledger.settling import Window, owed_by, sale_leaf, window_of
+from shared.ledger.settling import Window, owed_by, sale_leaf, settle_id, window_of
 from shared.ledger.store import EntryRef, LedgerStore, StoreUnavailable
 from shared.ledger.unsettled import committed_at_of
 from shared.ledger.verify import entry_of
@@ -54,19 +54,27 @@ class Earnings:
         """Settled and pending, by origin. A payee who never sold anything has earned nothing."""
         try:
             horizons = await self._windows.horizons()
-            head = (await self._store.read([payee], ())).heads[payee].head
-            oldest = min(horizons.settled_until.values(), default=None)
-            pending = dict.fromkeys(Origin, 0)
+            settled_until = horizons.settled_until
+            # A band that was never settled may owe from the very beginning.
+            oldest = min(settled_until.values()) if len(settled_until) == BANDS else None
+            owed: dict[EntryRef, list[Mapping[Origin, int]]] = {}
             count = 0
             async for ref, document in self._sales.since(payee, oldest, None):
                 count += 1
                 window = _window_of(ref, document)
-                settled_until = horizons.settled_until.get(window.band)
-                if settled_until is None or window.ends_at > settled_until:
-                    for origin, amount in owed_by(entry_of(*ref, document)).get(payee, {}).items():
-                        pending[origin] += amount
+                until = settled_until.get(window.band)
+                if until is None or not window.has_ended_by(until):
+                    sale = owed_by(entry_of(*ref, document)).get(payee, {})
+                    owed.setdefault((payee, settle_id(window)), []).append(sale)
+            # The head and the settlements from one moment: of a run that is under way, each sale counts on one side.
+            seen = await self._store.read([payee], list(owed))
         except StoreUnavailable:
             raise LedgerUnavailable from None
+        pending = dict.fromkeys(Origin, 0)
+        for amounts in (sale for ref, sales in owed.items() if ref not in seen.entries for sale in sales):
+            for origin, amount in amounts.items():
+                pending[origin] += amount
+        head = seen.heads[payee].head
         settled = dict.fromkeys(Origin, 0)
         for lot in head.lots if head else ():
             settled[lot.origin] += lot.remaining_micros

@@ -173,9 +173,19 @@ def mark_document(mark: Mark) -> dict[str, Any]:
 
 def mark_from(fields: Mapping[str, Any]) -> Mark:
     """A stored mark. Raise KeyError, TypeError or ValueError when it is not one."""
-    lots = tuple(Lot(Origin(lot["origin"]), lot["expires_at_ms"], lot["remaining_micros"]) for lot in fields["lots"])
-    status = Status(fields["status"])
-    return Mark(int(fields["seq"]), str(fields["hash"]), lots, int(fields["spent_micros"]), status)
+    lots = [(lot["origin"], lot["expires_at_ms"], lot["remaining_micros"]) for lot in fields["lots"]]
+    numbers = [fields["seq"], fields["spent_micros"], *(lot[2] for lot in lots)]
+    numbers += [lot[1] for lot in lots if lot[1] is not None]
+    # What only looks like a number would end the walk that goes on from here, and with it the audit.
+    if any(type(number) is not int for number in numbers):
+        raise TypeError("not an integer")
+    return Mark(
+        seq=fields["seq"],
+        hash=str(fields["hash"]),
+        lots=tuple(Lot(Origin(origin), expires_at_ms, amount) for origin, expires_at_ms, amount in lots),
+        spent_micros=fields["spent_micros"],
+        status=Status(fields["status"]),
+    )
 
 
 def stamp_from(fields: Mapping[str, Any]) -> Stamp | None:

@@ -32,6 +32,9 @@ from shared.ledger.windows import LedgerWindows
 MARGIN = timedelta(seconds=VISIBLE_WITHIN_S)
 """How long after its end a window counts as closed."""
 PAYEES_AT_ONCE = 16
+IDLE = timedelta(hours=1)
+"""How far behind the horizon of a band may lie that has nothing to settle: whoever asks what is pending reads all sales
+since the oldest horizon."""
 WINDOWS_MAX = 50
 """Windows settled in one run of the timer; the next run goes on."""
 
@@ -71,6 +74,9 @@ class Settlement:
                 # If we die before this, the next run folds the window again and finds every posting done.
                 since = window.ends_at
                 await self._windows.put_horizon(band, since)
+            empty_until = window_of(band, closed_at).starts_at
+            if since is None or since < empty_until - IDLE:
+                await self._windows.put_horizon(band, empty_until)
         return report
 
     async def _next_window(self, band: int, since: datetime | None, closed_at: datetime) -> Window | None:
@@ -79,7 +85,7 @@ class Settlement:
         if first is None:
             return None
         window = window_of(band, first)
-        return window if window.ends_at <= closed_at else None
+        return window if window.has_ended_by(closed_at) else None
 
     async def _settle(self, window: Window) -> SettlementReport:
         fold = Fold()

@@ -48,6 +48,10 @@ class Window(Struct, frozen=True, order=True):
     def ends_at(self) -> datetime:
         return datetime.fromtimestamp(self.start_s + WINDOW_S, UTC)
 
+    def has_ended_by(self, at: datetime) -> bool:
+        """Whether the window ends at that moment or before; of a window beyond all dates too."""
+        return self.start_s + WINDOW_S <= at.timestamp()
+
 
 class Folded(Struct, frozen=True):
     """What one window owes one payee."""

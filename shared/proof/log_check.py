@@ -55,14 +55,22 @@ async def read_signed(log: LogStore, checkpoint: Checkpoint) -> SignedLog:
     if root_of([leaf_hash(leaf) for leaf in leaves]) != checkpoint.root:
         raise LogBroken("the stored leaves do not lead to the root that the checkpoint signs")
     epochs = _check_epochs(leaves)
-    kept = {head.leaf_index: head.statement async for head in log.statements() if head.leaf_index < checkpoint.size}
-    for index, leaf in enumerate(leaves):
-        statement = kept.get(index)
-        if Epoch.read(leaf) is None and (statement is None or statement.leaf != leaf):
-            raise LogBroken(f"leaf {index} is a statement about an account that is not kept, or was changed")
-        if Epoch.read(leaf) is not None and statement is not None:
-            raise LogBroken(f"leaf {index} is an epoch record, and a statement claims its place")
-    return SignedLog(epochs, {(said.account_id, said.seq): said for said in kept.values()})
+    about_accounts = {index for index, leaf in enumerate(leaves) if Epoch.read(leaf) is None}
+    statements: dict[tuple[AccountId, int], Statement] = {}
+    async for head in log.statements():
+        index, said = head.leaf_index, head.statement
+        if index >= checkpoint.size:
+            continue
+        if index < 0 or said.leaf != leaves[index]:
+            raise LogBroken(f"a statement about {said.account_id} claims leaf {index} and was changed, or never logged")
+        about_accounts.discard(index)
+        other = statements.setdefault((said.account_id, said.seq), said)
+        if (other.hash, other.balance_micros) != (said.hash, said.balance_micros):
+            # Whoever takes away what was said of an account has it stated anew, with what it was rewritten to.
+            raise LogBroken(f"of entry {said.seq} of {said.account_id} two different things were signed")
+    if about_accounts:
+        raise LogBroken(f"leaf {min(about_accounts)} is a statement about an account that is not kept")
+    return SignedLog(epochs, statements)
 
 
 def _check_epochs(leaves: Sequence[bytes]) -> int:

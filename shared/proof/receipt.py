@@ -135,7 +135,7 @@ def moment(at_ms: int) -> str:
 
 def _read_entry(receipt: Receipt) -> Entry:
     entry = _piece("entry", lambda: entry_from(EntryId(receipt.receipt_id), receipt.entry))
-    if entry.hash != hash_entry(entry):
+    if entry.hash != _piece("entry", lambda: hash_entry(entry)):
         raise ReceiptWrong("entry", "it was changed: its hash differs")
     return entry
 
@@ -144,7 +144,7 @@ def _check_links(entry: Entry, proof: ReceiptProof) -> None:
     stated = proof.statement
     if len(proof.links) != stated.seq - entry.seq or len(proof.links) > LINKS_MAX:
         raise ReceiptWrong("links", f"{len(proof.links)} links do not lead from entry {entry.seq} to {stated.seq}")
-    if follow_links(entry.hash, proof.links) != stated.hash:
+    if _piece("links", lambda: follow_links(entry.hash, proof.links)) != stated.hash:
         raise ReceiptWrong("links", "they lead to another hash than the statement's")
     if stated.account != entry.account_id:
         raise ReceiptWrong("statement", f"it is about {stated.account}")
@@ -155,8 +155,11 @@ def _check_links(entry: Entry, proof: ReceiptProof) -> None:
 def _check_inclusion(proof: ReceiptProof, checkpoint: Checkpoint) -> None:
     stated = proof.statement
     statement = Statement(AccountId(stated.account), stated.seq, stated.hash, stated.balance_micros, stated.at_ms)
+    inclusion = [bytes.fromhex(hashed) for hashed in proof.inclusion]
+    if [hashed.hex() for hashed in inclusion] != proof.inclusion:
+        raise ProofWrong("a hash is not written as it should be")
     verify_inclusion(
-        [bytes.fromhex(hashed) for hashed in proof.inclusion],
+        inclusion,
         leaf=leaf_hash(statement.leaf),
         index=proof.leaf_index,
         size=checkpoint.size,

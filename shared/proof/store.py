@@ -251,5 +251,5 @@ def logged_from(account_id: AccountId, fields: Mapping[str, Any]) -> LoggedHead:
             account_id, int(fields["seq"]), str(fields["hash"]), int(fields["balance_micros"]), int(fields["at_ms"])
         )
         return LoggedHead(statement, int(fields["leaf_index"]))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise LogBroken("the document of a logged statement is malformed") from None

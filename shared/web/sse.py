@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Generator, Mapping
 from typing import Protocol
 
 from starlette.background import BackgroundTask
@@ -98,11 +98,33 @@ def _piece(event: bytes) -> Message:
 async def _delivered(send: Send, message: Message, timeout_s: float = SEND_TIMEOUT_S) -> bool:
     """Send it. False when the connection broke, or nobody reads it."""
     try:
+        # Nearly every send is done without waiting; a timer for each would cost as much as the send.
+        steps = send(message).__await__()
+        try:
+            waits_for = next(steps)
+        except StopIteration:
+            return True
         async with asyncio.timeout(timeout_s):
-            await send(message)
+            await _Rest(waits_for, steps)
     except OSError:  # TimeoutError is one.
         return False
     return True
+
+
+class _Rest:
+    """What is left of something awaited that was begun by hand and had to wait."""
+
+    def __init__(self, waits_for: object, steps: Generator[object, None, None]) -> None:
+        self._waits_for = waits_for
+        self._steps = steps
+
+    def __await__(self) -> Generator[object, None, None]:
+        try:
+            yield self._waits_for
+        except BaseException as error:
+            self._steps.throw(error)
+            raise
+        yield from self._steps
 
 
 async def _client_left(receive: Receive) -> None:

@@ -2,16 +2,11 @@
 
 import pytest
 from google.cloud import firestore
-from hypothesis import settings
 
 from local.stack import Stack
 from shared.ledger.memory import MemoryLedgerStore
 from tests.ledger.builders import FaultyStore
 from tests.ledger.tampering import LedgerAt, OnFirestore, in_memory
-
-# Fifty examples keep `make check` short. No deadline: a busy machine is slow, not wrong.
-settings.register_profile("ledger", max_examples=50, deadline=None)
-settings.load_profile("ledger")
 
 
 @pytest.fixture

@@ -293,6 +293,30 @@ async def test_changes_come_in_order_page_by_page(ledger: LedgerAt) -> None:
     assert (await ledger.archive.changed_after([8], None, 2)).stamps == ()
 
 
+LOT = {"origin": "paid", "expires_at_ms": None, "remaining_micros": 1}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"seq": float("inf")},
+        {"seq": 1.0},
+        {"seq": "1"},
+        {"spent_micros": float("nan")},
+        {"spent_micros": True},
+        {"lots": [LOT | {"remaining_micros": "1"}]},
+        {"lots": [LOT | {"expires_at_ms": "never"}]},
+        {"lots": ["paid"]},
+        {"lots": None},
+        {"status": "other"},
+    ],
+)
+def test_a_note_that_only_looks_like_a_mark_is_none(fields: dict[str, Any]) -> None:
+    """The audit passes over it and walks from the first entry; it would end in the middle of a run otherwise."""
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        mark_from({**mark_document(START), **fields})
+
+
 async def test_an_unreadable_mark_skips_nothing(firestore_ledger: Any) -> None:
     await filled(firestore_ledger)
     await firestore_ledger.client.document(f"audit_marks/{ADA}").set({"seq": "many", "hash": 3})

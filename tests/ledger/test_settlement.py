@@ -1,7 +1,8 @@
 """Settlement: what closed windows owe is posted once, to the micro, whatever dies on the way; every fold is checked."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,10 +14,11 @@ from shared.base.merkle import EMPTY_ROOT, root_of
 from shared.ledger.documents import BANDS, Document, band_of
 from shared.ledger.earnings import Earnings
 from shared.ledger.errors import EntryAbsent, KeyReused
+from shared.ledger.memory import MemoryLedgerArchive
 from shared.ledger.models import HOUSE_CLEARING, HOUSE_REVENUE, EntryKind, Origin, Share
-from shared.ledger.postings import Debit
+from shared.ledger.postings import Debit, OpenAccount
 from shared.ledger.settlement import MARGIN, PAYEES_AT_ONCE, WINDOWS_MAX, Settlement
-from shared.ledger.settling import WINDOW_S, Fold, Window, owed_by, sale_leaf, settle_id, window_of
+from shared.ledger.settling import WINDOW_S, Fold, Folded, Settle, Window, owed_by, sale_leaf, settle_id, window_of
 from shared.ledger.store import EntryRef, StoreUnavailable
 from shared.ledger.unsettled import count_unsettled
 from shared.ledger.verify import LedgerReport, verify_ledger
@@ -26,6 +28,7 @@ from tests.ledger.tampering import LedgerAt, document_at, in_memory, reseal, rew
 
 CREATOR = AccountId("earn:creator")
 HELPER = AccountId("earn:helper")
+CARD = AccountId("card:first")
 SHARES = (Share(HOUSE_REVENUE, 30), Share(CREATOR, 60), Share(HELPER, 10))
 LAST = 3
 """Of each payee's entries once a busy window is settled: the account opens, and each buyer is of another band."""
@@ -300,6 +303,83 @@ async def test_a_settlement_that_says_it_folds_something_else_is_found(fact: str
     assert [(error.account_id, error.entry_id) for error in report.broken] == [(HELPER, entry_id)]
 
 
+@pytest.mark.parametrize("start_s", [NOW // 1000 - NOW // 1000 % WINDOW_S, 4_000_000_200, 10**18])
+async def test_a_settlement_of_nothing_is_found(start_s: int) -> None:
+    """Credits from nowhere under the name of a window that is not settled yet, or never will be."""
+    clock = Ticker()
+    ledger = await busy(clock)
+    thief = AccountId("earn:thief")
+    folded = Folded(thief, 1, ((Origin.PAID, 10**9),), "00" * 32)
+    engine = engine_on(ledger.store)
+    await engine.run(OpenAccount(account_id=thief, at_ms=NOW))
+    await engine.run(Settle(account_id=thief, window=Window(start_s, 0), folded=folded, at_ms=NOW))
+
+    report = await checked(ledger)
+
+    assert [error.account_id for error in report.broken] == [thief]
+
+
+async def test_horizons_that_were_set_back_excuse_no_settlement() -> None:
+    clock = Ticker()
+    ledger = await busy(clock)
+    clock.now_ms += CLOSED_MS
+    await settlement_of(ledger, clock).run()
+    ledger.windows.settled_until.clear()  # type: ignore[attr-defined]
+    await assert_sound(ledger)
+
+    await rewrite(ledger, BEN, 3, **TAMPERINGS["a sale moved to another window"])
+
+    assert (await checked(ledger)).broken
+
+
+class SettledMeanwhile(MemoryLedgerArchive):
+    """An archive in which a card buys, and is settled, once a number of accounts was read."""
+
+    def __init__(self, ledger: LedgerAt, clock: Ticker, accounts: int) -> None:
+        super().__init__(ledger.store)  # type: ignore[arg-type]
+        self._ledger = ledger
+        self._clock = clock
+        self._accounts_left = accounts
+
+    async def head_and_count(self, account_id: AccountId) -> tuple[Document | None, int]:
+        if not self._accounts_left:
+            await engine_on(self._ledger.store).run(sold(31, "sale of a card", by=CARD))
+            self._clock.now_ms += CLOSED_MS
+            await settlement_of(self._ledger, self._clock).run()
+        self._accounts_left -= 1
+        return await super().head_and_count(account_id)
+
+
+async def test_a_settlement_while_the_ledger_is_checked_is_no_fault() -> None:
+    """At any moment of the check: buyers are read after payees, also those whose names come first."""
+    for accounts in range(8):
+        clock = Ticker()
+        ledger = await busy(clock)
+        clock.now_ms += CLOSED_MS
+        await settlement_of(ledger, clock).run()
+        await opened(ledger.store, paid=1_000, accounts=(CARD,))
+        horizons = await ledger.windows.horizons()
+
+        report = await verify_ledger(SettledMeanwhile(ledger, clock, accounts), horizons.settled_until)
+
+        assert (report.broken, report.drift_micros) == ((), 0)
+
+
+@pytest.mark.parametrize("year", [1, 9999])
+async def test_a_time_of_commit_far_away_stops_nobody(year: int) -> None:
+    """Its own sale is not settled, or not counted; all others are, and the check says what it finds."""
+    clock = Ticker()
+    ledger = await busy(clock)
+    await rewrite(ledger, BEN, 3, committed_at=datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC))
+    clock.now_ms += CLOSED_MS
+
+    report = await settlement_of(ledger, clock).run()
+
+    assert report.finished
+    assert (await Earnings(ledger.store, ledger.windows, MemorySales(ledger)).of(CREATOR)).pending_is_whole
+    await assert_sound(ledger)
+
+
 class MemorySales:
     """Sales of a ledger in memory."""
 
@@ -337,6 +417,40 @@ async def test_a_payee_sees_pending_and_settled_apart_and_which_sales_were_folde
             await earnings.settlement(AccountId("earn:nobody"), entry_id)
     with pytest.raises(EntryAbsent):
         await earnings.settlement(CREATOR, EntryId("0" * 64))
+
+
+async def test_a_band_with_nothing_to_settle_keeps_up() -> None:
+    """What is pending is read from the oldest horizon on, so none may stay behind for ever."""
+    clock = Ticker()
+    ledger = await busy(clock)
+    clock.now_ms += CLOSED_MS
+    await settlement_of(ledger, clock).run()
+    assert len((await ledger.windows.horizons()).settled_until) == BANDS
+    clock.now_ms += DAY
+    await engine_on(ledger.store).run(sold(31, "a day later"))
+
+    await settlement_of(ledger, clock).run()
+
+    horizons = await ledger.windows.horizons()
+    assert all(horizons.read_at - until < timedelta(hours=2) for until in horizons.settled_until.values())
+    assert (await count_unsettled(ledger.windows)).micros == 31
+    await assert_sound(ledger)
+
+
+async def test_no_sale_is_both_pending_and_settled() -> None:
+    """A run that dies after some of its postings leaves what it posted settled, whatever its horizon says."""
+    for dies_at in range(16):
+        clock = Ticker()
+        ledger = await busy(clock)
+        earnings = Earnings(ledger.store, ledger.windows, MemorySales(ledger))
+        whole = sum((await earnings.of(CREATOR)).pending.values())
+        clock.now_ms += CLOSED_MS
+        with suppress(StoreUnavailable):
+            await Settlement(engine_on(ledger.store), Dying(ledger.windows, dies_at), clock).run()
+
+        earned = await earnings.of(CREATOR)
+
+        assert sum(earned.pending.values()) + sum(earned.settled.values()) == whole
 
 
 @given(st.lists(st.tuples(st.integers(1, 10**6), st.integers(1, 10**6)), min_size=1, max_size=20), st.randoms())

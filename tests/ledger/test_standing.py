@@ -112,6 +112,17 @@ async def test_a_closed_account_leaves_its_rest_and_takes_nothing_more(
     await assert_whole(memory)
 
 
+async def test_two_accounts_close_into_one_under_one_key(memory: MemoryLedgerStore, office: Administration) -> None:
+    """Both leave an entry on the wallet that gets their rest."""
+    cards = [AccountId("card:one"), AccountId("card:other")]
+    await opened(memory, paid=100, accounts=(ADA, *cards))
+
+    for card in cards:
+        await office.close(card, rest_to=ADA, key="lost phone", facts={})
+
+    assert await balance(memory) == 300
+
+
 async def test_an_empty_account_closes_without_touching_another(
     memory: MemoryLedgerStore, office: Administration
 ) -> None:

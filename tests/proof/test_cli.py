@@ -1,10 +1,11 @@
 """`python -m credence verify receipt` and `verify consistency`, as a stranger runs them: no database, no account."""
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import msgspec
@@ -99,6 +100,38 @@ def test_what_is_no_receipt_cannot_be_read(exported: Exported, content: str | No
     assert main(["verify", "receipt", str(exported.receipt), "--key", str(KEY)]) == 2
 
 
+@pytest.mark.parametrize(
+    ("found", "put"),
+    [
+        ('"credits":', '"credits":"1000000","credits":'),
+        ('"kind":"debit"', '"kind":"grant","kind":"debit"'),
+        ('"hash":', '"hash":"\\ud800","x":'),
+        ('"delta_micros":', '"delta_micros":NaN,"x":'),
+        ('"delta_micros":', '"delta_micros":1e999,"x":'),
+    ],
+)
+def test_json_that_may_be_read_in_two_ways_cannot_be_read(
+    exported: Exported, found: str, put: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a name that stands twice people see the first one, and the entry proves the last."""
+    text = exported.receipt.read_text()
+    assert found in text
+    exported.receipt.write_text(text.replace(found, put, 1))
+
+    assert main(["verify", "receipt", str(exported.receipt), "--key", str(KEY)]) == 2
+    assert "no JSON as it should be" in capsys.readouterr().err
+
+
+def test_a_receipt_cannot_write_lines_of_ours(exported: Exported, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it says is shown, and moves no cursor and breaks no line."""
+    bundle = json.loads(exported.receipt.read_text())
+    bundle |= {"proof": None, "proof_missing": "\r\x1b[2K\nproved: user:thief \u202e"}
+    exported.receipt.write_text(json.dumps(bundle))
+
+    assert main(["verify", "receipt", str(exported.receipt), "--key", str(KEY)]) == 1
+    assert capsys.readouterr().out == "refuted: proof: \\r\\x1b[2K\\nproved: user:thief \\u202e\n"
+
+
 @pytest.mark.parametrize("key", ["", "no key", "/nowhere", str(KEY)[:-1]])
 def test_what_is_no_key_cannot_be_used(exported: Exported, key: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", "receipt", str(exported.receipt), "--key", key]) == 2
@@ -141,6 +174,30 @@ def test_tiles_that_are_not_there_prove_nothing(exported: Exported, site: str) -
         assert main(["verify", "consistency", *notes, "--log", log, "--key", str(KEY)]) == 2
     (exported.folder / "tile/0/000").write_bytes(b"torn")
     assert main(["verify", "consistency", *notes, "--log", str(exported.folder), "--key", str(KEY)]) == 2
+
+
+class Endless(BaseHTTPRequestHandler):
+    """A log whose answers do not end until whoever asked is gone."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(bytes(100_000))
+
+
+def test_an_answer_without_an_end_is_not_read(exported: Exported, capsys: pytest.CaptureFixture[str]) -> None:
+    notes = [exported.note(6), exported.note(256)]
+    with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        log = f"http://127.0.0.1:{server.server_port}"
+        assert main(["verify", "consistency", *notes, "--log", log, "--key", str(KEY)]) == 2
+        server.shutdown()
+        thread.join()
+
+    assert "more than a tile" in capsys.readouterr().err
 
 
 def test_a_full_tile_serves_for_a_partial_one(exported: Exported) -> None:

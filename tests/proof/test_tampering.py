@@ -26,7 +26,7 @@ from shared.proof.memory import MemoryLogStore, MemoryVault
 from shared.proof.note import Checkpoint, open_checkpoint
 from shared.proof.signer import sign_note
 from shared.proof.tiles import ENTRIES
-from tests.ledger.builders import ADA, BEN, debit, engine_on, grant, opened, place, transfer
+from tests.ledger.builders import ADA, BEN, CLARA, debit, engine_on, grant, opened, place, transfer
 from tests.proof.builders import KEY, LogAt, in_memory, leaves_of, signer
 
 
@@ -194,9 +194,18 @@ def restate(found: Scene) -> None:
     found.log.stated[key] |= {"hash": head.hash, "balance_micros": head.balance_micros}
 
 
+def state_beside(found: Scene) -> None:
+    """Rewrite the account and leave all that was stated of it, but put statements beside that fit it now."""
+    rewrite_consistently(found)
+    for number, ((_, seq), fields) in enumerate([item for item in found.log.stated.items() if item[0][0] == ADA]):
+        entry = found.chain()[seq - 1]
+        beside = {"hash": entry.hash, "balance_micros": entry.balance_micros, "leaf_index": -1 - number}
+        found.log.stated[ADA, -seq] = fields | beside
+
+
 TAMPERINGS: dict[str, tuple[Callable[[Scene], None], str]] = {
     **{
-        f"edits an entry's {field}": (edit(field, value), piece)
+        f"edits an entry's {field} into {value!r}": (edit(field, value), piece)
         for field, value, piece in (
             ("delta_micros", -9, "its hash differs"),
             ("balance_micros", 91, "its hash differs"),
@@ -207,6 +216,9 @@ TAMPERINGS: dict[str, tuple[Callable[[Scene], None], str]] = {
             ("prev_hash", "f" * 64, "does not link"),
             ("request_hash", "f" * 64, "its hash differs"),
             ("hold_id", "other", "its hash differs"),
+            ("hold_id", "-", "no hold is named like this"),
+            ("hold_id", "", "no hold is named like this"),
+            ("payees", ["earn:thief"], "names other payees"),
             ("account", BEN, "belongs to another account"),
             ("lane", 63, "another lane"),
             ("committed_at", None, "no time of commit"),
@@ -225,7 +237,8 @@ TAMPERINGS: dict[str, tuple[Callable[[Scene], None], str]] = {
     "changes the origin of credits, consistently": (other_origin, "was rewritten"),
     "removes a whole account": (remove_an_account, "no counterpart|was signed and is gone"),
     "removes an account and all statements about it": (remove_an_account_and_its_statements, "is not kept"),
-    "rewrites an account and what was stated of it": (restate, "is not kept, or was changed"),
+    "rewrites an account and what was stated of it": (restate, "and was changed"),
+    "rewrites an account and adds statements that were never logged": (state_beside, "or never logged"),
 }
 
 
@@ -246,6 +259,24 @@ async def test_tampering_with_the_ledger_is_found(name: str) -> None:
     told = await findings(found)
 
     assert any(any(part in reason for part in piece.split("|")) for reason in told), told
+
+
+async def test_a_rewritten_account_that_was_stated_anew_is_found() -> None:
+    """Without the last statement about it an account is news, so what it was rewritten to is signed once more."""
+    found = await scene()
+    await opened(found.at.ledger, paid=50, accounts=(CLARA,))
+    await found.at.checkpoints().run()
+    grant_of_clara = found.chain(CLARA)[1]
+    found.rewrite(CLARA, [found.chain(CLARA)[0], replace(grant_of_clara, facts=(("reason", "other"),))])
+    del found.log.heads[CLARA]
+    # Not under its own name, which the new statement will take, but kept: every leaf has its document.
+    kept = found.log.stated.pop((CLARA, 2))
+    found.log.stated = {(CLARA, -2): kept, **found.log.stated}
+
+    report = await found.at.checkpoints().run()
+
+    assert (report.refused, report.heads) == (None, 1)
+    assert "two different things were signed" in (await findings(found))[0]
 
 
 async def test_a_forged_epoch_sum_is_not_what_was_signed() -> None:
@@ -319,6 +350,15 @@ async def test_what_was_never_signed_can_still_be_rewritten() -> None:
     assert await findings(found) == []
 
 
+async def test_a_purchase_that_was_never_made_looks_like_any_other() -> None:
+    """The honest limit: its sides cancel, its chain holds, it is signed; only the payment provider knows better."""
+    found = await scene()
+    await engine_on(found.at.ledger).run(grant(10**9, "forged"))
+
+    assert (await found.at.checkpoints().run()).refused is None
+    assert await findings(found) == []
+
+
 async def test_a_check_that_sees_a_broken_chain_says_where() -> None:
     """A statement that no entry bears is the chain's fault where the chain has one."""
     found = await scene()
@@ -336,5 +376,6 @@ def test_the_readme_says_so() -> None:
         "rewrites a whole account",
         "sets its head back",
         "puts an old",
+        "that was never made",
     ):
         assert claim in text

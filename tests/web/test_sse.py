@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from starlette.responses import Response
+from starlette.types import Message
 
 from shared.app import App
 from shared.base.body import Empty
@@ -247,3 +248,46 @@ async def test_a_stopping_server_closes_the_source(caplog: pytest.LogCaptureFixt
             writer.close()
 
     assert (source.closes, settled) == (1, [True])
+
+
+async def flood(source: Source) -> AsyncIterator[bytes]:
+    while True:
+        yield b"data: more\n\n"
+
+
+async def _stays() -> Message:
+    await asyncio.Event().wait()
+    raise AssertionError("unreachable")
+
+
+async def test_a_client_that_stops_reading_is_given_up_in_time() -> None:
+    """Whether its connection waits at once or only after some events."""
+    source = Source(flood)
+
+    async def send(message: Message) -> None:
+        if message.get("body") and source.told == 3:
+            await asyncio.Event().wait()
+        elif source.told == 2:
+            # A connection that waits and then goes on is no reason to stop.
+            await asyncio.sleep(0.001)
+
+    response = EventStreamResponse(source, {"x-request-id": "req_1"}, send_timeout_s=0.05)
+    async with asyncio.timeout(REPLY_DEADLINE_S):
+        await response({"type": "http"}, _stays, send)
+
+    assert (source.told, source.closes) == (3, 1)
+
+
+async def test_a_connection_that_breaks_while_a_send_waits_ends_the_stream() -> None:
+    """As one that breaks at once does."""
+    source = Source(flood)
+
+    async def send(message: Message) -> None:
+        if message.get("body"):
+            await asyncio.sleep(0.001)
+            raise OSError("broken pipe")
+
+    async with asyncio.timeout(REPLY_DEADLINE_S):
+        await EventStreamResponse(source, {"x-request-id": "req_1"})({"type": "http"}, _stays, send)
+
+    assert (source.told, source.closes) == (1, 1)

@@ -24,7 +24,7 @@ export PEER
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench bench-ledger bench-chat bench-cold bench-hot bench-verify bench-settle simulate mutants lock clean format verify
+.PHONY: help setup demo run test check bench bench-ledger bench-chat bench-cold bench-hot bench-verify bench-settle bench-predict simulate mutants lock clean format verify
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -55,6 +55,7 @@ bench: setup ## Run all benchmarks one after another (PEER=1: beside their peers
 	@$(PYTHON) -m bench.hot
 	@$(PYTHON) -m bench.verify
 	@$(PYTHON) -m bench.settle
+	@$(PYTHON) -m bench.predict
 
 bench-ledger: setup ## Postings per second (PEER=1: beside a peer)
 	@$(PYTHON) -m bench.ledger
@@ -73,6 +74,9 @@ bench-verify: setup ## Entries verified per second beside bare hashing
 
 bench-settle: setup ## What settlement costs and how that grows
 	@$(PYTHON) -m bench.settle
+
+bench-predict: setup ## How far off forecasts of prices are beside "the same as now"
+	@$(PYTHON) -m bench.predict
 
 simulate: setup ## Simulate the ledger under faults: SEEDS=20000 so many seeds (1000), FIRST=300000 from there; ARGS="--seed 17 --trace" replays
 	@$(PYTHON) -m simulation --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0) $(ARGS)

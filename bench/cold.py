@@ -86,6 +86,7 @@ class FirstRequests:
         self._card_id = self._created_card()["card"]["card_id"]
         treasury = Treasury(deployment.environment)
         treasury.grant_paid(self._person.uid, 1_000)
+        treasury.record_prices(MODEL)
         self._settlement_id = treasury.settle_nothing(self._person.uid)
         self._model_version = 0
 
@@ -134,7 +135,7 @@ class FirstRequests:
             case "entry_created":
                 event = created_event(self._deployment.project_id, a_large_entry(f"user:{self._person.uid}"))
                 return FirstRequest("POST", path, self._deployment.event_token, event.body, event.headers)
-            case "charge_collect" | "ledger_audit" | "ledger_checkpoint" | "ledger_settle":
+            case "charge_collect" | "ledger_audit" | "ledger_checkpoint" | "ledger_settle" | "price_refresh":
                 token = self._deployment.scheduler_token
             case "log_read":
                 path = "/log/checkpoint"
@@ -142,6 +143,8 @@ class FirstRequests:
                 path = f"/v1/models/{MODEL}"
             case "model_update":
                 token, body = self._deployment.operator_token, self._model_change()
+            case "price_get" | "price_predict" | "price_trends":
+                path = path.replace("{model_id}", MODEL)
             case "receipt_get":
                 path = f"/v1/receipts/{self._receipt_id}"
             case "card_list" | "credit_balance" | "earning_get" | "key_get" | "model_list":

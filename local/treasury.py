@@ -1,4 +1,4 @@
-"""Puts on local accounts what cannot be bought or earned here yet: paid credits, and a settlement to look at."""
+"""Puts on local accounts what cannot be bought or earned here yet: paid credits, a settlement, prices of before."""
 
 import asyncio
 import os
@@ -11,6 +11,9 @@ from shared.base.merkle import EMPTY_ROOT
 from shared.base.settings import Settings
 from shared.ledger.postings import OpenAccount
 from shared.ledger.settling import Folded, Settle, Window
+from shared.metering.models import DEMAND_NEUTRAL_PPM
+from shared.pricing.models import Advanced, DemandState, Hour, ModelDemand
+from shared.pricing.rules import HOUR_S, WINDOW_S
 
 Post = Callable[[App], Awaitable[None]]
 
@@ -43,6 +46,19 @@ class Treasury:
 
         self._run(post)
         return settle.entry_id
+
+    def record_prices(self, model_id: str, demand_ppm: int = DEMAND_NEUTRAL_PPM) -> None:
+        """Let a model's price be multiplied so from now on, and have been for the last hour."""
+
+        async def post(app: App) -> None:
+            known = await app.price_store.demand()
+            until_s = known.read_at_s - known.read_at_s % WINDOW_S - WINDOW_S
+            hour = Hour(until_s - until_s % HOUR_S - HOUR_S, demand_ppm, demand_ppm, demand_ppm, 1)
+            model = ModelDemand(demand_ppm, until_s, usual_micros=1, windows=1, hour=hour)
+            state = DemandState(max(until_s, known.state.until_s + 1), {**known.state.models, model_id: model})
+            await app.price_store.commit(Advanced(state, {model_id: hour}), known.version)
+
+        self._run(post)
 
     def _run(self, post: Post) -> None:
         # The client library reads the emulator's address from the process's own environment.

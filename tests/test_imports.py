@@ -19,9 +19,10 @@ MAY_CALL_OUT = {
     "fetcher.py",
     "graph.py",
     "app.py",
+    "base.py",
 }
 """Stores (the ledger has five, one writes protocol buffers, one adds up), gateways (that of the providers keeps its
-connections apart), what fetches for them, and the place that builds them."""
+connections apart), what fetches for them, and the place that builds them, whose base is `parts/base.py`."""
 
 
 def imports_of(path: Path) -> set[str]:

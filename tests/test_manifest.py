@@ -139,13 +139,15 @@ def test_every_secret_reaches_somebody() -> None:
 
 
 def test_only_those_who_call_providers_hold_their_keys() -> None:
-    """What tells of models needs to know which keys there are; nobody else does."""
+    """What tells of models or their prices needs to know which keys there are; nobody else does."""
     assert {row.name for row in ROWS if row.secrets} == {
         "chat_completions",
         "embedding_create",
         "model_get",
         "model_list",
+        "price_get",
     }
+    assert len({row.secrets for row in ROWS if row.secrets}) == 1
     assert {row.service_account for row in ROWS if row.secrets} == {"gateway"}
     assert {row.service_account for row in ROWS if not row.secrets} & {"gateway"} == set()
 

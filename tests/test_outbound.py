@@ -36,6 +36,11 @@ REASONS = {
     ("shared/identity/gateway.py", "open_google_session", "AuthorizedSession"): "Google's Identity Toolkit: fixed.",
     ("shared/identity/gateway.py", "open_emulator_session", "requests.Session"): "The emulator: a setting, local only.",
     ("shared/identity/gateway.py", "_read", "self._opened().post"): "Either of the two.",
+    (
+        "shared/pricing/store.py",
+        "multipliers",
+        "self._client.document('prices/current').get",
+    ): "Firestore, no HTTP client.",
     ("shared/proof/gateway.py", "_read", "AuthorizedSession"): "Cloud KMS and Cloud Storage: hosts are fixed.",
     ("shared/proof/gateway.py", "_read", "session.get"): "The same; the key's name is a setting.",
     ("shared/proof/gateway.py", "sign", "session.post"): "The same.",

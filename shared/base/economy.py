@@ -37,3 +37,13 @@ LOW_BALANCE_MICROS = credits_to_micros(50)
 """Whoever falls below is told, while there is still enough for some calls."""
 LARGE_MOVEMENT_MICROS = credits_to_micros(500)
 """Far above any single call. The last part of the welcome bonus is as large, and its owner may hear of it."""
+
+DEMAND_PPM_MIN = 800_000
+DEMAND_PPM_MAX = 2_000_000
+"""Between these a model's price moves with demand, in millionths of its price in the catalog."""
+DEMAND_STEP_PPM_MAX = 50_000
+"""The most a price moves in five minutes: whoever looked at it just now is not surprised."""
+ANSWER_AGAIN_PPM = 100_000
+"""What an answer told again costs, in millionths of what asking the model would have cost: a tenth."""
+ANSWER_LIFETIME_MS = DAY_MS
+"""How long an answer is kept for whoever asked to be told it again."""

@@ -56,6 +56,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base URL of the local model stand-in; it answers for every model that has no better route."""
     standin_disconnect: Literal["drain", "estimate", "free"] = "estimate"
     """What the stand-in's stream costs when its client leaves; tests try all three."""
+    answers_shared: Literal["yes", "no"] = "no"
+    """Whether an answer kept for one account may be told to others who ask word for word the same."""
     anthropic_api_key: Secret | None = None
     anthropic_base_url: str = "https://api.anthropic.com/v1"
     cloudflare_api_key: Secret | None = None

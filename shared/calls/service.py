@@ -3,10 +3,11 @@
 What is common to images, embeddings and recordings; a chat does the same in more steps, because it streams.
 """
 
-from collections.abc import Awaitable, Callable, Set
+from collections.abc import Awaitable, Callable, Mapping, Set
 from typing import Any
 
 from shared.base.errors import CredenceError
+from shared.base.ids import RequestId
 from shared.base.log import write_line
 from shared.base.micros import CREDIT_MICROS
 from shared.calls.models import Answered, Asking
@@ -57,12 +58,7 @@ class Calls:
             )
             try:
                 usage = count(routed.answer)
-                facts = {
-                    "model": model.id,
-                    "outcome": Outcome.FINISHED.value,
-                    "request_id": asking.request_id,
-                    **routed.facts,
-                }
+                facts = call_facts(model, routed.facts, asking.request_id, Outcome.FINISHED)
                 charge = await (call.capture(usage, facts) if usage else call.release())
             finally:
                 await routed.close()
@@ -79,6 +75,13 @@ async def give_back(call: MeteredCall) -> None:
         await call.release()
     except CredenceError as error:
         write_line("ERROR", "release_failed", receipt=call.receipt_id, code=error.code)
+
+
+def call_facts(
+    model: Model, route_facts: Mapping[str, str | int], request_id: RequestId, outcome: Outcome
+) -> dict[str, str | int]:
+    """What a receipt says of the call beside its charge."""
+    return {"model": model.id, "outcome": outcome.value, "request_id": request_id, **route_facts}
 
 
 def charge_headers(charge: Charge) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """A chat request as OpenAI's clients send it, and the answer with its charge."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -31,6 +31,8 @@ class ChatRequest(ForeignBody, frozen=True, kw_only=True):
     max_completion_tokens: _TokenCap | None = None
     n: Annotated[int, Meta(ge=1, le=CHOICES_MAX)] | None = None
     tools: Annotated[list[dict[str, Any]], Meta(max_length=TOOLS_MAX)] | None = None
+    credence_cache: Literal["use"] | None = None
+    """Ours, and never sent on: whoever asks the same again wants the answer of before, at a lower price."""
 
 
 class Tally(Struct):

@@ -123,3 +123,12 @@ def test_hot_loses_and_doubles_nothing(stack: Stack) -> None:
 
     assert (printed["hot4_lost"], printed["hot4_doubled"]) == (0, 0)
     assert printed["hot4_per_s"] > 0
+
+
+def test_predict_beats_the_naive_guess_and_claims_nothing_of_noise(stack: Stack) -> None:
+    """No emulator is needed; it gets one all the same."""
+    printed = run_quick("bench.predict", stack)
+
+    assert_numbers(printed, ("mae", "naive_mae", "ratio"))
+    assert printed["targets"]["noise_claims"]["met"]
+    assert [score["claimed"] > 0 for score in printed["loads"].values()] == [True, False, False, False]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from shared.answers.service import Answers
 from shared.base.ids import AccountId, EntryId, RequestId
 from shared.calls.models import Asking
 from shared.catalog.service import Catalog
@@ -17,9 +18,11 @@ from shared.ledger.memory import MemoryLedgerStore
 from shared.ledger.models import Entry, EntryKind, Head
 from shared.ledger.service import Ledger
 from shared.metering.service import Meter
+from shared.pricing.demand import DemandSource, SteadyDemand
 from shared.providers.gateway import Upstreams
 from shared.routing.models import NO_PREFERENCE, Preference
 from shared.routing.service import Router
+from tests.answers.memory import MemoryAnswers
 from tests.chat.builders import TEXT_MODEL, VISION_MODEL
 from tests.ledger.builders import FaultyStore, Ticker, ledger_on
 from tests.metering.owed import MemoryOwedCharges
@@ -38,6 +41,8 @@ class Shop:
     second: FakeProvider
     store: MemoryLedgerStore = field(default_factory=MemoryLedgerStore)
     clock: Ticker = field(default_factory=Ticker)
+    demand: DemandSource = field(default_factory=SteadyDemand)
+    kept: MemoryAnswers = field(default_factory=MemoryAnswers)
     holds_left: int = 0
     """Holds that a test means to leave behind; they must at least expire."""
     upstreams: list[Upstreams] = field(default_factory=list)
@@ -59,8 +64,15 @@ class Shop:
         self.upstreams.append(Upstreams(providers, silence_timeout_s=silence_timeout_s))
         catalog = self.catalog or Catalog([TEXT_MODEL, VISION_MODEL], {provider.name for provider in providers})
         router = Router(catalog, self.health, clock=self.time, sleep=self.time.sleep)
-        meter = Meter(self.ledger, self.owed)
-        return Chats(catalog, router, self.upstreams[-1], meter, call_timeout_s=call_timeout_s)
+        return Chats(
+            catalog,
+            router,
+            self.upstreams[-1],
+            Meter(self.ledger, self.owed),
+            demand=self.demand,
+            answers=Answers(self.kept, self.clock, shared=False),
+            call_timeout_s=call_timeout_s,
+        )
 
     def next_id(self) -> RequestId:
         self._calls += 1

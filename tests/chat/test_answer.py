@@ -26,6 +26,7 @@ async def test_an_answer_is_charged_by_its_reported_usage(shop: Shop) -> None:
         "x-credence-provider": "first",
         "x-credence-route": "first=answered",
         "x-credence-attempts": "1",
+        "x-credence-cache": "off",
         "x-credence-cost-micros": "30",
         "x-credence-receipt": entry.entry_id,
         "x-credence-balance-micros": str(FUNDS_MICROS - 30),

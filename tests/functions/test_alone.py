@@ -31,6 +31,7 @@ FOREIGN = {
 }
 """What no function of today needs, and what of ours is not deployed."""
 CALL_PROVIDERS = {"chat_completions", "embedding_create"}
+CATALOG_READERS = {*CALL_PROVIDERS, "model_get", "model_list", "model_update", "price_get"}
 STORE = {"google.cloud.firestore", "grpc", "shared.ledger.store"}
 
 
@@ -92,6 +93,9 @@ def _request(
     if row.name == "model_update":
         change = {"model": "google/veo-3.1-generate-001", "expected_version": 0, "enabled": True, "reason": "a test"}
         return row.path, {"json": change}
+    if "{model_id}" in row.path:
+        treasury.record_prices(chat["model"])
+        return row.path.replace("{model_id}", chat["model"]), {}
     if row.name == "log_read":
         answer(call(deployment, "POST", "/_timers/ledger_checkpoint", deployment.scheduler_token, json={}))
         return row.path.replace("{path}", "checkpoint"), {}
@@ -144,6 +148,7 @@ def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:
     Who tells of entries is given them, and reads none.
     """
     without_ledger = {"entry_created", "model_get", "model_list", "model_update"}
+    without_ledger |= {"price_get", "price_predict", "price_trends"}
     assert answered.modules & STORE == (STORE - {"shared.ledger.store"} if answered.name in without_ledger else STORE)
 
 
@@ -155,8 +160,7 @@ def test_only_what_authenticates_loads_identity(answered: Answered) -> None:
 
 def test_only_what_needs_the_catalog_loads_it(answered: Answered) -> None:
     """Functions of the wallet read no catalog, and who reads it parses no TOML."""
-    needed = {*CALL_PROVIDERS, "model_get", "model_list", "model_update"}
-    assert ("shared.catalog.service" in answered.modules) == (answered.name in needed)
+    assert ("shared.catalog.service" in answered.modules) == (answered.name in CATALOG_READERS)
     assert "tomllib" not in answered.modules
 
 

@@ -88,5 +88,7 @@ def _aim(case: schemathesis.Case, ground: Ground) -> None:
         case.path_parameters["card_id"] = ground.card_id
     if "model" in case.path_parameters:
         case.path_parameters["model"] = "google/gemma-2-2b-it"
+    if "model_id" in case.path_parameters:
+        case.path_parameters["model_id"] = existing["model"]
     if "path" in case.path_parameters:
         case.path_parameters["path"] = "checkpoint"

@@ -67,6 +67,10 @@ users/alice/notifications/first          | -      | get      | -        | -     
 users/alice/notifications/first/more/m   | -      | -        | -        | -               | -
 users/alice/notes/first                  | -      | -        | -        | -               | -
 users/bob/notifications/first            | -      | -        | get      | get             | -
+answers/first                            | -      | -        | -        | -               | -
+price_state/demand                       | -      | -        | -        | -               | -
+prices/current                           | -      | get      | get      | get             | get
+prices/model:a%2Fb/days/2026-01-01       | -      | get      | get      | get             | get
 welcome_claims/alice                     | -      | -        | -        | -               | -
 unknown/alice                            | -      | -        | -        | -               | -
 alice's entries                          | -      | list     | -        | -               | -
@@ -98,6 +102,10 @@ versions of a model                      | -      | -        | -        | -     
 versions of all models                   | -      | -        | -        | -               | -
 profiles, alice's by name                | -      | -        | -        | -               | -
 profiles                                 | -      | -        | -        | -               | -
+answers                                  | -      | -        | -        | -               | -
+price_state                              | -      | -        | -        | -               | -
+prices                                   | -      | -        | -        | -               | -
+days of all models                       | -      | -        | -        | -               | -
 audit_marks                              | -      | -        | -        | -               | -
 alarms                                   | -      | -        | -        | -               | -
 alice's cards                            | -      | list     | -        | -               | -
@@ -195,6 +203,10 @@ QUERIES = {
     "versions of all models": Query("versions", descend=True),
     "profiles, alice's by name": Query("profiles", named="profiles/alice"),
     "profiles": Query("profiles"),
+    "answers": Query("answers"),
+    "price_state": Query("price_state"),
+    "prices": Query("prices"),
+    "days of all models": Query("days", descend=True),
     "audit_marks": Query("audit_marks"),
     "alarms": Query("alarms"),
     "log": Query("log"),

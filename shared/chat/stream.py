@@ -1,0 +1,140 @@
+"""A chat's answer relayed as it is written, and charged before its end."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from shared.base.errors import CredenceError
+from shared.base.ids import RequestId
+from shared.base.log import write_line
+from shared.calls.service import call_facts
+from shared.catalog.models import Model
+from shared.chat.again import Keeper
+from shared.chat.models import ChatRequest, Tally
+from shared.chat.tally import count_chunk, usage_of
+from shared.chat.told import told_event, usage_with_cost
+from shared.metering.models import Charge, Outcome, Usage
+from shared.metering.service import MeteredCall
+from shared.providers.errors import UpstreamUnavailable
+from shared.providers.gateway import UpstreamStream
+from shared.providers.models import DisconnectPolicy
+from shared.routing.service import Routed
+
+USAGE_WAIT_S = 5.0
+"""How long we wait for the usage of an answer that is finished, when its client did not."""
+
+
+class ChatStream:
+    """An answer being relayed. Whoever iterates `events` must call `close` in the end, whatever happened."""
+
+    def __init__(
+        self,
+        request: ChatRequest,
+        call: MeteredCall,
+        routed: Routed[UpstreamStream],
+        *,
+        model: Model,
+        request_id: RequestId,
+        keeper: Keeper | None = None,
+    ) -> None:
+        """`keeper` keeps the answer once it is whole and charged, to be told again."""
+        self._request = request
+        self._call = call
+        self._routed = routed
+        self._upstream = routed.answer
+        self._model = model
+        self._request_id = request_id
+        self._keeper = keeper
+        self._incoming = self._upstream.events()
+        self._tally = Tally()
+        self._resolved = False
+        self.headers = {"x-credence-model": model.id, **routed.headers, "x-credence-receipt": call.receipt_id}
+
+    async def events(self) -> AsyncIterator[bytes]:
+        """The provider's events as they come; the charge is made before the last one is sent."""
+        last: dict[str, Any] = {}
+        try:
+            async for event in self._incoming:
+                if event.data is None:
+                    break
+                count_chunk(self._tally, event.data)
+                if self._keeper:
+                    self._keeper.add(event.data)
+                if event.data.get("error"):
+                    raise UpstreamUnavailable(self._upstream.provider.name, "failed in the middle of its answer")
+                if event.data.get("choices"):
+                    last = {name: value for name, value in event.data.items() if name != "usage"}
+                    # The usage that we tell bears our cost; a provider's own, with theirs, is none of the client's.
+                    yield told_event(last) if event.data.get("usage") else event.raw
+            if not self._tally.finished:
+                raise UpstreamUnavailable(self._upstream.provider.name, "ended its answer without finishing it")
+            usage, charge = await self._resolve(Outcome.FINISHED)
+        except CredenceError as error:
+            if isinstance(error, UpstreamUnavailable):
+                self._routed.broke_off()
+            yield await self._failure(last, error)
+        else:
+            options = self._request.stream_options
+            if options and options.include_usage:
+                yield told_event({**last, "choices": [], "usage": usage_with_cost(self._tally, usage, charge)})
+            if self._keeper:
+                await self._keeper.keep(self._tally, usage, self._call.quote)
+        yield b"data: [DONE]\n\n"
+
+    async def close(self) -> None:
+        """Settle a stream whose client left, as the provider's policy says, and let the provider go."""
+        try:
+            if not self._resolved:
+                if self._upstream.provider.disconnect is DisconnectPolicy.DRAIN:
+                    await self._drain()
+                elif self._tally.finished:
+                    # Nothing is saved by leaving now: the provider has written it all, and is about to say how much.
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(USAGE_WAIT_S):
+                            await self._drain()
+                await self._resolve(Outcome.ABANDONED)
+        finally:
+            self._upstream.close()
+            await self._routed.close()
+
+    async def _drain(self) -> None:
+        """Read on to the provider's own count. A provider that breaks off leaves us with ours."""
+        try:
+            async for event in self._incoming:
+                if event.data is None:
+                    return
+                count_chunk(self._tally, event.data)
+        except UpstreamUnavailable:
+            return
+
+    async def _resolve(self, outcome: Outcome) -> tuple[Usage | None, Charge]:
+        """Capture or release, once. If we die in here, either the charge stands or the hold expires."""
+        self._resolved = True
+        usage = usage_of(self._tally, self._request, self._model)
+        policy = self._upstream.provider.disconnect
+        # An answer that was written to its end is billed by every provider; leaving before `[DONE]` makes it no gift.
+        free = outcome is Outcome.ABANDONED and policy is DisconnectPolicy.FREE and not self._tally.finished
+        if usage is None or free:
+            return usage, await self._call.release()
+        facts = call_facts(self._model, self._routed.facts, self._request_id, outcome)
+        if outcome is Outcome.ABANDONED:
+            facts["disconnect_policy"] = policy.value
+        return usage, await self._call.collect(usage, facts)
+
+    async def _failure(self, last: Mapping[str, Any], error: CredenceError) -> bytes:
+        """Settle for what was delivered before the failure, and say what failed in OpenAI's form."""
+        message = error.message
+        try:
+            if self._resolved:
+                raise error
+            _, charge = await self._resolve(Outcome.CUT)
+            if charge.amount_micros:
+                message = message.replace("Nothing was charged.", "Only what was delivered was charged.")
+        except CredenceError as failed:
+            # The charge may or may not stand. If it does not, its hold expires by itself.
+            write_line("ERROR", "charge_failed", request_id=self._request_id, code=failed.code)
+            message = message.replace(" Nothing was charged.", "")
+        fault = {"message": message, "type": "api_error", "param": None, "code": error.code}
+        ending = [{"index": 0, "delta": {}, "finish_reason": "error"}]
+        return told_event({**last, "object": "chat.completion.chunk", "choices": ending, "error": fault})

@@ -1,0 +1,144 @@
+"""Builds what answers calls of models."""
+
+import secrets
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from shared.parts.ledger import LedgerParts
+
+if TYPE_CHECKING:
+    from shared.answers.service import Answers
+    from shared.calls.service import Calls
+    from shared.catalog.editor import CatalogEditor
+    from shared.catalog.service import Catalog
+    from shared.catalog.store import FirestoreModels
+    from shared.chat.service import Chats
+    from shared.embeddings.service import Embeddings
+    from shared.metering.collector import Collector
+    from shared.metering.service import Meter
+    from shared.metering.store import OwedCharges
+    from shared.pricing.demand import Demand
+    from shared.pricing.history import PriceHistory
+    from shared.pricing.refresh import PriceRefresh
+    from shared.pricing.service import Prices
+    from shared.pricing.store import FirestorePrices
+    from shared.providers.gateway import Upstreams
+    from shared.providers.models import Provider
+    from shared.routing.service import Router
+
+
+class GatewayParts(LedgerParts):
+    """Catalog, providers, routes, meter, prices, and the flows over them."""
+
+    @cached_property
+    def providers(self) -> "list[Provider]":
+        from shared.providers.service import configured_providers
+
+        return configured_providers(self.settings)
+
+    @cached_property
+    def catalog(self) -> "Catalog":
+        from shared.catalog.service import Catalog
+
+        return Catalog.from_file({provider.name for provider in self.providers}, self.model_versions, self.clock)
+
+    @cached_property
+    def model_versions(self) -> "FirestoreModels":
+        from shared.catalog.store import FirestoreModels
+
+        return FirestoreModels(self.firestore)
+
+    @cached_property
+    def catalog_editor(self) -> "CatalogEditor":
+        from shared.catalog.editor import CatalogEditor
+
+        return CatalogEditor(self.model_versions)
+
+    @cached_property
+    def upstreams(self) -> "Upstreams":
+        from shared.providers.gateway import Upstreams
+
+        return Upstreams(self.providers)
+
+    @cached_property
+    def router(self) -> "Router":
+        from shared.routing.service import Router
+        from shared.routing.store import FirestoreRouteHealth
+
+        # Processes that began alike would otherwise wait alike, and come back to a provider together.
+        seed = secrets.randbits(64)
+        return Router(self.catalog, FirestoreRouteHealth(self.firestore), wall_clock=self.clock, seed=seed)
+
+    @cached_property
+    def meter(self) -> "Meter":
+        from shared.metering.service import Meter
+
+        return Meter(self.ledger, self.owed_charges)
+
+    @cached_property
+    def owed_charges(self) -> "OwedCharges":
+        from shared.metering.store import FirestoreOwedCharges
+
+        return FirestoreOwedCharges(self.firestore)
+
+    @cached_property
+    def collector(self) -> "Collector":
+        from shared.metering.collector import Collector
+
+        return Collector(self.ledger, self.owed_charges)
+
+    @cached_property
+    def chats(self) -> "Chats":
+        from shared.chat.service import Chats
+
+        return Chats(self.catalog, self.router, self.upstreams, self.meter, demand=self.demand, answers=self.answers)
+
+    @cached_property
+    def answers(self) -> "Answers":
+        from shared.answers.service import Answers
+        from shared.answers.store import FirestoreAnswers
+
+        return Answers(FirestoreAnswers(self.firestore), self.clock, shared=self.settings.answers_shared == "yes")
+
+    @cached_property
+    def price_store(self) -> "FirestorePrices":
+        from shared.pricing.store import FirestorePrices
+
+        return FirestorePrices(self.firestore)
+
+    @cached_property
+    def demand(self) -> "Demand":
+        from shared.pricing.demand import Demand
+
+        return Demand(self.price_store)
+
+    @cached_property
+    def prices(self) -> "Prices":
+        from shared.pricing.service import Prices
+
+        return Prices(self.catalog, self.demand)
+
+    @cached_property
+    def price_history(self) -> "PriceHistory":
+        from shared.pricing.history import PriceHistory
+
+        return PriceHistory(self.price_store, self.clock)
+
+    @cached_property
+    def price_refresh(self) -> "PriceRefresh":
+        from shared.ledger.windows import FirestoreLedgerWindows
+        from shared.pricing.refresh import PriceRefresh
+
+        return PriceRefresh(self.price_store, FirestoreLedgerWindows(self.firestore))
+
+    @cached_property
+    def calls(self) -> "Calls":
+        from shared.calls.service import Calls
+
+        return Calls(self.router, self.upstreams, self.meter)
+
+    @cached_property
+    def embeddings(self) -> "Embeddings":
+        from shared.embeddings.service import Embeddings
+
+        return Embeddings(self.catalog, self.upstreams, self.calls)

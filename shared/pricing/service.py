@@ -1,0 +1,28 @@
+"""What a model costs now."""
+
+from shared.catalog.errors import ModelUnknown
+from shared.catalog.service import Catalog
+from shared.metering.models import DEMAND_NEUTRAL_PPM
+from shared.pricing.demand import NEUTRAL, Demand
+from shared.pricing.models import PriceNow, UnitPrice
+
+
+class Prices:
+    """Tells prices."""
+
+    def __init__(self, catalog: Catalog, demand: Demand) -> None:
+        self._catalog = catalog
+        self._demand = demand
+
+    async def now(self, model_id: str) -> PriceNow:
+        """What a call that is quoted now is charged by. Raise ModelUnknown, also for a model without a price."""
+        model = next((model for model in self._catalog.available() if model.id == model_id), None)
+        if model is None or model.price is None:
+            raise ModelUnknown(model_id)
+        multipliers = await self._demand.known()
+        multiplier = multipliers.models.get(model_id, NEUTRAL)
+        units = tuple(
+            UnitPrice(unit, rate, -(-rate * multiplier.demand_ppm // DEMAND_NEUTRAL_PPM))
+            for unit, rate in model.price.rates().items()
+        )
+        return PriceNow(model_id, multiplier, multipliers.until_s, units)

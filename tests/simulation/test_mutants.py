@@ -7,7 +7,7 @@ from tests.simulation.mutants import MUTANTS, Breakage
 
 pytestmark = pytest.mark.slow
 
-SEEDS_MAX = 400
+SEEDS_MAX = 1_500
 
 
 @pytest.mark.parametrize("breakage", MUTANTS, ids=lambda breakage: breakage.__name__)

@@ -12,8 +12,8 @@ CREDITS = (
         "held credits can be spent",
         "hold sum",
         f"{LEDGER}/rules.py",
-        "return max(0, alive - held_micros(head, at_ms))",
-        "return max(0, alive)",
+        "return max(0, alive_micros(head, at_ms) - held_micros(head, at_ms))",
+        "return alive_micros(head, at_ms)",
         RULES,
     ),
     Mutant(

@@ -15,8 +15,6 @@ IDEMPOTENCY_KEY_CHARS_MAX = 200
 """Room for a prefix and a UUID or a provider's object id; longer keys are somebody's payload."""
 IDS_REMEMBERED_MAX = 1_000
 """An operation's id is asked for at each step of its way to a commit; so many may be under way at once."""
-
-
 CARD_KEY_PREFIX = "crd_"
 """How every card's key begins, so that one is told from an ID token before anything is loaded to check it."""
 

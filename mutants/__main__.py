@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mutants import arithmetic
+from mutants.cards import CARDS
 from mutants.commits import COMMITS
 from mutants.credits import CREDITS
 from mutants.mutant import Mutant
@@ -17,7 +18,7 @@ from mutants.proofs import PROOFS, SETTLING
 from mutants.tree import ROOT, UNNOTICED, Change, SuitesBroken, Verdict, each, run_suites, try_change
 
 SURVIVED = "SURVIVED"
-MUTANTS = (*COMMITS, *CREDITS, *SETTLING, *PROOFS)
+MUTANTS = (*CARDS, *COMMITS, *CREDITS, *SETTLING, *PROOFS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

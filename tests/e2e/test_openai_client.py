@@ -188,7 +188,7 @@ async def test_a_call_that_cannot_be_paid_is_refused_once(
 ) -> None:
     """402 is not retried, and states how long an answer could be: exactly that long a one is then given."""
     person = add_person(stack, deployment)
-    await books.fund(person, 5_000)
+    await books.fund(person, 20_000)
     async with (
         counting_proxy(deployment) as (url, statuses),
         openai.AsyncOpenAI(base_url=url, api_key=person.token) as client,

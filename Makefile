@@ -78,8 +78,8 @@ bench-settle: setup ## What settlement costs and how that grows
 bench-predict: setup ## How far off forecasts of prices are beside "the same as now"
 	@$(PYTHON) -m bench.predict
 
-simulate: setup ## Simulate the ledger under faults: SEEDS=20000 runs so many seeds (1000), ARGS="--seed 17 --trace" replays one
-	@$(PYTHON) -m simulation --seeds $(or $(SEEDS),1000) $(ARGS)
+simulate: setup ## Simulate the ledger under faults: SEEDS=20000 so many seeds (1000), FIRST=300000 from there; ARGS="--seed 17 --trace" replays
+	@$(PYTHON) -m simulation --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0) $(ARGS)
 
 mutants: setup ## Take each safeguard out in turn, and see which test notices: ARGS=--rules for every line of rules.py
 	@$(PYTHON) -m mutants $(ARGS)

@@ -134,7 +134,7 @@ PROOFS = (
         "a log shorter than what was published goes on",
         "published checkpoints",
         f"{PROOF}/checkpoint.py",
-        "if published and published.size > state.signed_size:",
+        "if published and published.size > state.size:",
         "if False:",
         CHECKPOINT,
     ),

@@ -83,7 +83,8 @@ def see_end(books: Books) -> None:
 
 def entries_are_created_once(books: Books, commit: Commit) -> None:
     for ref in commit.refs:
-        _require(ref not in books.seen, f"the entry {ref} was written twice")
+        if ref in books.seen:
+            raise Violation(f"the entry {ref} was written twice")
         books.seen[ref] = books.entries[ref]["hash"]
 
 
@@ -99,20 +100,27 @@ def heads_are_the_fold(books: Books, commit: Commit) -> None:
         lots = {(lot["origin"], lot["expires_at_ms"]): lot["remaining_micros"] for lot in head["lots"]}
         stated = (head["seq"], head["hash"], lots, head["spent_micros"], head["balance_micros"])
         folded = (fold.seq, fold.hash, fold.lots, fold.spent, sum(fold.lots.values()))
-        _require(stated == folded, f"the head of {account_id} is not what its entries fold to")
+        if stated != folded:
+            raise Violation(f"the head of {account_id} is not what its entries fold to")
 
 
 def no_account_promises_more_than_it_has(books: Books, commit: Commit) -> None:
     """Unless credits were taken back that it had spent or promised already. Deferred accounts promise nothing."""
     for account_id in commit.accounts:
         head = books.heads[account_id]
-        held = sum(hold["amount_micros"] for hold in head["holds"].values())
-        _require(all(lot["remaining_micros"] for lot in head["lots"]), f"{account_id} has an empty lot")
-        if account_id.startswith(DEFERRED) or account_id in books.owing:
-            _require(not held or account_id in books.owing, f"{account_id} holds credits for somebody")
+        held = sum([hold["amount_micros"] for hold in head["holds"].values()])
+        lots = [lot["remaining_micros"] for lot in head["lots"]]
+        if not all(lots):
+            raise Violation(f"{account_id} has an empty lot")
+        if account_id in books.owing:
             continue
-        _require(all(lot["remaining_micros"] > 0 for lot in head["lots"]), f"{account_id} has an owed lot")
-        _require(head["balance_micros"] >= held, f"{account_id} holds {held} of {head['balance_micros']}")
+        if account_id.startswith(DEFERRED):
+            if held:
+                raise Violation(f"{account_id} holds credits for somebody")
+        elif lots and min(lots) < 0:
+            raise Violation(f"{account_id} has an owed lot")
+        elif head["balance_micros"] < held:
+            raise Violation(f"{account_id} holds {held} of {head['balance_micros']}")
 
 
 def holds_resolve_once(books: Books, commit: Commit) -> None:
@@ -120,7 +128,8 @@ def holds_resolve_once(books: Books, commit: Commit) -> None:
         entry = books.entries[account_id, entry_id]
         if entry["kind"] == "capture":
             captured, hold_id = books.folds[account_id].captured, entry["hold_id"]
-            _require(hold_id not in captured, f"hold {hold_id} was captured twice")
+            if hold_id in captured:
+                raise Violation(f"hold {hold_id} was captured twice")
             captured.add(hold_id)
 
 
@@ -129,7 +138,8 @@ def nothing_is_minted(books: Books, commit: Commit) -> None:
     for account_id in commit.accounts:
         books.balances[account_id] = books.heads[account_id]["balance_micros"]
     total = sum(books.balances.values()) + books.unsettled
-    _require(total == 0, f"heads + unsettled is {total}")
+    if total:
+        raise Violation(f"heads + unsettled is {total}")
 
 
 def windows_are_settled_once_and_whole(books: Books, commit: Commit) -> None:
@@ -140,24 +150,28 @@ def windows_are_settled_once_and_whole(books: Books, commit: Commit) -> None:
 
 def what_is_pending_and_what_was_settled_is_all_that_is_owed(books: Books, commit: Commit) -> None:
     pending = books.settled.pending()
-    _require(pending == books.unsettled, f"{pending} is pending where {books.unsettled} is owed")
+    if pending != books.unsettled:
+        raise Violation(f"{pending} is pending where {books.unsettled} is owed")
     for account_id in commit.accounts:
         if account_id.startswith(DEFERRED):
             earned = books.settled.earned(account_id)
-            _require(books.balances[account_id] == earned, f"{account_id} was settled {earned} and shows another sum")
+            if books.balances[account_id] != earned:
+                raise Violation(f"{account_id} was settled {earned} and shows another sum")
     books.moments.append((len(books.balances), sum(books.balances.values()), pending))
 
 
 def horizons_pass_over_nothing(books: Books, band: int, until: datetime) -> None:
     """When a horizon moves, all that was owed before it is posted."""
     missed = books.settled.unsettled_before(band, until)
-    _require(not missed, f"the horizon of band {band} moves to {until} over {missed}")
+    if missed:
+        raise Violation(f"the horizon of band {band} moves to {until} over {missed}")
 
 
 def the_whole_is_the_sum_of_what_was_seen(books: Books) -> None:
     """Nothing was written, changed or removed but by the commits that were checked."""
     stored = {ref: document["hash"] for ref, document in books.entries.items()}
-    _require(stored == books.seen, "entries changed between commits")
+    if stored != books.seen:
+        raise Violation("entries changed between commits")
     again = Books(books.heads, books.entries)
     see_commit(again, Commit(tuple(books.heads), tuple(books.entries)))
 
@@ -178,32 +192,43 @@ AT_END: list[Callable[[Books], None]] = [the_whole_is_the_sum_of_what_was_seen]
 
 
 def _fold(books: Books, fold: Fold, ref: Ref, entry: Documents) -> None:
-    where = f"entry {entry['seq']} of {ref[0]}"
-    _require(entry["seq"] == fold.seq + 1, f"{where} follows {fold.seq}")
-    _require(entry["prev_hash"] == fold.hash, f"{where} does not link to the one before it")
-    _require(entry["hash"] == hash_of(ref, entry), f"{where} has a wrong hash")
-    _require(entry["account"] == ref[0], f"{where} belongs to another account")
-    moved = sum(lot["delta_micros"] for lot in entry["lots"])
-    given = sum(leg["amount_micros"] for leg in entry["legs"])
-    _require(moved == entry["delta_micros"] == -given, f"the parts of {where} do not sum to the whole")
-    later = [leg["amount_micros"] for leg in entry["legs"] if leg["account"].startswith(DEFERRED)]
-    _require(len(later) == len(entry["legs"]) or entry["kind"] in PAIRED, f"{where} pays behind a back")
-    books.unsettled += sum(later)
-    for lot in entry["lots"]:
-        key = (lot["origin"], lot["expires_at_ms"])
-        had = fold.lots.get(key, 0)
-        fold.lots[key] = had + lot["delta_micros"]
-        may_owe = fold.lots[key] >= min(0, had) or (entry["kind"] in OWING and lot["expires_at_ms"] is None)
-        _require(may_owe, f"{where} takes more of a lot than there is")
-        if not fold.lots[key]:
-            del fold.lots[key]
-    _require(entry["balance_micros"] == sum(fold.lots.values()), f"{where} states a wrong balance")
+    if fault := _fault(books, fold, ref, entry):
+        raise Violation(f"entry {entry['seq']} of {ref[0]} after {fold.seq} {fault}")
     fold.seq, fold.hash = entry["seq"], entry["hash"]
     books.chains.setdefault(ref[0], []).append((entry["hash"], entry["balance_micros"]))
     if entry["kind"] == "clawback":
         books.owing.add(ref[0])
     if entry["kind"] in ("debit", "capture", "refund"):
         fold.spent -= entry["delta_micros"]
+
+
+def _fault(books: Books, fold: Fold, ref: Ref, entry: Documents) -> str | None:
+    """What is wrong with an account's next entry, whose lots are folded in and whose legs are owed from here on."""
+    if entry["seq"] != fold.seq + 1:
+        return "is not the next one"
+    if entry["prev_hash"] != fold.hash:
+        return "does not link to the one before it"
+    if entry["hash"] != hash_of(ref, entry):
+        return "has a wrong hash"
+    if entry["account"] != ref[0]:
+        return "belongs to another account"
+    moved = sum([lot["delta_micros"] for lot in entry["lots"]])
+    given = sum([leg["amount_micros"] for leg in entry["legs"]])
+    if not moved == entry["delta_micros"] == -given:
+        return "has parts that do not sum to the whole"
+    later = [leg["amount_micros"] for leg in entry["legs"] if leg["account"].startswith(DEFERRED)]
+    if len(later) < len(entry["legs"]) and entry["kind"] not in PAIRED:
+        return "pays behind a back"
+    books.unsettled += sum(later)
+    for lot in entry["lots"]:
+        key = (lot["origin"], lot["expires_at_ms"])
+        had = fold.lots.get(key, 0)
+        fold.lots[key] = had + lot["delta_micros"]
+        if fold.lots[key] < min(0, had) and (entry["kind"] not in OWING or lot["expires_at_ms"] is not None):
+            return "takes more of a lot than there is"
+        if not fold.lots[key]:
+            del fold.lots[key]
+    return None if entry["balance_micros"] == sum(fold.lots.values()) else "states a wrong balance"
 
 
 def hash_of(ref: Ref, entry: Documents) -> str:
@@ -225,8 +250,3 @@ def hash_of(ref: Ref, entry: Documents) -> str:
 
 def _digest(tag: str, fields: Sequence[object]) -> str:
     return hashlib.sha256(netstrings([tag, *fields])).hexdigest()
-
-
-def _require(holds: bool, what: str) -> None:
-    if not holds:
-        raise Violation(what)

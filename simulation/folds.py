@@ -119,10 +119,31 @@ def merkle_root(leaves: Sequence[bytes]) -> bytes:
     return hashlib.sha256(b"\x01" + merkle_root(leaves[:half]) + merkle_root(leaves[half:])).digest()
 
 
+class Tree:
+    """The same root, leaf by leaf: subtrees of falling sizes, each a power of two, as `merkle_root` splits them."""
+
+    def __init__(self) -> None:
+        self._subtrees: list[tuple[int, bytes]] = []
+
+    def grow(self, leaf: bytes) -> None:
+        """Take in one more leaf, by its hash. Two subtrees of one size become one."""
+        size, right = 1, leaf
+        while self._subtrees and self._subtrees[-1][0] == size:
+            _, left = self._subtrees.pop()
+            size, right = 2 * size, hashlib.sha256(b"\x01" + left + right).digest()
+        self._subtrees.append((size, right))
+
+    def root(self) -> bytes:
+        """The root over all leaves; there must be one, at least."""
+        *before, (_, root) = self._subtrees
+        for _, left in reversed(before):
+            root = hashlib.sha256(b"\x01" + left + root).digest()
+        return root
+
+
 def netstrings(fields: Sequence[object]) -> bytes:
     """The published encoding of fields: each after its length."""
-    texts = [str(value) for value in fields]
-    return "".join(f"{len(text.encode())}:{text}," for text in texts).encode()
+    return "".join([f"{len(text.encode())}:{text}," for text in map(str, fields)]).encode()
 
 
 def _sale(entry_hash: str, part: Mapping[str, int]) -> bytes:

@@ -60,10 +60,12 @@ class Judge:
         _require(lines.keys() == entries.keys(), "a commit wrote other entries than its operations would")
         for ref, document in entries.items():
             line = line_of(document)
-            _require(line == lines[ref], f"an entry says {line}, the model {lines[ref]}")
+            if line != lines[ref]:
+                raise Violation(f"an entry says {line}, the model {lines[ref]}")
         for account_id, document in heads.items():
             said, state = state_of(document), self._states[account_id]
-            _require(said == state, f"the head of {account_id} is {said}, the model's {state}")
+            if said != state:
+                raise Violation(f"the head of {account_id} is {said}, the model's {state}")
             self._history.setdefault(account_id, [(0, None)]).append((self.position, state))
 
     def _replay(self, attempt: Attempt) -> Mapping[Ref, Line]:
@@ -71,9 +73,10 @@ class Judge:
         outcome = reference.answer(request, attempt.at_ms, self._states, self.journal)
         if not isinstance(outcome, model.Effect):
             raise Violation(f"did '{request}' (attempt {attempt.number}) where the model answers {outcome}")
-        _require(not attempt.refused, f"did '{request}' after attempt {attempt.number} was told {attempt.refused}")
-        again = attempt.predicted is not None and request.verb not in FORGOTTEN
-        _require(not again, f"did attempt {attempt.number} twice")
+        if attempt.refused:
+            raise Violation(f"did '{request}' after attempt {attempt.number} was told {attempt.refused}")
+        if attempt.predicted is not None and request.verb not in FORGOTTEN:
+            raise Violation(f"did attempt {attempt.number} twice")
         attempt.predicted = outcome.answer
         attempt.done = self.position
         self._states.update(outcome.states)
@@ -84,11 +87,13 @@ class Judge:
     def _replay_unasked(self, ref: Ref, document: Mapping[str, Any], stored: Mapping[Ref, Any]) -> Line:
         """An entry that nobody asked for: settlement's, one for each payee of a commit. Its clock may say anything."""
         account_id, before = ref[0], self._states.get(ref[0])
-        _require(account_id.startswith(folds.DEFERRED), f"the entry {ref} was asked for by nobody")
+        if not account_id.startswith(folds.DEFERRED):
+            raise Violation(f"the entry {ref} was asked for by nobody")
         if before is None:
             after, line = folds.open_line(document["at_ms"])
         else:
-            _require(document["kind"] == "settle", f"nobody asked for the {document['kind']} {ref}")
+            if document["kind"] != "settle":
+                raise Violation(f"nobody asked for the {document['kind']} {ref}")
             owed = folds.fold(stored, folds.settled_window(document), account_id)
             if owed is None:
                 raise Violation(f"{ref} settles a window that owes nothing")
@@ -114,8 +119,8 @@ class Judge:
                 pass
             case CredenceError():
                 attempt.refused = answer.code
-                posted = attempt.predicted is not None and attempt.request.verb not in FORGOTTEN
-                _require(not posted, f"attempt {attempt.number} was done and is told {answer.code}")
+                if attempt.predicted is not None and attempt.request.verb not in FORGOTTEN:
+                    raise Violation(f"attempt {attempt.number} was done and is told {answer.code}")
                 # A hold that was placed may be refused once somebody else has resolved it, and not before.
                 since = max(attempt.called, attempt.done)
                 refused = model.Refused(answer.code, tuple(sorted(answer.details().items())))
@@ -127,12 +132,16 @@ class Judge:
         entry, request = posted.entry, attempt.request
         ref = (entry.account_id, entry.entry_id)
         record = self.journal.get(ref)
-        _require(ref == model.posted_ref(request), f"'{request}' was answered with another's entry")
+        if ref != model.posted_ref(request):
+            raise Violation(f"'{request}' was answered with another's entry")
         if record is None or ref not in stored or stored[ref]["hash"] != entry.hash:
             raise Violation(f"'{request}' was acknowledged and is not durable")
-        _require(record.identity == request.identity, f"'{request}' was answered with {record.identity}")
-        _require(line_of_entry(entry) == record.line, f"'{request}' was answered with an entry that says other things")
-        _require(posted.repeated or attempt.predicted is not None, f"'{request}' is called new and was done before")
+        if record.identity != request.identity:
+            raise Violation(f"'{request}' was answered with {record.identity}")
+        if line_of_entry(entry) != record.line:
+            raise Violation(f"'{request}' was answered with an entry that says other things")
+        if not posted.repeated and attempt.predicted is None:
+            raise Violation(f"'{request}' is called new and was done before")
         self.acknowledged[ref] = entry.hash
 
     def _check_released(self, attempt: Attempt) -> None:
@@ -147,14 +156,14 @@ class Judge:
         seen = [states[request.account_id] for _, states in self._moments(request, attempt.called)]
         balances = [(state.seq, state.balance, set(state.holds)) for state in seen if state]
         said = (head.seq, head.balance_micros, set(head.holds))
-        _require(said in balances, f"'{request}' shows {said}, which never was")
+        if said not in balances:
+            raise Violation(f"'{request}' shows {said}, which never was")
 
     def _require_answer(self, attempt: Attempt, answer: Any, *, since: int) -> None:
         """The model must have given this answer at one moment, at least, from commit number `since` until now."""
         outcomes = []
         for position, states in self._moments(attempt.request, since):
-            journal = {ref: record for ref, record in self.journal.items() if record.position <= position}
-            outcome = reference.answer(attempt.request, attempt.at_ms, states, journal)
+            outcome = reference.answer(attempt.request, attempt.at_ms, states, _Journal(self.journal, position))
             if outcome == answer:
                 return
             outcomes.append(outcome)
@@ -170,7 +179,20 @@ class Judge:
     def check_durable(self, stored: Mapping[Ref, Any]) -> None:
         """Whatever somebody was told of is still there, and unchanged."""
         for ref, hashed in self.acknowledged.items():
-            _require(ref in stored and stored[ref]["hash"] == hashed, f"the acknowledged entry {ref} is lost")
+            if ref not in stored or stored[ref]["hash"] != hashed:
+                raise Violation(f"the acknowledged entry {ref} is lost")
+
+
+class _Journal:
+    """The journal as it was after so many commits."""
+
+    def __init__(self, journal: Mapping[Ref, Record], position: int) -> None:
+        self._journal = journal
+        self._position = position
+
+    def get(self, ref: Ref) -> Record | None:
+        record = self._journal.get(ref)
+        return record if record and record.position <= self._position else None
 
 
 def state_of(document: Mapping[str, Any]) -> State:

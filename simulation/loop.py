@@ -12,6 +12,8 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 EPOCH_MS = 1_800_000_000_000
 """What a right clock says when virtual time begins."""
 
@@ -28,23 +30,21 @@ class Owner(Protocol):
 
 OWNER: ContextVar[Owner | None] = ContextVar("owner", default=None)
 """Whose code runs; None stands for the world outside all processes: clients, the network, the store's servers."""
+_OUTSIDE = Context()
 
 
 class Stalled(Exception):
     """Nothing is left that could ever finish what is waited for."""
 
 
-class _Call:
+class _Call(Struct, eq=False):
     """What asyncio calls a handle."""
 
-    __slots__ = ("args", "callback", "context", "owner", "when_s")
-
-    def __init__(self, callback: Callable[..., object], args: tuple[Any, ...], context: Context, when_s: float) -> None:
-        self.callback: Callable[..., object] | None = callback
-        self.args = args
-        self.context = context
-        self.owner = context.get(OWNER)
-        self.when_s = when_s
+    callback: Callable[..., object] | None
+    args: tuple[Any, ...]
+    context: Context
+    owner: Owner | None
+    when_s: float
 
     def cancel(self) -> None:
         self.callback, self.args = None, ()
@@ -54,15 +54,6 @@ class _Call:
 
     def when(self) -> float:
         return self.when_s
-
-    def run(self) -> bool:
-        """Whether it was run, or needed not; false when its process is dead."""
-        if self.callback is None:
-            return True
-        if self.owner is not None and not self.owner.may_run():
-            return False
-        self.context.run(self.callback, *self.args)
-        return True
 
 
 class VirtualLoop(asyncio.AbstractEventLoop):
@@ -82,17 +73,32 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return self._now_s
 
     def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> Any:
-        call = _Call(callback, args, _context(context), self._now_s)
+        if context is None:
+            context = copy_context()
+        call = _Call(callback, args, context, context.get(OWNER), self._now_s)
         self._ready.append(call)
         return call
 
     def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> Any:
-        call = _Call(callback, args, _context(context), when)
-        heapq.heappush(self._timers, (when, next(self._numbers), call))
-        return call
+        return self._push(when, callback, args, context)
 
     def call_later(self, delay: float, callback: Any, *args: Any, context: Context | None = None) -> Any:
-        return self.call_at(self._now_s + delay, callback, *args, context=context)
+        return self._push(self._now_s + delay, callback, args, context)
+
+    def call_outside(self, delay_s: float, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        """Do something later, in nobody's process: where clients, servers and the network are."""
+        when_s = self._now_s + delay_s
+        call = _Call(callback, args, _OUTSIDE, None, when_s)
+        heapq.heappush(self._timers, (when_s, next(self._numbers), call))
+
+    def _push(
+        self, when_s: float, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
+    ) -> _Call:
+        if context is None:
+            context = copy_context()
+        call = _Call(callback, args, context, context.get(OWNER), when_s)
+        heapq.heappush(self._timers, (when_s, next(self._numbers), call))
+        return call
 
     def create_future(self) -> "asyncio.Future[Any]":
         return asyncio.Future(loop=self)
@@ -101,13 +107,13 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self, coro: Coroutine[Any, Any, Any], *, name: str | None = None, context: Context | None = None
     ) -> "asyncio.Task[Any]":
         task = asyncio.Task(coro, loop=self, name=name, context=context)
-        owner = _context(context).get(OWNER)
+        owner = OWNER.get() if context is None else context.get(OWNER)
         if owner is not None:
             owner.owns(task)
         return task
 
-    def get_debug(self) -> bool:
-        return False
+    # Asked for by each future and each task; this is how the answer "no" costs least.
+    get_debug = staticmethod(bool)
 
     def is_running(self) -> bool:
         return True
@@ -131,7 +137,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         try:
             task = self.create_task(main)
             while not task.done():
-                self._run_once()
+                if self._ready:
+                    self._run_batch()
+                else:
+                    self._run_timer()
                 if self._failure:
                     raise self._failure
             task.result()
@@ -157,38 +166,37 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         finally:
             asyncio._set_running_loop(None)
 
-    def _run_once(self) -> None:
-        while not self._ready:
-            if not self._timers:
-                raise Stalled
+    def _run_timer(self) -> None:
+        """Jump to the next moment at which something happens."""
+        while self._timers:
             when_s, _, call = heapq.heappop(self._timers)
-            if not call.cancelled():
-                self._now_s = max(self._now_s, when_s)
-                self._ready.append(call)
-        self._run_batch()
+            if call.callback is not None:
+                if when_s > self._now_s:
+                    self._now_s = when_s
+                self._run_call(call)
+                return
+        raise Stalled
 
     def _run_batch(self) -> None:
         batch, self._ready = self._ready, []
-        for call in self._in_seeded_order(batch):
-            if not call.run():
-                self._dropped.append(call)
-            if self._failure and not self._deaf:
-                return
+        for call in batch if len(batch) == 1 else self._in_seeded_order(batch):
+            if call.callback is not None:
+                self._run_call(call)
+                if self._failure and not self._deaf:
+                    return
+
+    def _run_call(self, call: _Call) -> None:
+        callback = call.callback
+        if callback is not None and (call.owner is None or call.owner.may_run()):
+            call.context.run(callback, *call.args)
+        else:
+            self._dropped.append(call)
 
     def _in_seeded_order(self, batch: list[_Call]) -> list[_Call]:
         """Processes take turns by chance. Within one, calls keep the order that asyncio promises."""
-        if len(batch) == 1:
-            return batch
-        ranks: dict[int, float] = {}
-        for call in batch:
-            ranks.setdefault(id(call.owner), 0.0)
+        ranks = {id(call.owner): 0.0 for call in batch}
         if len(ranks) == 1:
             return batch
         for owner in ranks:
             ranks[owner] = self._chance.random()
         return sorted(batch, key=lambda call: ranks[id(call.owner)])
-
-
-def _context(given: Context | None) -> Context:
-    # An empty context counts as false, and is a context all the same.
-    return copy_context() if given is None else given

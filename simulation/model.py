@@ -114,17 +114,22 @@ Outcome = Effect | Remembered | Refused
 
 def posted_ref(request: Request) -> Ref | None:
     """The entry that the request writes; None for one that writes none."""
-    key = {
-        "open": f"open:{request.account_id}",
-        "capture": f"hold:{request.key}",
-        "transfer": f"transfer:{request.account_id}:{request.key}",
-        "close": f"close:{request.account_id}:{request.key}",
-        "send": f"send:{request.account_id}:{request.key}",
-        "refund": f"refund:{entry_id_of(request.key)}",
-        "expire": f"expire:{request.account_id}:{request.until_ms}",
-        **dict.fromkeys(("hold", "release", "look"), ""),
-    }.get(request.verb, request.key)
-    return (request.account_id, entry_id_of(key)) if key else None
+    match request.verb:
+        case "hold" | "release" | "look":
+            return None
+        case "open":
+            key = f"open:{request.account_id}"
+        case "capture":
+            key = f"hold:{request.key}"
+        case "transfer" | "send" | "close":
+            key = f"{request.verb}:{request.account_id}:{request.key}"
+        case "refund":
+            key = f"refund:{entry_id_of(request.key)}"
+        case "expire":
+            key = f"expire:{request.account_id}:{request.until_ms}"
+        case _:
+            key = request.key
+    return request.account_id, entry_id_of(key)
 
 
 def live_holds(state: State, at_ms: int) -> dict[str, tuple[int, int, int]]:

@@ -5,21 +5,21 @@ The store's servers are no process of ours: what has been sent arrives, even whe
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextvars import Context
 from typing import Any, TypeVar
 
 from simulation.faults import DEADLINE_S, LATE_S_MAX, LINGER_S_MAX, Faults
+from simulation.loop import VirtualLoop
 
 Value = TypeVar("Value")
-Note = Callable[[str], None]
-OUTSIDE = Context()
-"""Where servers and the network run: in nobody's process."""
+Action = Callable[[], Coroutine[Any, Any, Value]]
+Note = Callable[..., None]
+"""Takes a line of the trace as a template and what stands in it: text that nobody reads is not put together."""
 
 
 class Network:
     """Carries calls between a process and the servers."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, faults: Faults) -> None:
+    def __init__(self, loop: VirtualLoop, faults: Faults) -> None:
         self._loop = loop
         self._faults = faults
         self._received_s: float | None = None
@@ -30,45 +30,22 @@ class Network:
 
     def later(self, delay_s: float, action: Callable[..., object], *args: object) -> None:
         """Do something outside all processes."""
-        self._loop.call_later(delay_s, action, *args, context=OUTSIDE)
+        self._loop.call_outside(delay_s, action, args)
 
-    async def read(self, action: Callable[[], Coroutine[Any, Any, Value]], *, failure: type[Exception]) -> Value:
-        """Ask a server something. Raise `failure` when there is no answer."""
+    def read(self, action: Action[Value], *, failure: type[Exception]) -> "asyncio.Future[Value]":
+        """Ask a server something. The answer is `failure` when there is none."""
         fault = "lost" if self._faults.happens(self._faults.rates.unread) else "none"
-        return await self._carry(action, fault, failure)
+        return self._carry(action, fault, failure)
 
-    async def write(
-        self, action: Callable[[], Coroutine[Any, Any, Value]], *, failure: type[Exception], note: Note
-    ) -> Value:
-        """Have a server change something, all at once. Raise `failure` when it was not done, or nobody can tell."""
+    def write(self, action: Action[Value], *, failure: type[Exception], note: Note) -> "asyncio.Future[Value]":
+        """Have a server change something, all at once. `failure` when it was not done, or nobody can tell."""
         fault = self._faults.commit_fault()
         if fault != "none":
-            note(f"its commit will be {fault}")
-        return await self._carry(action, fault, failure)
+            note("its commit will be {}", fault)
+        return self._carry(action, fault, failure)
 
-    async def _carry(
-        self, action: Callable[[], Coroutine[Any, Any, Value]], fault: str, failure: type[Exception]
-    ) -> Value:
+    def _carry(self, action: Action[Value], fault: str, failure: type[Exception]) -> "asyncio.Future[Value]":
         reply: asyncio.Future[Value] = self._loop.create_future()
-
-        def apply(received_s: float) -> None:
-            self._received_s = received_s
-            try:
-                answer = done_at_once(action())
-            except Exception as error:  # noqa: BLE001 - whatever a server says goes back to its caller
-                self.later(self._faults.leg_s(), _fail, reply, error)
-                return
-            finally:
-                self._received_s = None
-            if fault in ("none", "lingering"):
-                self.later(self._faults.leg_s(), _succeed, reply, answer)
-
-        def arrive() -> None:
-            if fault == "lingering":
-                self.later(self._faults.chance.uniform(0, LINGER_S_MAX), apply, self._loop.time())
-            else:
-                apply(self._loop.time())
-
         if fault in ("lost", "unacknowledged"):
             self.later(self._faults.error_after_s() * 2, _fail, reply, failure())
         elif fault == "aborted":
@@ -76,10 +53,33 @@ class Network:
         elif fault in ("late", "lingering"):
             self.later(DEADLINE_S, _fail, reply, failure())
         if fault == "late":
-            self.later(self._faults.chance.uniform(0, LATE_S_MAX), arrive)
-        elif fault in ("none", "unacknowledged", "lingering"):
-            self.later(self._faults.leg_s(), arrive)
-        return await reply
+            self.later(self._faults.chance.uniform(0, LATE_S_MAX), self._apply, action, reply, fault)
+        elif fault == "lingering":
+            self.later(self._faults.leg_s(), self._linger, action, reply, fault)
+        elif fault in ("none", "unacknowledged"):
+            self.later(self._faults.leg_s(), self._apply, action, reply, fault)
+        return reply
+
+    def _linger(self, action: Action[Any], reply: "asyncio.Future[Any]", fault: str) -> None:
+        """A server has received the call, and sits on it."""
+        delay_s = self._faults.chance.uniform(0, LINGER_S_MAX)
+        self.later(delay_s, self._apply, action, reply, fault, self._loop.time())
+
+    def _apply(
+        self, action: Action[Any], reply: "asyncio.Future[Any]", fault: str, received_s: float | None = None
+    ) -> None:
+        """A server does what it was called for, and answers if its answer is to arrive."""
+        self._received_s = received_s
+        try:
+            answer = done_at_once(action())
+        except Exception as error:  # noqa: BLE001 - whatever a server says goes back to its caller
+            # Without the server's frames, which its caller would not get either.
+            self.later(self._faults.leg_s(), _fail, reply, error.with_traceback(None))
+            return
+        finally:
+            self._received_s = None
+        if fault in ("none", "lingering"):
+            self.later(self._faults.leg_s(), _succeed, reply, answer)
 
 
 def done_at_once(action: Coroutine[Any, Any, Value]) -> Value:

@@ -55,13 +55,10 @@ class Process:
 
     def work(self, job: Callable[..., Any], *args: object, attempt: Attempt | None = None) -> "asyncio.Task[Any]":
         """Start a task inside the process."""
-
-        def start() -> "asyncio.Task[Any]":
-            OWNER.set(self)
-            ATTEMPT.set(attempt)
-            return asyncio.get_running_loop().create_task(job(*args))
-
-        return Context().run(start)
+        context = Context()
+        context.run(OWNER.set, self)
+        context.run(ATTEMPT.set, attempt)
+        return asyncio.get_running_loop().create_task(job(*args), context=context)
 
     def clock(self) -> int:
         """The process's idea of the time: up to ten seconds off, and it jumps."""

@@ -55,8 +55,10 @@ class SettledBooks(Struct):
             self._see_settlement(ref, entry)
         for payee, sums in owed_by(entry).items():
             key = (*window, payee)
-            _require(key not in self.settled, f"the entry {ref} came into {key} after it was settled")
-            _require(self._is_open(window), f"the entry {ref} came into {key} behind the horizon of its band")
+            if key in self.settled:
+                raise Violation(f"the entry {ref} came into {key} after it was settled")
+            if not self._is_open(window):
+                raise Violation(f"the entry {ref} came into {key} behind the horizon of its band")
             self.owed[key] = self.owed.get(key, 0) + sum(sums.values())
 
     def _is_open(self, window: WindowKey) -> bool:
@@ -66,18 +68,17 @@ class SettledBooks(Struct):
     def _see_settlement(self, ref: Ref, entry: Documents) -> None:
         window = settled_window(entry)
         key = (*window, ref[0])
-        _require(ref[1] == settlement_id(window), f"the settlement {ref} has another id than its window")
-        _require(key not in self.settled, f"{key} was settled twice")
+        if ref[1] != settlement_id(window):
+            raise Violation(f"the settlement {ref} has another id than its window")
+        if key in self.settled:
+            raise Violation(f"{key} was settled twice")
         owed = fold(self.entries, window, ref[0])
         if owed is None:
             raise Violation(f"{key} was settled and owes nothing")
         facts = {"band": window[0], "count": owed.count, "root": owed.root, "window_s": WINDOW_S, "start_s": window[1]}
         stated = {name: str(value) for name, value in facts.items()}
-        _require(entry["facts"] == stated, f"the settlement of {key} states {entry['facts']}, its window {stated}")
-        _require(entry["delta_micros"] == owed.total, f"the settlement of {key} moves another sum than its window")
+        if entry["facts"] != stated:
+            raise Violation(f"the settlement of {key} states {entry['facts']}, its window {stated}")
+        if entry["delta_micros"] != owed.total:
+            raise Violation(f"the settlement of {key} moves another sum than its window")
         self.settled[key] = entry["delta_micros"]
-
-
-def _require(holds: bool, what: str) -> None:
-    if not holds:
-        raise Violation(what)

@@ -85,7 +85,7 @@ async def run_timer(process: Process, timer: Timer, chance: random.Random, found
         if chance.random() < ON_THE_BEAT:
             pause_s = timer.interval_s - asyncio.get_running_loop().time() % timer.interval_s + chance.uniform(0, 0.1)
         await asyncio.sleep(pause_s)
-        process.reach.note(f"runs {timer.name}")
+        process.reach.note("runs {}", timer.name)
         try:
             await job()
         except (CommitFailed, CommitLost, SigningFailed, StoreUnavailable, VaultUnavailable):

@@ -1,9 +1,10 @@
 """Stands beside the servers: judges whatever took effect on them before anything else happens."""
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from shared.base.ids import AccountId
 from shared.ledger.models import Entry
@@ -16,6 +17,15 @@ from simulation.log_books import LogBooks
 from simulation.network import Note
 from simulation.request import Attempt
 from simulation.servers import Servers
+
+
+class _Inside(Struct):
+    """What a commit does, as the trace names it."""
+
+    attempts: Sequence[Attempt | None]
+
+    def __str__(self) -> str:
+        return "; ".join(f"#{one.number} {one.request}" if one else "a timer's" for one in self.attempts)
 
 
 class Witness:
@@ -32,8 +42,8 @@ class Witness:
             self.books, lambda: log.state_fields, log.tile_bytes, log.heads, log.stated, servers.vault.notes
         )
         self._servers = servers
+        self._judging = _Judging(fail)
         self._note = note
-        self._fail = fail
 
     def committed(
         self, who: str, attempts: Sequence[Attempt | None], heads: Sequence[HeadWrite], entries: Sequence[Entry]
@@ -42,9 +52,8 @@ class Witness:
         ledger = self._servers.ledger
         accounts = [write.head.account_id for write in heads]
         refs = [(entry.account_id, entry.entry_id) for entry in entries]
-        inside = "; ".join(f"#{attempt.number} {attempt.request}" if attempt else "a timer's" for attempt in attempts)
-        self._note(f"commit {self.judge.position + 1} by {who}: {inside}")
-        with self._judging():
+        self._note("commit {} by {}: {}", self.judge.position + 1, who, _Inside(attempts))
+        with self._judging:
             if not all(ref in ledger.entries for ref in refs):
                 raise Violation("a commit was confirmed and its entries are not there")
             books.see_commit(self.books, books.Commit(accounts, refs))
@@ -58,25 +67,25 @@ class Witness:
 
     def settled(self, band: int, until: datetime) -> None:
         """A band's horizon moved."""
-        self._note(f"band {band} is settled until {until:%H:%M}")
-        with self._judging():
+        self._note("band {} is settled until {:%H:%M}", band, until)
+        with self._judging:
             books.see_horizon(self.books, band, until)
 
     def appended(self) -> None:
         """The log grew."""
-        with self._judging():
+        with self._judging:
             self.log_books.see_append()
-        self._note(f"the log has {len(self.log_books.leaves)} leaves, {self.log_books.last_size} signed")
+        self._note("the log has {} leaves, {} signed", len(self.log_books.leaves), self.log_books.last_size)
 
     def published(self, size: int) -> None:
         """A note was put into the vault."""
-        self._note(f"the vault has the note of size {size}")
-        with self._judging():
+        self._note("the vault has the note of size {}", size)
+        with self._judging:
             self.log_books.see_published(size)
 
     def answered(self, attempt: Attempt, answer: Any) -> None:
         """A process said something."""
-        with self._judging():
+        with self._judging:
             self.judge.see_answer(attempt, answer, self._servers.ledger.entries)
 
     async def ended(self, *, timed: bool) -> None:
@@ -94,10 +103,18 @@ class Witness:
         if not report.intact:
             raise Violation(f"the ledger does not verify: drift {report.drift_micros}, {report.broken}")
 
-    @contextlib.contextmanager
-    def _judging(self) -> Iterator[None]:
-        """Whatever is found in here ends the run. A server's step itself goes on as if nobody had looked."""
-        try:
-            yield
-        except Violation as violation:
-            self._fail(violation)
+
+class _Judging:
+    """Whatever is found in here ends the run. A server's step itself goes on as if nobody had looked."""
+
+    def __init__(self, fail: Callable[[Violation], None]) -> None:
+        self._fail = fail
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, Violation):
+            return False
+        self._fail(error)
+        return True

@@ -1,7 +1,7 @@
 """The script of a seed: who asks what and when. Drawn before anything runs, so that faults do not change it."""
 
 import random
-from collections.abc import Mapping
+from itertools import accumulate
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -63,10 +63,18 @@ class Script(Struct, frozen=True):
         return self.requests[-1].start_s
 
 
+class _Verbs(Struct, frozen=True):
+    """What is asked, and how often: the weight of each verb and of all before it."""
+
+    names: list[str]
+    weights: list[int]
+
+
 def draw_script(chance: random.Random) -> Script:
     """Few accounts and small sums, so that requests meet and credits run out."""
     timed = chance.random() < TIMED
     weights = CORRECTED_WEIGHTS if chance.random() < CORRECTED else WEIGHTS
+    verbs = _Verbs(list(weights), list(accumulate(weights.values())))
     accounts = PEOPLE[: chance.randint(2, 3)]
     planned = [Planned(chance.uniform(0, 0.1), Request("open", account_id)) for account_id in accounts]
     planned += [Planned(chance.uniform(0, 0.3), _grant(chance, account_id, "first")) for account_id in accounts]
@@ -79,7 +87,7 @@ def draw_script(chance: random.Random) -> Script:
         # Half the bursts meet on one account: there, operations share commits and build on one another.
         concerned = accounts if chance.random() < 0.5 else (chance.choice(accounts),)
         for _ in range(size):
-            request = _draw_request(chance, weights, concerned, drawn, start_s)
+            request = _draw_request(chance, verbs, concerned, drawn, start_s)
             drawn.append(request)
             planned.append(Planned(start_s + chance.uniform(0, spread_s), request))
         left -= size
@@ -91,7 +99,7 @@ def draw_script(chance: random.Random) -> Script:
 
 def _draw_request(
     chance: random.Random,
-    weights: Mapping[str, int],
+    verbs: "_Verbs",
     accounts: tuple[AccountId, ...],
     drawn: list[Request],
     start_s: float,
@@ -104,7 +112,7 @@ def _draw_request(
             return earlier
         return replace(earlier, amount_micros=chance.randint(1, 60))
     number = len(drawn)
-    verb = chance.choices(list(weights), list(weights.values()))[0]
+    verb = chance.choices(verbs.names, cum_weights=verbs.weights)[0]
     account_id = chance.choice(accounts)
     amount_micros = chance.choice((0, -5, 10**15 + 1)) if chance.random() < 0.02 else chance.randint(1, 60)
     key = f"{verb}{number}"

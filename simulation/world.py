@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import io
 import random
 from typing import Any
@@ -59,8 +60,8 @@ Reply = asyncio.Future[Any] | None
 """Where the answer of a request goes; nowhere when it is a duplicate that nobody waits for."""
 
 
-class Lost(Exception):
-    """No answer came back."""
+LOST = object()
+"""What a client has when no answer came back."""
 
 
 class World:
@@ -74,7 +75,7 @@ class World:
         self.network = Network(self.loop, self.faults)
         self.servers = Servers(lambda: EPOCH_MS + int(self.network.server_s() * 1000))
         self.witness = Witness(
-            self.servers, self.script.accounts, lambda what: self.note("store", what), self.loop.fail
+            self.servers, self.script.accounts, functools.partial(self.note, "store"), self.loop.fail
         )
         self.processes: list[Process] = []
         self.graveyard: list[Process] = []
@@ -82,14 +83,14 @@ class World:
         self.attempts = self.answers = 0
         self._waiting: dict[int, tuple[Process, Reply]] = {}
 
-    def note(self, who: str, what: str) -> None:
-        """A line of the trace."""
+    def note(self, who: str, what: str, *values: object) -> None:
+        """A line of the trace: a template, and what stands in it."""
         if self.lines is not None:
-            self.lines.append(f"{self.loop.time():11.4f}s  {who:<8}  {what}")
+            self.lines.append(f"{self.loop.time():11.4f}s  {who:<8}  {what.format(*values)}")
 
     async def live(self) -> None:
         """Everything that happens."""
-        self.note("world", f"{self.faults.rates}")
+        self.note("world", "{}", self.faults.rates)
         self.processes = [self._spawn(number) for number in range(PROCESSES)]
         clients = [asyncio.ensure_future(self._client(p.start_s, p.request)) for p in self.script.requests]
         faulty_s = FAULTS_OUTLAST_TIMED_S if self.script.timed else FAULTS_OUTLAST_SCRIPT_S
@@ -116,7 +117,7 @@ class World:
                 self.witness.committed(name, process.lineage.of_commit(heads), heads, entries)
 
             seen = Seen(committed, self.witness.settled, self.witness.appended, self.witness.published)
-            return Reach(self.network, self.servers, self.faults, seen, lambda what: self.note(name, what))
+            return Reach(self.network, self.servers, self.faults, seen, functools.partial(self.note, name))
 
         def died(process: Process) -> None:
             self._bury(process, number)
@@ -159,12 +160,10 @@ class World:
         if self.faults.happens(self.faults.rates.reordered):
             delay_s += self.faults.chance.uniform(0, self.faults.chance.choice(OVERTAKEN_S_MAX))
         self.network.later(delay_s, self._deliver, request, reply)
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                answer = await reply
-        except (Lost, TimeoutError):
-            return False
-        return not _unknown(answer)
+        patience = self.loop.call_later(ANSWER_TIMEOUT_S, _lose, reply)
+        answer = await reply
+        patience.cancel()
+        return answer is not LOST and not _unknown(answer)
 
     def _deliver(self, request: Request, reply: Reply) -> None:
         """A request reaches a process, or finds none there."""
@@ -174,7 +173,7 @@ class World:
             return
         self.attempts += 1
         attempt = Attempt(self.attempts, request, called=self.witness.judge.position)
-        self.note(process.name, f"#{attempt.number} {request}")
+        self.note(process.name, "#{} {}", attempt.number, request)
         self._waiting[attempt.number] = (process, reply)
         task = process.work(self._serve, process, attempt, reply, attempt=attempt)
         if self.faults.happens(self.faults.rates.disconnected):
@@ -182,7 +181,7 @@ class World:
 
     def _disconnect(self, attempt: Attempt, task: "asyncio.Task[Any]") -> None:
         if not task.done():
-            self.note("world", f"#{attempt.number} hangs up")
+            self.note("world", "#{} hangs up", attempt.number)
             task.cancel()
             _lose(self._waiting.pop(attempt.number)[1])
 
@@ -198,11 +197,12 @@ class World:
         try:
             answer = await perform(process.ledger, process.administration, attempt.request)
         except CredenceError as refusal:
-            answer = refusal
+            # Without the frames that it came through, which would keep each other, and all that is in them, alive.
+            answer = refusal.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - whatever else comes out of the ledger is what we look for
             answer = error
         self.answers += 1
-        self.note(process.name, f"#{attempt.number} is told {_said(answer)}")
+        self.note(process.name, "#{} is told {}", attempt.number, _Said(answer))
         self._waiting.pop(attempt.number, None)
         self.witness.answered(attempt, answer)
         self.network.later(self.faults.leg_s(), _give, reply, answer)
@@ -226,8 +226,8 @@ def simulate(seed: int, *, rates: Rates | None = None, tracing: bool = False) ->
     world = World(seed, rates=rates, tracing=tracing)
     violation = run(world)
     if violation:
-        world.note("judge", f"VIOLATION: {violation}")
-    return Outcome(
+        world.note("judge", "VIOLATION: {}", violation)
+    outcome = Outcome(
         seed,
         violation,
         world.loop.time(),
@@ -236,6 +236,8 @@ def simulate(seed: int, *, rates: Rates | None = None, tracing: bool = False) ->
         len(world.graveyard),
         tuple(world.lines or ()),
     )
+    _let_go(world)
+    return outcome
 
 
 def run(world: World) -> str | None:
@@ -252,6 +254,14 @@ def run(world: World) -> str | None:
         world.loop.clear([task for process in world.processes + world.graveyard for task in process.remains()])
 
 
+def _let_go(world: World) -> None:
+    """Part what holds each other, so that all of it is freed now, and next to nothing is left for the collector."""
+    for process in world.processes + world.graveyard:
+        vars(process).clear()
+    vars(world.loop).clear()
+    vars(world).clear()
+
+
 def _give(reply: Reply, answer: Any) -> None:
     if reply and not reply.done():
         reply.set_result(answer)
@@ -259,17 +269,23 @@ def _give(reply: Reply, answer: Any) -> None:
 
 def _lose(reply: Reply) -> None:
     if reply and not reply.done():
-        reply.set_exception(Lost())
+        reply.set_result(LOST)
 
 
 def _unknown(answer: Any) -> bool:
     return isinstance(answer, CredenceError) and answer.code in UNKNOWN
 
 
-def _said(answer: Any) -> str:
-    if isinstance(answer, CredenceError):
-        return f"{answer.code} {answer.details() or ''}".strip()
-    entry = getattr(answer, "entry", None)
-    if entry is not None:
-        return f"entry {entry.seq} of {entry.account_id}" + (" (remembered)" if answer.repeated else "")
-    return "nothing" if answer is None else f"{answer}"
+class _Said(Struct):
+    """An answer, as the trace names it."""
+
+    answer: Any
+
+    def __str__(self) -> str:
+        answer = self.answer
+        if isinstance(answer, CredenceError):
+            return f"{answer.code} {answer.details() or ''}".strip()
+        entry = getattr(answer, "entry", None)
+        if entry is not None:
+            return f"entry {entry.seq} of {entry.account_id}" + (" (remembered)" if answer.repeated else "")
+        return "nothing" if answer is None else f"{answer}"

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from functools import lru_cache
 from typing import NewType
 
 AccountId = NewType("AccountId", str)
@@ -12,8 +13,11 @@ UserId = NewType("UserId", str)
 
 IDEMPOTENCY_KEY_CHARS_MAX = 200
 """Room for a prefix and a UUID or a provider's object id; longer keys are somebody's payload."""
+IDS_REMEMBERED_MAX = 1_000
+"""An operation's id is asked for at each step of its way to a commit; so many may be under way at once."""
 
 
+@lru_cache(maxsize=IDS_REMEMBERED_MAX)
 def entry_id_of(idempotency_key: str) -> EntryId:
     """The document id of the entry that `idempotency_key` stands for: its SHA-256, so any key makes a safe path."""
     return EntryId(hashlib.sha256(idempotency_key.encode()).hexdigest())

@@ -8,6 +8,8 @@ from typing import Literal
 Severity = Literal["INFO", "WARNING", "ERROR", "CRITICAL"]
 Value = str | int | float | bool | None
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+
 request_fields: ContextVar[dict[str, Value] | None] = ContextVar("request_fields", default=None)
 """Fields of the request being served (request id, trace), added to every line written while it runs."""
 
@@ -15,5 +17,5 @@ request_fields: ContextVar[dict[str, Value] | None] = ContextVar("request_fields
 def write_line(severity: Severity, message: str, **fields: Value) -> None:
     """Write one structured line. Callers pass ids and amounts, never prompts, keys, tokens or headers."""
     line = {"severity": severity, "message": message, **(request_fields.get() or {}), **fields}
-    sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
+    sys.stdout.write(_ENCODER.encode(line) + "\n")
     sys.stdout.flush()

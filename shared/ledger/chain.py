@@ -38,7 +38,7 @@ _NONE = "-"
 
 def encode(fields: Iterable[str]) -> bytes:
     """Length-prefixed fields, one after the other."""
-    fields = list(fields)
+    fields = fields if isinstance(fields, list) else list(fields)
     try:
         # Most of verifying a ledger is this line.
         text = ",".join([_PREFIXES[len(f)] + f for f in fields])

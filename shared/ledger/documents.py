@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from msgspec import to_builtins
@@ -28,11 +29,14 @@ LANES = 64
 BAND_LANES = 16
 """Neighbouring lanes that are read in one query, behind one cursor. Firestore takes up to 30 in one `in`."""
 BANDS = LANES // BAND_LANES
+LANES_REMEMBERED_MAX = 10_000
+"""Accounts whose lane is not computed anew for each of their documents."""
 
 Document = Mapping[str, Any]
 Value = TypeVar("Value")
 
 
+@lru_cache(maxsize=LANES_REMEMBERED_MAX)
 def lane_of(account_id: AccountId) -> int:
     """The lane of an account, fixed by its id."""
     return hashlib.sha256(account_id.encode()).digest()[0] % LANES

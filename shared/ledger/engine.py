@@ -106,6 +106,8 @@ class Engine:
             for lane in lanes:
                 lane.users -= 1
             self._forget_idle_lanes()
+            # A refusal holds this frame; if the frame held the refusal too, only a collection would part them.
+            del waiting
 
     def _enqueue(self, lane: _Lane, waiting: Waiting) -> None:
         if len(lane.queue) >= WAITING_MAX:

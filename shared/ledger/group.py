@@ -120,7 +120,8 @@ def _step(waiting: Waiting, heads: Heads) -> Step[Any] | CredenceError | None:
     try:
         return waiting.operation.apply(heads)
     except CredenceError as refusal:
-        return refusal
+        # An answer like any other: frames it came through would keep heads and plans alive until a collection.
+        return refusal.with_traceback(None)
     except Exception as error:  # noqa: BLE001 - a broken operation is handed to its own caller, and to no other
         waiting.fail(error)
         return None

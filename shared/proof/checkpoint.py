@@ -1,11 +1,12 @@
 """The checkpoint, called by the timer `ledger_checkpoint`: log what changed, sign the log, publish the signature.
 
 One run adds a statement for each account that was posted to, then an epoch record, and signs the log that ends with
-it; so every signed root vouches for books that balance. What is true if a run dies:
+it, all in one commit; a run with many statements does so several times. So every root of the log is signed, and vouches
+for books that balance. What is true if a run dies:
 
 - before an append: nothing happened, and the next run finds the same accounts changed;
-- between two appends: statements are logged and not signed; the next run signs them with its own;
-- after the last append, before publishing: the note stands in the log's state; the next run publishes it first.
+- between two appends: the statements of the first are logged and signed; the next run finds the rest;
+- after an append, before publishing: the note stands in the log's state; the next run publishes it first.
 
 Runs may overlap. Each append expects the state it was computed from, so the second one is rejected and begins again. A
 note of a rejected append was signed and never left this process.
@@ -19,7 +20,7 @@ from msgspec import Struct
 from shared.base.clock import Clock
 from shared.base.ids import AccountId
 from shared.base.log import write_line
-from shared.base.merkle import ProofWrong, root_at
+from shared.base.merkle import ProofWrong
 from shared.ledger.archive import Changes, LedgerArchive, Stamp
 from shared.ledger.documents import BANDS, lanes_of
 from shared.ledger.errors import ChainBroken
@@ -32,17 +33,16 @@ from shared.proof.log import (
     LogState,
     Statement,
     append_epoch,
-    append_statements,
-    check_extends,
+    checked_edge,
     signed,
     tiles_to_extend,
 )
 from shared.proof.news import News, is_news
-from shared.proof.note import Checkpoint, open_checkpoint
+from shared.proof.note import Checkpoint
 from shared.proof.signer import Signer, sign_note
 from shared.proof.store import KnownState, LogStore, StateVersion
 from shared.proof.sums import EpochSums, Totals
-from shared.proof.tiles import Tile, Tiles, cut, edge_after, reader_of, tile_widths, width_at
+from shared.proof.tiles import Tiles, edge_after
 from shared.proof.vault import Vault
 
 TRIES_MAX = 3
@@ -117,7 +117,7 @@ class Checkpoints:
                 except CommitLost:
                     continue
             return await self._run()
-        except (LogBroken, VaultConflict, TileWrong, ProofWrong, NoteWrong) as error:
+        except (ChainBroken, LogBroken, VaultConflict, TileWrong, ProofWrong, NoteWrong) as error:
             reason = f"{type(error).__name__}: {error}"
             write_line("CRITICAL", BROKEN, reason=reason)
             await self._log.raise_alarm(BROKEN, {"reason": reason})
@@ -133,8 +133,6 @@ class Checkpoints:
         if totals.drift_micros:
             return await self._refuse(log.state, totals)
         await self._log_all(log, news, totals)
-        # If we die here, the signed note stands in the log's state, and the next run publishes it before it signs.
-        await self._vault.publish(log.state.signed_size, log.state.note)
         state, heads = log.state, len(news.statements)
         write_line("INFO", "checkpoint", size=state.size, epoch=state.epoch, heads=heads)
         return CheckpointReport(state.size, state.epoch, heads, 0, None, news.finished)
@@ -149,36 +147,15 @@ class Checkpoints:
         published = await self._vault.latest()
         known = await self._log.state()
         state = known.state
-        if published and published.size > state.signed_size:
-            raise LogBroken(f"the vault has a checkpoint of size {published.size}, the log only {state.signed_size}")
-        if published and published.size == state.signed_size and published.note != state.note:
+        if published and published.size > state.size:
+            raise LogBroken(f"the vault has a checkpoint of size {published.size}, the log only {state.size}")
+        if published and published.size == state.size and published.note != state.note:
             raise VaultConflict(f"the vault has another checkpoint of size {published.size} than the log")
-        edge = await self._checked_edge(state)
-        if state.note and (published is None or published.size < state.signed_size):
+        edge = checked_edge(state, await self._log.tiles(tiles_to_extend(state.size)), self._signer.verifier_key)
+        if state.note and (published is None or published.size < state.size):
             # A run died between its append and its publishing; nothing was signed since.
-            await self._vault.publish(state.signed_size, state.note)
+            await self._vault.publish(state.size, state.note)
         return _Open(state, known.version, edge)
-
-    async def _checked_edge(self, state: LogState) -> Tiles:
-        """The partly filled tiles of the log at this state, whatever another run has appended to them since.
-
-        Raise unless the stored log leads to its root, and begins with what was last signed.
-        """
-        note = open_checkpoint(state.note, self._signer.verifier_key) if state.note else None
-        widths = tile_widths(state.size)
-        since = tiles_to_extend(note.size, state.size) if note else set()
-        stored = await self._log.tiles({*widths, *since})
-        edge = {key: cut(Tile(*key, width), stored.get(key, b"")) for key, width in widths.items()}
-        root = root_at(state.size, reader_of(edge))
-        if root.hex() != state.root:
-            raise LogBroken("the stored tiles do not lead to the root of the log's state")
-        if note and note.size != state.signed_size:
-            raise LogBroken("the signed note is of another size than the log's state says")
-        if note:
-            found = since & stored.keys()
-            tiles = {key: cut(Tile(*key, width_at(key, state.size)), stored[key]) for key in found}
-            check_extends(note, state.size, root, tiles)
-        return edge
 
     async def _refuse(self, state: LogState, totals: Totals) -> CheckpointReport:
         """Books that do not balance are never signed, and nothing is logged until they do."""
@@ -233,29 +210,33 @@ class Checkpoints:
         return {name: known.head for name, known in seen.heads.items() if known.head is not None}
 
     async def _log_all(self, log: _Open, news: News, totals: Totals) -> None:
-        """Append the statements, as many commits as they need, the last one with the epoch record and signed."""
+        """Append the statements, as many commits as they need, each with an epoch record and signed."""
         most = self._limits.commit_statements_max
         statements = list(news.statements.values())
-        while len(statements) > most:
-            # Not signed, and the cursors stay: if we die after it, the next run meets these accounts again and finds
-            # their statements logged.
-            part = append_statements(log.state, log.edge, statements[:most], at_ms=self._clock())
-            await self._commit(log, part)
-            statements = statements[most:]
-        last = append_statements(log.state, log.edge, statements, at_ms=self._clock())
+        *parts, last = [statements[at : at + most] for at in range(0, len(statements), most)] or [[]]
+        for part in parts:
+            # The cursors stay: if we die after it, the next run meets these accounts again and finds them logged.
+            await self._append(log, part, totals, log.state.cursors)
+        await self._append(log, last, totals, news.cursors)
+
+    async def _append(
+        self, log: _Open, statements: Sequence[Statement], totals: Totals, cursors: Mapping[int, Stamp]
+    ) -> None:
         record = Epoch(
             log.state.epoch + 1,
             totals.accounts,
             totals.balances_micros,
             totals.unsettled_micros,
-            last.state.heads,
-            last.state.at_ms,
+            len(statements),
+            self._clock(),
         )
-        whole = append_epoch(last, log.edge, record)
+        whole = append_epoch(log.state, log.edge, statements, record)
         origin = self._signer.verifier_key.name
         checkpoint = Checkpoint(origin, whole.state.size, bytes.fromhex(whole.state.root))
         note = await sign_note(checkpoint.text, self._signer)
-        await self._commit(log, signed(whole, note, news.cursors))
+        await self._commit(log, signed(whole, note, cursors))
+        # If we die here, the signed note stands in the log's state, and the next run publishes it before it signs.
+        await self._vault.publish(log.state.size, log.state.note)
 
     async def _commit(self, log: _Open, append: Append) -> None:
         """Append, and open the log as it is then. Raise CommitLost when another run was faster."""

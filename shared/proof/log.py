@@ -13,11 +13,24 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shared.base.ids import AccountId
-from shared.base.merkle import EMPTY_ROOT, consistency_spans, prove_consistency, root_at, verify_consistency
+from shared.base.merkle import EMPTY_ROOT, root_at
 from shared.ledger.archive import Stamp
 from shared.ledger.chain import digest
-from shared.proof.note import Checkpoint
-from shared.proof.tiles import TileKey, Tiles, append_leaves, edge_after, reader_of, tiles_of
+from shared.proof.errors import LogBroken
+from shared.proof.note import VerifierKey, open_checkpoint
+from shared.proof.tiles import (
+    ENTRIES,
+    TILE_LEAVES,
+    Tile,
+    TileKey,
+    Tiles,
+    append_leaves,
+    cut,
+    edge_after,
+    reader_of,
+    split_leaves,
+    tile_widths,
+)
 
 HEAD_TAG = "credence.head.v1"
 EPOCH_TAG = "credence.epoch.v1"
@@ -76,11 +89,9 @@ class LogState(Struct, frozen=True):
     size: int = 0
     root: str = EMPTY_ROOT.hex()
     epoch: int = 0
-    heads: int = 0
-    """Statements since the last epoch record."""
-    signed_size: int = 0
+    """The number of its last leaf, which is an epoch record."""
     note: str = ""
-    """The last signed checkpoint, over `signed_size` leaves, of which the last one is an epoch record."""
+    """The signed checkpoint over all of it. There is no leaf that is not signed."""
     cursors: Mapping[int, Stamp] = {}
     """Up to where each band of lanes was read for changed accounts."""
     at_ms: int = 0
@@ -101,40 +112,48 @@ class Append(Struct, frozen=True):
     heads: Sequence[LoggedHead]
 
 
-def append_statements(state: LogState, edge: Tiles, statements: Sequence[Statement], *, at_ms: int) -> Append:
-    """The log with these statements at its end, not signed yet. Raise TileWrong when `edge` is not this log's."""
-    grown = _grow(state, edge, [statement.leaf for statement in statements], at_ms=at_ms)
+def append_epoch(state: LogState, edge: Tiles, statements: Sequence[Statement], record: Epoch) -> Append:
+    """The log with these statements and the record at its end, not signed yet.
+
+    Raise TileWrong when `edge` is not this log's.
+    """
+    leaves = [*(statement.leaf for statement in statements), record.leaf]
+    changed = append_leaves(state.size, edge, leaves)
+    size = state.size + len(leaves)
+    root = root_at(size, reader_of(edge_after(size, edge, changed)))
+    grown = replace(state, size=size, root=root.hex(), epoch=record.epoch, note="", at_ms=record.at_ms)
     logged = [LoggedHead(statement, state.size + index) for index, statement in enumerate(statements)]
-    return Append(replace(grown.state, heads=state.heads + len(statements)), grown.tiles, logged)
-
-
-def append_epoch(before: Append, edge: Tiles, record: Epoch) -> Append:
-    """The same append with an epoch record after its statements. `edge` is that of the log before the append."""
-    state = before.state
-    grown = _grow(state, edge_after(state.size, edge, before.tiles), [record.leaf], at_ms=record.at_ms)
-    tiles = {**before.tiles, **grown.tiles}
-    return Append(replace(grown.state, epoch=record.epoch, heads=0), tiles, before.heads)
+    return Append(grown, changed, logged)
 
 
 def signed(append: Append, note: str, cursors: Mapping[int, Stamp]) -> Append:
     """The append with the checkpoint over it, and the cursors that it allows to move."""
-    state = append.state
-    return replace(append, state=replace(state, signed_size=state.size, note=note, cursors=cursors))
+    return replace(append, state=replace(append.state, note=note, cursors=cursors))
 
 
-def check_extends(old: Checkpoint, size: int, root: bytes, tiles: Tiles) -> None:
-    """Raise ProofWrong or TileWrong unless the tiles show the log of `size` to begin with that of the checkpoint."""
-    proof = prove_consistency(old.size, size, reader_of(tiles)) if old.size <= size else []
-    verify_consistency(proof, old_size=old.size, old_root=old.root, new_size=size, new_root=root)
+def tiles_to_extend(size: int) -> set[TileKey]:
+    """The tiles that `checked_edge` reads: those partly filled, and the one with the last leaf."""
+    return {*tile_widths(size), (ENTRIES, (size - 1) // TILE_LEAVES)} if size else set()
 
 
-def tiles_to_extend(old_size: int, size: int) -> set[TileKey]:
-    """The tiles that `check_extends` reads."""
-    return tiles_of(consistency_spans(old_size, size)) if old_size <= size else set()
+def checked_edge(state: LogState, stored: Tiles, key: VerifierKey) -> Tiles:
+    """The partly filled tiles of the log at this state, whatever was appended to them since.
 
-
-def _grow(state: LogState, edge: Tiles, leaves: Sequence[bytes], *, at_ms: int) -> Append:
-    changed = append_leaves(state.size, edge, leaves)
-    size = state.size + len(leaves)
-    root = root_at(size, reader_of(edge_after(size, edge, changed)))
-    return Append(replace(state, size=size, root=root.hex(), at_ms=at_ms), changed, ())
+    Raise LogBroken, TileWrong or NoteWrong unless the stored tiles lead to the root that was signed last, and the last
+    leaf is the epoch record that the state names: whoever can write the state must not have us sign what we never said.
+    """
+    edge = {place: cut(Tile(*place, width), stored.get(place, b"")) for place, width in tile_widths(state.size).items()}
+    if not state.size:
+        return edge
+    note = open_checkpoint(state.note, key)
+    root = root_at(state.size, reader_of(edge))
+    if root.hex() != state.root:
+        raise LogBroken("the stored tiles do not lead to the root of the log's state")
+    if (note.size, note.root) != (state.size, root):
+        raise LogBroken("the log is not the one that was signed last")
+    last = split_leaves(stored.get((ENTRIES, (state.size - 1) // TILE_LEAVES), b""))
+    leaf = last[(state.size - 1) % TILE_LEAVES] if len(last) > (state.size - 1) % TILE_LEAVES else b""
+    record = Epoch.read(leaf)
+    if record is None or record.epoch != state.epoch:
+        raise LogBroken("the log does not end with the epoch that its state names")
+    return edge

@@ -1,6 +1,5 @@
 """The log's store, vault and sums in memory: the same promises as those of production, for tests and simulation."""
 
-import copy
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -50,7 +49,7 @@ class MemoryLogStore:
         if expected != (None if self.state_fields is None else StateVersion(self._commits)):
             raise CommitLost
         self._commits += 1
-        self.state_fields = copy.deepcopy(state_document(append.state))
+        self.state_fields = state_document(append.state)
         self.tile_bytes |= append.tiles
         for head in append.heads:
             statement = head.statement

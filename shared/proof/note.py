@@ -7,6 +7,7 @@ Certificate Transparency also write: a text, an empty line, and a line for each 
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import Self
 
@@ -25,6 +26,9 @@ SIGNATURES_MAX = 100
 _KEY_ID_BYTES = 4
 _SIGNED_BY = "\u2014 "
 """An em dash and a space begin each line of a signature."""
+_NO_NAME = re.compile(r"[+\s\x00-\x1f]")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+"""What a note may not hold; it has lines, which is why the tenth character is allowed."""
 
 
 class Checkpoint(Struct, frozen=True):
@@ -105,13 +109,13 @@ class VerifierKey(Struct, frozen=True):
 
 def is_name(name: str) -> bool:
     """Whether a key or a log may be called this: a space or a plus sign would end the name where it is read."""
-    return bool(name) and "+" not in name and not any(letter.isspace() or ord(letter) < 0x20 for letter in name)
+    return bool(name) and not _NO_NAME.search(name)
 
 
 def parse_note(raw: str) -> Note:
     """Read a note. Raise NoteWrong for what is not exactly one; no signature is verified here."""
     _require(len(raw.encode("utf-8", "replace")) <= NOTE_BYTES_MAX, "the note is too long")
-    _require(all(letter == "\n" or ord(letter) >= 0x20 for letter in raw), "a control character stands in the note")
+    _require(not _CONTROL.search(raw), "a control character stands in the note")
     # The last empty line, because the text may hold others.
     text, found, signed = raw.rpartition("\n\n")
     _require(bool(found), "no empty line stands before the signatures")

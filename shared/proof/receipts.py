@@ -50,13 +50,13 @@ class Receipts:
         # Read side by side: a statement that is newer than the state it meets only has to wait.
         known, head = await asyncio.gather(self._log.state(), self._log.first_statement(entry.account_id, entry.seq))
         state = known.state
-        if head is None or head.leaf_index >= state.signed_size:
+        if head is None or head.leaf_index >= state.size:
             return Missing.PENDING
         if head.statement.seq - entry.seq > LINKS_MAX:
             return Missing.TOO_FAR
-        named = tiles_of(inclusion_spans(head.leaf_index, state.signed_size))
+        named = tiles_of(inclusion_spans(head.leaf_index, state.size))
         links, tiles = await asyncio.gather(self._links(entry, head), self._log.tiles(named))
-        inclusion = prove_inclusion(head.leaf_index, state.signed_size, reader_of(tiles))
+        inclusion = prove_inclusion(head.leaf_index, state.size, reader_of(tiles))
         return write_proof(head, links, inclusion, state.note)
 
     async def _links(self, entry: Entry, head: LoggedHead) -> list[str]:

@@ -200,8 +200,6 @@ def state_document(state: LogState) -> dict[str, Any]:
         "size": state.size,
         "root": state.root,
         "epoch": state.epoch,
-        "heads": state.heads,
-        "signed_size": state.signed_size,
         "note": state.note,
         "cursors": {
             str(band): {"posted_at": stamp.posted_at, "account": stamp.account_id}
@@ -215,15 +213,15 @@ def state_from(fields: Mapping[str, Any]) -> LogState:
     """A stored state. Raise LogBroken when it is not one: what cannot be read must not be built upon."""
     try:
         cursors = {int(band): _stamp(cursor) for band, cursor in fields["cursors"].items()}
-        numbers = [fields[name] for name in ("size", "epoch", "heads", "signed_size", "at_ms")]
+        numbers = [fields[name] for name in ("size", "epoch", "at_ms")]
         texts = [fields[name] for name in ("root", "note")]
         if any(type(number) is not int for number in numbers) or any(type(text) is not str for text in texts):
             raise TypeError("a field is of another type")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LogBroken(f"the document of the log's state is malformed: {type(error).__name__}") from None
-    size, epoch, heads, signed_size, at_ms = numbers
+    size, epoch, at_ms = numbers
     root, note = texts
-    return LogState(size, root, epoch, heads, signed_size, note, cursors, at_ms)
+    return LogState(size, root, epoch, note, cursors, at_ms)
 
 
 def _stamp(fields: Mapping[str, Any]) -> Stamp:

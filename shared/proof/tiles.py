@@ -6,6 +6,7 @@ tile it becomes, so what is stored is always the longest, and any shorter one is
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -19,6 +20,8 @@ ENTRIES = -1
 LEVELS = 6
 """As many as the format has: enough for 256**6 leaves."""
 LEAVES_MAX = TILE_LEAVES**LEVELS
+NODES_REMEMBERED_MAX = 1_000
+"""Of at most 4 kilobytes each: a proof in a log of a million leaves asks for about twenty."""
 LEAF_BYTES_MAX = 65_535
 """What two bytes of length can say."""
 
@@ -108,8 +111,8 @@ def check_edge(size: int, edge: Tiles) -> None:
     widths = tile_widths(size)
     _require(set(edge) == set(widths))
     for key, width in widths.items():
-        pieces = split_leaves(edge[key]) if key[0] == ENTRIES else split_hashes(edge[key])
-        _require(len(pieces) == width)
+        filled = len(_leaf_ends(edge[key])) if key[0] == ENTRIES else _count_hashes(edge[key])
+        _require(filled == width)
 
 
 def edge_after(size: int, edge: Tiles, changed: Tiles) -> dict[TileKey, bytes]:
@@ -123,12 +126,18 @@ def reader_of(tiles: Tiles) -> HashReader:
 
     def read(level: int, index: int) -> bytes:
         key = tile_of(level, index)
+        tile, width = tiles.get(key, b""), 1 << level % _HEIGHT
         first = (index << level % _HEIGHT) % TILE_LEAVES
-        hashes = split_hashes(tiles.get(key, b""))[first : first + (1 << level % _HEIGHT)]
-        _require(len(hashes) == 1 << level % _HEIGHT)
-        return root_of(hashes)
+        _require(first + width <= _count_hashes(tile))
+        return _root_over(tile[first * HASH_BYTES : (first + width) * HASH_BYTES])
 
     return read
+
+
+@lru_cache(maxsize=NODES_REMEMBERED_MAX)
+def _root_over(hashes: bytes) -> bytes:
+    """The root over hashes one after the other. A log that has grown is mostly made of nodes that were asked for."""
+    return root_of(split_hashes(hashes))
 
 
 def tile_of(level: int, index: int) -> TileKey:
@@ -153,28 +162,37 @@ def cut(tile: Tile, stored: bytes) -> bytes:
     if tile.level != ENTRIES:
         _require(len(stored) >= tile.width * HASH_BYTES)
         return stored[: tile.width * HASH_BYTES]
-    pieces = split_leaves(stored)
-    _require(len(pieces) >= tile.width)
-    return b"".join(len(data).to_bytes(2) + data for data in pieces[: tile.width])
+    ends = _leaf_ends(stored)
+    _require(len(ends) >= tile.width)
+    return stored[: ends[tile.width - 1]] if tile.width else b""
 
 
 def split_hashes(tile: bytes) -> list[bytes]:
     """The hashes in a tile. Raise TileWrong when it is none."""
-    _require(len(tile) % HASH_BYTES == 0 and len(tile) <= TILE_LEAVES * HASH_BYTES)
-    return [tile[at : at + HASH_BYTES] for at in range(0, len(tile), HASH_BYTES)]
+    return [tile[at : at + HASH_BYTES] for at in range(0, _count_hashes(tile) * HASH_BYTES, HASH_BYTES)]
 
 
 def split_leaves(bundle: bytes) -> list[bytes]:
     """The contents in an entry bundle. Raise TileWrong when it is none."""
-    leaves = []
-    at = 0
-    while at < len(bundle):
-        end = at + 2 + int.from_bytes(bundle[at : at + 2])
-        _require(at + 2 <= len(bundle) and end <= len(bundle))
-        leaves.append(bundle[at + 2 : end])
-        at = end
-    _require(len(leaves) <= TILE_LEAVES)
-    return leaves
+    ends = _leaf_ends(bundle)
+    return [bundle[start + 2 : end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _count_hashes(tile: bytes) -> int:
+    """How many hashes are in a tile. Raise TileWrong when it is none."""
+    _require(len(tile) % HASH_BYTES == 0 and len(tile) <= TILE_LEAVES * HASH_BYTES)
+    return len(tile) // HASH_BYTES
+
+
+def _leaf_ends(bundle: bytes) -> list[int]:
+    """Where each leaf in an entry bundle ends. Raise TileWrong when it is none."""
+    ends = []
+    end, size = 0, len(bundle)
+    while end < size - 1:
+        end += 2 + (bundle[end] << 8 | bundle[end + 1])
+        ends.append(end)
+    _require(end == size and len(ends) <= TILE_LEAVES)
+    return ends
 
 
 def _require(holds: bool) -> None:

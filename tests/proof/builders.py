@@ -84,7 +84,7 @@ async def leaves_of(log: LogStore, size: int) -> list[bytes]:
 
 async def signed_leaves(at: LogAt) -> list[bytes]:
     """What the last checkpoint covers."""
-    return await leaves_of(at.log, (await at.log.state()).state.signed_size)
+    return await leaves_of(at.log, (await at.log.state()).state.size)
 
 
 async def last_checkpoint(at: LogAt) -> Checkpoint:

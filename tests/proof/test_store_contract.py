@@ -15,7 +15,7 @@ from tests.ledger.builders import ADA, BEN
 from tests.proof.builders import LogAt
 
 STAMP = Stamp(datetime(2026, 1, 1, 12, 30, 15, 123000, tzinfo=UTC), ADA)
-STATE = LogState(3, "ab" * 32, 2, 1, 3, "a note\n", {0: STAMP, 3: Stamp(STAMP.posted_at, BEN)}, 1_800_000_000_000)
+STATE = LogState(3, "ab" * 32, 2, "a note\n", {0: STAMP, 3: Stamp(STAMP.posted_at, BEN)}, 1_800_000_000_000)
 
 
 def stated(seq: int, leaf_index: int, account_id: str = ADA) -> LoggedHead:

@@ -255,8 +255,7 @@ def published_before_appended(patch: Patch) -> None:
     original = checkpoint.Checkpoints._commit
 
     async def commit(self: Any, log: Any, grown: Any) -> None:
-        if grown.state.signed_size == grown.state.size:
-            await self._vault.publish(grown.state.signed_size, grown.state.note)
+        await self._vault.publish(grown.state.size, grown.state.note)
         await original(self, log, grown)
 
     patch.setattr(checkpoint.Checkpoints, "_commit", commit)
@@ -267,7 +266,9 @@ def unpublished_note_forgotten(patch: Patch) -> None:
 
     async def open_log(self: Any) -> Any:
         known = await self._log.state()
-        return checkpoint._Open(known.state, known.version, await self._edge(known.state))
+        stored = await self._log.tiles(checkpoint.tiles_to_extend(known.state.size))
+        edge = checkpoint.checked_edge(known.state, stored, self._signer.verifier_key)
+        return checkpoint._Open(known.state, known.version, edge)
 
     patch.setattr(checkpoint.Checkpoints, "_open", open_log)
 

@@ -53,7 +53,7 @@ class ChatStream:
 
     async def events(self) -> AsyncIterator[bytes]:
         """The provider's events as they come; the charge is made before the last one is sent."""
-        last: dict[str, Any] = {}
+        last: Mapping[str, Any] = {}
         try:
             async for event in self._incoming:
                 if event.data is None:
@@ -64,9 +64,9 @@ class ChatStream:
                 if event.data.get("error"):
                     raise UpstreamUnavailable(self._upstream.provider.name, "failed in the middle of its answer")
                 if event.data.get("choices"):
-                    last = {name: value for name, value in event.data.items() if name != "usage"}
+                    last = event.data
                     # The usage that we tell bears our cost; a provider's own, with theirs, is none of the client's.
-                    yield told_event(last) if event.data.get("usage") else event.raw
+                    yield told_event(_without_usage(last)) if last.get("usage") else event.raw
             if not self._tally.finished:
                 raise UpstreamUnavailable(self._upstream.provider.name, "ended its answer without finishing it")
             usage, charge = await self._resolve(Outcome.FINISHED)
@@ -77,7 +77,9 @@ class ChatStream:
         else:
             options = self._request.stream_options
             if options and options.include_usage:
-                yield told_event({**last, "choices": [], "usage": usage_with_cost(self._tally, usage, charge)})
+                yield told_event(
+                    {**_without_usage(last), "choices": [], "usage": usage_with_cost(self._tally, usage, charge)}
+                )
             if self._keeper:
                 await self._keeper.keep(self._tally, usage, self._call.quote)
         yield b"data: [DONE]\n\n"
@@ -137,4 +139,10 @@ class ChatStream:
             message = message.replace(" Nothing was charged.", "")
         fault = {"message": message, "type": "api_error", "param": None, "code": error.code}
         ending = [{"index": 0, "delta": {}, "finish_reason": "error"}]
-        return told_event({**last, "object": "chat.completion.chunk", "choices": ending, "error": fault})
+        return told_event(
+            {**_without_usage(last), "object": "chat.completion.chunk", "choices": ending, "error": fault}
+        )
+
+
+def _without_usage(chunk: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in chunk.items() if name != "usage"}

@@ -6,7 +6,7 @@ from typing import Any
 from shared.base.units import Unit
 from shared.catalog.models import Model
 from shared.chat.models import CHOICES_MAX, ChatRequest, Tally
-from shared.chat.weight import text_bytes_of, tokens_of, weigh_prompt
+from shared.chat.weight import bytes_of, text_bytes_of, tokens_of, weigh_prompt
 from shared.metering.models import Usage, UsageSource
 
 DETAILS_OF_PROMPT = {
@@ -15,6 +15,9 @@ DETAILS_OF_PROMPT = {
     Unit.CACHE_WRITE_TOKEN: "cache_creation_tokens",
 }
 """How `prompt_tokens_details` names the parts of a prompt. `cached_tokens` is OpenAI's; the others are ours."""
+
+
+PLAIN_CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs"})
 
 
 def count_chunk(tally: Tally, chunk: Mapping[str, Any]) -> None:
@@ -95,6 +98,11 @@ def _delivered_bytes(choice: object) -> int:
     """Bytes of text in one choice: all that is said in it, be it content, thoughts or calls of tools."""
     if not isinstance(choice, dict):
         return text_bytes_of(choice)
+    if choice.keys() <= PLAIN_CHOICE and choice.get("logprobs") is None:
+        delta = choice.get("delta")
+        if type(delta) is dict and len(delta) == 1 and type(content := delta.get("content")) is str:
+            # Nearly every chunk of a stream is this, and has nothing else that could be text.
+            return bytes_of(content)
     said = [choice.get("delta"), choice.get("message"), choice.get("text")]
     roles = [part.get("role") for part in said if isinstance(part, dict)]
     return max(text_bytes_of(said) - text_bytes_of(roles), _logprob_bytes(choice.get("logprobs")))

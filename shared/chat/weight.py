@@ -58,13 +58,18 @@ def tokens_of(text_bytes: int) -> int:
     return -(-text_bytes // BYTES_PER_TOKEN)
 
 
+def bytes_of(text: str) -> int:
+    """Bytes of a text as it is sent."""
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
+
+
 def text_bytes_of(value: object) -> int:
     """Bytes of all strings in a JSON value, names of fields left out."""
     text_bytes, pending = 0, [value]
     while pending:
         item = pending.pop()
         if isinstance(item, str):
-            text_bytes += len(item) if item.isascii() else len(item.encode(errors="surrogatepass"))
+            text_bytes += bytes_of(item)
         elif isinstance(item, dict):
             pending.extend(item.values())
         elif isinstance(item, list):

@@ -190,3 +190,12 @@ def test_the_parts_of_a_prompt_always_come_to_the_whole(prompt_tokens: int, deta
     assert sum(counts.values()) == prompt_tokens
     assert all(count >= 0 for count in counts.values())
     assert counts.keys() <= {Unit.PROMPT_TOKEN, *PROMPT_KINDS}
+
+
+@given(st.text(), st.sampled_from([None, "stop"]))
+def test_a_plain_chunk_is_counted_as_any_other_is(content: str, finish: str | None) -> None:
+    """The short way that most chunks take comes to what the long way does."""
+    plain = delta(content, finish=finish)
+    odd = delta(content, finish=finish, role="assistant")
+
+    assert tallied(plain) == tallied(odd)

@@ -132,3 +132,8 @@ def test_predict_beats_the_naive_guess_and_claims_nothing_of_noise(stack: Stack)
     assert_numbers(printed, ("mae", "naive_mae", "ratio"))
     assert printed["targets"]["noise_claims"]["met"]
     assert [score["claimed"] > 0 for score in printed["loads"].values()] == [True, False, False, False]
+
+
+def test_the_stream_benchmark_reads_every_chunk_through_both(stack: Stack) -> None:
+    """It fails by itself when an answer is not whole."""
+    assert_numbers(run_quick("bench.stream", stack), ("cpu_ratio", "us_per_chunk", "relay_us_per_chunk"))

@@ -26,9 +26,11 @@ _LEGS = "legs.extend((Leg(share.account_id, origin, part) for share, part in zip
 _TOO_MUCH_SENT = (
     "raise SendLimitExceeded(left_micros=left_micros, retry_after_ms=max({}, day_start_ms + DAY_MS - at_ms))"
 )
+_BELOW_ZERO = "if amount < 0 and amount < had.get(key, {}) and (not (may_owe and key[1] is None)):"
 EQUIVALENT: Mapping[str, str] = {
     _named("module", "_NEVER_MS = {}", "2 ** 63", "3 ** 63"): "still later than any moment a document can hold",
     _named("module", "_NEVER_MS = {}", "2 ** 63", "2 ** 64"): "still later than any moment a document can hold",
+    _named("apply_changes", _BELOW_ZERO, "0", "1"): "an amount that is below zero is below one as well",
     _named("legs_of", _LEGS, "True", "False"): "a split has as many parts as there are shares, or raises",
     _named(
         "count_sent", _TOO_MUCH_SENT, "0", "1"

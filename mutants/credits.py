@@ -76,7 +76,7 @@ CREDITS = (
         "a lot falls below zero",
         "lots",
         f"{LEDGER}/rules.py",
-        "if sums[key] < min(0, amount) and not (may_owe and key[1] is None):",
+        "if amount < 0 and amount < had.get(key, 0) and not (may_owe and key[1] is None):",
         "if False:",
         RULES,
     ),

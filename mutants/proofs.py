@@ -77,7 +77,7 @@ PROOFS = (
         "a walk passes credits from nowhere",
         "conservation",
         f"{LEDGER}/chain.py",
-        "if sum([leg.amount_micros for leg in entry.legs]) != -entry.delta_micros:",
+        "if sum(map(_amount_micros, entry.legs)) != -entry.delta_micros:",
         "if False:",
         CHAIN,
     ),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from msgspec import to_builtins
+from msgspec import Struct, convert, to_builtins
 
 from shared.base.ids import AccountId, EntryId, HoldId
 from shared.base.periods import Period
@@ -156,6 +156,32 @@ def entry_document(entry: Entry) -> dict[str, Any]:
     }
 
 
+class _StoredLeg(Struct, frozen=True):
+    """What a leg's fields are called in a document."""
+
+    account: AccountId
+    origin: Origin
+    amount_micros: int
+
+
+class _StoredEntry(Struct, frozen=True):
+    """The fields of an entry's document that make the entry, and their exact types: nothing is coerced."""
+
+    account: AccountId
+    seq: int
+    prev_hash: str
+    hash: str
+    kind: EntryKind
+    delta_micros: int
+    balance_micros: int
+    lots: tuple[LotChange, ...]
+    legs: tuple[_StoredLeg, ...]
+    hold_id: HoldId | None
+    request_hash: str
+    facts: dict[str, str]
+    at_ms: int
+
+
 def payees_of(entry: Entry) -> list[str]:
     """The people whom the entry owes something, so that they can find their sales. Indexed; the house is not listed."""
     return sorted({leg.account_id for leg in entry.legs if leg.account_id.startswith("earn:")})
@@ -166,29 +192,22 @@ def entry_from(entry_id: EntryId, document: Document) -> Entry:
 
     def build() -> Entry:
         _require_format(document)
-        hold_id = document["hold_id"]
-        facts = document["facts"]
+        stored = convert(document, _StoredEntry)
         return Entry(
-            account_id=AccountId(_str(document["account"])),
+            account_id=stored.account,
             entry_id=entry_id,
-            seq=_int(document["seq"]),
-            prev_hash=_str(document["prev_hash"]),
-            kind=EntryKind(document["kind"]),
-            delta_micros=_int(document["delta_micros"]),
-            balance_micros=_int(document["balance_micros"]),
-            lots=tuple(
-                LotChange(Origin(c["origin"]), _optional_int(c["expires_at_ms"]), _int(c["delta_micros"]))
-                for c in document["lots"]
-            ),
-            legs=tuple(
-                Leg(AccountId(_str(leg["account"])), Origin(leg["origin"]), _int(leg["amount_micros"]))
-                for leg in document["legs"]
-            ),
-            hold_id=None if hold_id is None else HoldId(_hold_id(hold_id)),
-            request_hash=_str(document["request_hash"]),
-            facts=tuple(sorted((_str(name), _str(value)) for name, value in facts.items())),
-            at_ms=_int(document["at_ms"]),
-            hash=_str(document["hash"]),
+            seq=stored.seq,
+            prev_hash=stored.prev_hash,
+            kind=stored.kind,
+            delta_micros=stored.delta_micros,
+            balance_micros=stored.balance_micros,
+            lots=stored.lots,
+            legs=tuple([Leg(leg.account, leg.origin, leg.amount_micros) for leg in stored.legs]),
+            hold_id=_hold_id(stored.hold_id),
+            request_hash=stored.request_hash,
+            facts=tuple(sorted(stored.facts.items())),
+            at_ms=stored.at_ms,
+            hash=stored.hash,
         )
 
     return _read(build, account_id=str(document.get("account")), what="entry", entry_id=entry_id)
@@ -242,11 +261,11 @@ def _optional_int(value: object) -> int | None:
     return None if value is None else _int(value)
 
 
-def _hold_id(value: object) -> str:
+def _hold_id(name: HoldId | None) -> HoldId | None:
     # Both are hashed as if there were no hold.
-    if value in ("", "-"):
+    if name in ("", "-"):
         raise ValueError("no hold is named like this")
-    return _str(value)
+    return name
 
 
 def _str(value: object) -> str:

@@ -16,11 +16,12 @@ COUNTERPARTS = {
 }
 """What the other side of an entry may be. No other kind moves credits between two accounts at once."""
 PAIRED_KINDS = frozenset(COUNTERPARTS)
+KNOWN_CLASSES = IMMEDIATE_CLASSES | DEFERRED_CLASSES
 
 
 def check_legs(entry: Entry, counterparts: Mapping[EntryRef, Document]) -> None:
     """Check that the other side of `entry` exists or will be settled. Raise ChainBroken."""
-    if any(account_class(leg.account_id) not in IMMEDIATE_CLASSES | DEFERRED_CLASSES for leg in entry.legs):
+    if any(account_class(leg.account_id) not in KNOWN_CLASSES for leg in entry.legs):
         raise broken_at(entry, "moves credits to or from an account of no known class")
     if not is_paired(entry):
         if entry.kind is EntryKind.TRANSFER:

@@ -44,6 +44,8 @@ LOTS_MAX = 32
 BALANCE_MICROS_MAX = 10**18
 """Nine times below what a signed 64-bit field holds."""
 _NEVER_MS = 2**63
+_PAID = Origin.PAID
+"""Bound once: to Python 3.11 a member of an enum is a call, and every posting and every step of a walk sorts lots."""
 
 LotKey = tuple[Origin, int | None]
 
@@ -158,17 +160,17 @@ def apply_changes(lots: Iterable[Lot], changes: Iterable[LotChange], *, may_owe:
     Raise ArithmeticError when one falls below zero. With `may_owe` those that never expire may; a lot that owes
     already may always be paid back.
     """
-    sums: dict[LotKey, int] = {(lot.origin, lot.expires_at_ms): lot.remaining_micros for lot in lots}
-    before: dict[LotKey, int] = {}
+    had: dict[LotKey, int] = {(lot.origin, lot.expires_at_ms): lot.remaining_micros for lot in lots}
+    sums = had.copy()
     for change in changes:
         key = (change.origin, change.expires_at_ms)
-        amount = sums.get(key, 0)
-        before.setdefault(key, amount)
-        sums[key] = amount + change.delta_micros
-    for key, amount in before.items():
-        if sums[key] < min(0, amount) and not (may_owe and key[1] is None):
+        sums[key] = sums.get(key, 0) + change.delta_micros
+    merged: list[Lot] = []
+    for key, amount in sums.items():
+        if amount < 0 and amount < had.get(key, 0) and not (may_owe and key[1] is None):
             raise ArithmeticError("a lot fell below zero")
-    merged = [Lot(origin, expires_at_ms, amount) for (origin, expires_at_ms), amount in sums.items() if amount]
+        if amount:
+            merged.append(Lot(key[0], key[1], amount))
     return tuple(sorted(merged, key=_spending_order))
 
 
@@ -296,4 +298,4 @@ def _expiry(expires_at_ms: int | None) -> int:
 
 
 def _spending_order(lot: Lot) -> tuple[bool, int]:
-    return (lot.origin is Origin.PAID, _expiry(lot.expires_at_ms))
+    return (lot.origin is _PAID, _expiry(lot.expires_at_ms))

@@ -60,6 +60,11 @@ def test_fields_encode_as_they_always_did(vector: dict[str, Any]) -> None:
     assert encode(vector["fields"]).hex() == vector["encoded_hex"] == plainly_encoded(vector["fields"]).hex()
 
 
+@given(st.lists(st.text(max_size=4) | st.builds(str.__mul__, st.sampled_from("xü"), st.integers(120, 300)), max_size=6))
+def test_fields_of_any_length_encode_as_described(texts: list[str]) -> None:
+    assert encode(texts) == plainly_encoded(texts)
+
+
 def test_requests_hash_as_they_always_did() -> None:
     operations = [
         open_account(),

@@ -137,6 +137,13 @@ def test_a_document_of_another_shape_is_a_broken_chain(document: dict[str, Any])
                 read(changed)
 
 
+@pytest.mark.parametrize("name", ["lots", "legs"])
+@pytest.mark.parametrize("empty", ["", b"", {}, None], ids=repr)
+def test_what_is_empty_and_no_list_is_not_read_as_one(name: str, empty: object) -> None:
+    with pytest.raises(ChainBroken):
+        entry_from(EntryId("e"), {**entry_document(entry_of()), name: empty})
+
+
 @pytest.mark.parametrize("number", [0, 2, "1", None])
 def test_an_unknown_format_is_not_guessed_at(number: object) -> None:
     with pytest.raises(ChainBroken):

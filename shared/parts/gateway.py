@@ -1,5 +1,6 @@
 """Builds what answers calls of models."""
 
+import asyncio
 import secrets
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 class GatewayParts(LedgerParts):
     """Catalog, providers, routes, meter, prices, and the flows over them."""
+
+    async def prepare_call(self) -> None:
+        """Learn what prices and multipliers are now, where they are not known. Never fails, and waits for little."""
+        await asyncio.gather(self.catalog.refresh(), self.demand.known())
 
     @cached_property
     def providers(self) -> "list[Provider]":

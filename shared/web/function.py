@@ -4,6 +4,7 @@ A function file declares its contract and one handler; `http_function` turns it 
 functions-framework and the local gateway both serve.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, Protocol, cast
 
@@ -79,9 +80,9 @@ def http_function(
     """Wrap a handler. `scope` is what a service must be allowed; `path_param` names the field that the last segment
     of the path fills, or the last before `path_suffix`, or with `path_prefix` all that follows that, slashes included;
     `answer` is the shape of a 200, where the handler does not build the response itself, and `media_types` what that
-    may be; `routes` lets the caller say which provider it prefers, which the handler then reads from the caller;
-    `imports_ahead` names a
-    slow module that the first request imports while its caller is checked.
+    may be; `routes` is for what calls models: its caller may say which provider it prefers, which the handler then
+    reads from the caller; `imports_ahead` names a slow module that the first request imports while its caller is
+    checked.
     """
 
     def wrap(handler: Handler) -> HttpFunction:
@@ -130,7 +131,14 @@ async def _answer(contract: Contract, handler: Handler, request: Request, reques
     app = current_app()
     if contract.imports_ahead is not None:
         import_ahead(contract.imports_ahead)
-    caller = await authenticate(request, app, request_id, contract.auth, contract.scope)
+    # A cold process reads what it must know of prices while the caller is checked; a warm one knows it.
+    preparing = asyncio.ensure_future(app.prepare_call()) if contract.routes else None
+    try:
+        caller = await authenticate(request, app, request_id, contract.auth, contract.scope)
+    except BaseException:
+        if preparing:
+            preparing.cancel()
+        raise
     if contract.routes:
         caller = replace(caller, route_asked=request.headers.get(ROUTE_HEADER))
     parameters = path_parameters(request, contract.path_param, contract.path_prefix, contract.path_suffix)

@@ -10,13 +10,17 @@ from shared.answers.service import Answers
 from shared.answers.store import FirestoreAnswers
 from shared.base.clock import system_clock
 from shared.base.ids import AccountId, RequestId
+from shared.calls.models import Asking
 from shared.catalog.service import Catalog
+from shared.catalog.store import FirestoreModels
 from shared.chat.service import Chats
 from shared.ledger.store import FirestoreLedgerStore
 from shared.metering.service import Meter
 from shared.pricing.demand import Demand
 from shared.pricing.store import FirestorePrices
 from shared.providers.gateway import Upstreams
+from shared.routing.service import Router
+from shared.routing.store import FirestoreRouteHealth
 from tests.accounts.test_claims_contract import firestore_at
 from tests.chat.builders import TEXT_MODEL, request_of
 from tests.ledger.builders import ledger_on
@@ -42,7 +46,9 @@ class Warm:
         self._calls += 1
         self._provider.replies = type(self._provider.replies)([WHOLE])
         self._counter.take()
-        answer = await self._chats.answer(ADA, RequestId(f"req_{self._calls}"), request_of(**fields))
+        answer = await self._chats.answer(
+            Asking(account_id=ADA, request_id=RequestId(f"req_{self._calls}")), request_of(**fields)
+        )
         cost = self._counter.take()
         return cost.reads, cost.writes, answer.headers["x-credence-cache"]
 
@@ -54,8 +60,10 @@ async def warm(stack: Stack, project_id: str) -> AsyncIterator[Warm]:
         await ledger.open(ADA)
         await ledger.grant_promo(ADA, 10**6, lifetime_ms=10**8, key="funds", facts={})
         upstreams = Upstreams([provider.provider])
+        catalog = Catalog([TEXT_MODEL], {"first"}, FirestoreModels(client))
         chats = Chats(
-            Catalog([TEXT_MODEL], {"first"}),
+            catalog,
+            Router(catalog, FirestoreRouteHealth(client)),
             upstreams,
             Meter(ledger, MemoryOwedCharges()),
             demand=Demand(FirestorePrices(client)),

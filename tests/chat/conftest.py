@@ -8,6 +8,8 @@ import pytest
 
 from shared.base.ids import AccountId, EntryId, RequestId
 from shared.calls.models import Asking
+from shared.calls.service import Calls
+from shared.catalog.models import Model
 from shared.catalog.service import Catalog
 from shared.chat.models import ChatRequest
 from shared.chat.service import Chats, ChatStream
@@ -61,6 +63,14 @@ class Shop:
         router = Router(catalog, self.health, clock=self.time, sleep=self.time.sleep)
         meter = Meter(self.ledger, self.owed)
         return Chats(catalog, router, self.upstreams[-1], meter, call_timeout_s=call_timeout_s)
+
+    def calls(self, *models: Model) -> tuple[Catalog, Upstreams, Calls]:
+        """What every service of whole calls is made of, over these models."""
+        providers = [self.first.provider, self.second.provider]
+        self.upstreams.append(Upstreams(providers))
+        catalog = Catalog(models, {provider.name for provider in providers})
+        router = Router(catalog, self.health, clock=self.time, sleep=self.time.sleep)
+        return catalog, self.upstreams[-1], Calls(router, self.upstreams[-1], Meter(self.ledger, self.owed))
 
     def next_id(self) -> RequestId:
         self._calls += 1

@@ -1,0 +1,53 @@
+"""Embeddings, pictures and recordings through the official OpenAI client against the deployment."""
+
+from typing import Any
+
+import openai
+import pytest
+
+from local.deployment import Deployment
+from local.people import Person
+from local.stack import Stack
+from tests.clients import add_person, answer, balance_micros, call
+from tests.e2e.books import Books
+
+EMBEDDING = "BAAI/bge-en-icl"
+
+
+def charged_of(deployment: Deployment, member: Person, before_micros: int, usage: Any, receipt_id: str) -> int:
+    """What the balance lost, after a look at the usage and the receipt: all three say the same."""
+    charged = before_micros - balance_micros(deployment, member)
+    receipt = answer(call(deployment, "GET", f"/v1/receipts/{receipt_id}", member.token))
+    assert usage["cost_details"] == {"charged_micros": charged, "receipt_id": receipt_id}
+    assert receipt["entry"]["delta_micros"] == -charged
+    return charged
+
+
+@pytest.mark.parametrize("form", [None, "float", "base64"])
+async def test_texts_are_embedded(
+    client: openai.AsyncOpenAI, deployment: Deployment, member: Person, form: Any
+) -> None:
+    """One embedding for each text, as numbers, however the client had them sent."""
+    before = balance_micros(deployment, member)
+    fields = {} if form is None else {"encoding_format": form}
+
+    raw = await client.embeddings.with_raw_response.create(model=EMBEDDING, input=["Hello", "there"], **fields)
+
+    parsed: Any = raw.parse()
+    usage = parsed.usage.model_dump()
+    assert charged_of(deployment, member, before, usage, raw.headers["x-credence-receipt"]) > 0
+    assert [item.index for item in parsed.data] == [0, 1]
+    assert all(isinstance(item.embedding, str if form == "base64" else list) for item in parsed.data)
+    assert usage["prompt_tokens"] == usage["total_tokens"] > 0
+    assert parsed.model == EMBEDDING
+
+
+async def test_what_cannot_be_paid_is_refused(stack: Stack, deployment: Deployment, books: Books) -> None:
+    """402 in the client's own type, and not tried again."""
+    person = add_person(stack, deployment)
+    await books.fund(person, 0)
+    async with openai.AsyncOpenAI(base_url=f"{deployment.url}/v1", api_key=person.token) as client:
+        with pytest.raises(openai.APIStatusError) as refusal:
+            await client.embeddings.create(model=EMBEDDING, input="Hello")
+
+    assert (refusal.value.status_code, refusal.value.code) == (402, "insufficient_credits")

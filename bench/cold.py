@@ -40,7 +40,8 @@ POLL_INTERVAL_S = 0.002
 """Short against a start of half a second, and next to no load."""
 START_DEADLINE_S = 60.0
 SET_UP_TIMEOUT_S = 30.0
-CALL_PROVIDERS = frozenset({"chat_completions", "embedding_create"})
+IMAGE_MODEL = "black-forest-labs/flux-schnell"
+CALL_PROVIDERS = frozenset({"chat_completions", "embedding_create", "image_generate"})
 CALLER_RATIO_MAX = 1.4
 """Of those that call providers, which need an HTTP client as well."""
 OTHER_RATIO_MAX = 1.25
@@ -115,6 +116,8 @@ class FirstRequests:
                 body = self._chat_body()
             case "embedding_create":
                 body = {"model": EMBEDDING_MODEL, "input": "Hello"}
+            case "image_generate":
+                body = {"model": IMAGE_MODEL, "prompt": "A cat"}
             case "credit_debit":
                 body = {
                     "account_id": f"user:{self._person.uid}",

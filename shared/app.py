@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shared.chat.service import Chats
     from shared.embeddings.service import Embeddings
     from shared.identity.service import Identity
+    from shared.images.service import Images
     from shared.ledger.audit import Audit
     from shared.ledger.earnings import Earnings
     from shared.ledger.engine import Engine
@@ -221,6 +222,12 @@ class App:
         from shared.embeddings.service import Embeddings
 
         return Embeddings(self.catalog, self.upstreams, self.calls)
+
+    @cached_property
+    def images(self) -> "Images":
+        from shared.images.service import Images
+
+        return Images(self.catalog, self.upstreams, self.calls)
 
     @cached_property
     def accounts(self) -> "Accounts":

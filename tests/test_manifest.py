@@ -143,6 +143,7 @@ def test_only_those_who_call_providers_hold_their_keys() -> None:
     assert {row.name for row in ROWS if row.secrets} == {
         "chat_completions",
         "embedding_create",
+        "image_generate",
         "model_get",
         "model_list",
     }

@@ -12,6 +12,7 @@ from tests.clients import add_person, answer, balance_micros, call
 from tests.e2e.books import Books
 
 EMBEDDING = "BAAI/bge-en-icl"
+IMAGE, IMAGE_MICROS = "black-forest-labs/flux-schnell", 450_000
 
 
 def charged_of(deployment: Deployment, member: Person, before_micros: int, usage: Any, receipt_id: str) -> int:
@@ -42,12 +43,38 @@ async def test_texts_are_embedded(
     assert parsed.model == EMBEDDING
 
 
-async def test_what_cannot_be_paid_is_refused(stack: Stack, deployment: Deployment, books: Books) -> None:
+async def test_a_picture_is_made(client: openai.AsyncOpenAI, deployment: Deployment, member: Person) -> None:
+    """What came is charged, not what was asked for: the stand-in makes one of two."""
+    before = balance_micros(deployment, member)
+
+    raw = await client.images.with_raw_response.generate(model=IMAGE, prompt="A cat", n=2, size="512x512")
+
+    parsed: Any = raw.parse()
+    usage = parsed.usage.model_dump()
+    assert charged_of(deployment, member, before, usage, raw.headers["x-credence-receipt"]) == IMAGE_MICROS
+    assert parsed.data[0].b64_json.startswith("iVBOR")
+    assert parsed.model == IMAGE
+
+
+async def test_a_dearer_picture_is_refused_in_the_clients_own_type(client: openai.AsyncOpenAI) -> None:
+    """It names the field, and nothing is held."""
+    with pytest.raises(openai.BadRequestError) as refusal:
+        await client.images.generate(model=IMAGE, prompt="A cat", size="1536x1024")
+
+    assert (refusal.value.code, refusal.value.param) == ("invalid_request", "size")
+
+
+@pytest.mark.parametrize("kind", ["embeddings", "images"])
+async def test_what_cannot_be_paid_is_refused(stack: Stack, deployment: Deployment, books: Books, kind: str) -> None:
     """402 in the client's own type, and not tried again."""
     person = add_person(stack, deployment)
     await books.fund(person, 0)
     async with openai.AsyncOpenAI(base_url=f"{deployment.url}/v1", api_key=person.token) as client:
+        calls: dict[str, Any] = {
+            "embeddings": lambda: client.embeddings.create(model=EMBEDDING, input="Hello"),
+            "images": lambda: client.images.generate(model=IMAGE, prompt="A cat"),
+        }
         with pytest.raises(openai.APIStatusError) as refusal:
-            await client.embeddings.create(model=EMBEDDING, input="Hello")
+            await calls[kind]()
 
     assert (refusal.value.status_code, refusal.value.code) == (402, "insufficient_credits")

@@ -30,7 +30,7 @@ FOREIGN = {
     "tests",
 }
 """What no function of today needs, and what of ours is not deployed."""
-CALL_PROVIDERS = {"chat_completions", "embedding_create"}
+CALL_PROVIDERS = {"chat_completions", "embedding_create", "image_generate"}
 STORE = {"google.cloud.firestore", "grpc", "shared.ledger.store"}
 
 
@@ -105,7 +105,13 @@ def _request(
         }.get(row.name)
         return row.path.replace("{card_id}", created["card"]["card_id"]), {"json": posted}
     embedding = {"model": "BAAI/bge-en-icl", "input": "Hello"}
-    bodies = {"card_create": card, "chat_completions": chat, "credit_debit": debit, "embedding_create": embedding}
+    bodies = {
+        "card_create": card,
+        "chat_completions": chat,
+        "credit_debit": debit,
+        "embedding_create": embedding,
+        "image_generate": {"model": "black-forest-labs/flux-schnell", "prompt": "A cat"},
+    }
     return row.path, {"json": bodies.get(row.name)}
 
 

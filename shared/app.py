@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from shared.providers.gateway import Upstreams
     from shared.providers.models import Provider
     from shared.routing.service import Router
+    from shared.speech.service import Speech
 
 
 class App:
@@ -228,6 +229,12 @@ class App:
         from shared.images.service import Images
 
         return Images(self.catalog, self.upstreams, self.calls)
+
+    @cached_property
+    def speech(self) -> "Speech":
+        from shared.speech.service import Speech
+
+        return Speech(self.catalog, self.upstreams, self.calls)
 
     @cached_property
     def accounts(self) -> "Accounts":

@@ -146,6 +146,7 @@ def test_only_those_who_call_providers_hold_their_keys() -> None:
         "image_generate",
         "model_get",
         "model_list",
+        "speech_transcribe",
     }
     assert {row.service_account for row in ROWS if row.secrets} == {"gateway"}
     assert {row.service_account for row in ROWS if not row.secrets} & {"gateway"} == set()

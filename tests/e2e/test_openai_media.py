@@ -12,6 +12,7 @@ from tests.clients import add_person, answer, balance_micros, call
 from tests.e2e.books import Books
 
 EMBEDDING = "BAAI/bge-en-icl"
+SPEECH, RECORDING = "openai/whisper-1", ("a.mp3", b"ID3" * 5_000, "audio/mpeg")
 IMAGE, IMAGE_MICROS = "black-forest-labs/flux-schnell", 450_000
 
 
@@ -64,7 +65,36 @@ async def test_a_dearer_picture_is_refused_in_the_clients_own_type(client: opena
     assert (refusal.value.code, refusal.value.param) == ("invalid_request", "size")
 
 
-@pytest.mark.parametrize("kind", ["embeddings", "images"])
+@pytest.mark.parametrize("form", ["json", "verbose_json"])
+async def test_a_recording_is_written_down(
+    client: openai.AsyncOpenAI, deployment: Deployment, member: Person, form: Any
+) -> None:
+    """The stand-in tells a length of two and a half seconds to those who ask for it."""
+    before = balance_micros(deployment, member)
+
+    raw = await client.audio.transcriptions.with_raw_response.create(
+        model=SPEECH, file=RECORDING, response_format=form, language="en"
+    )
+
+    parsed: Any = raw.parse()
+    usage = parsed.usage if isinstance(parsed.usage, dict) else parsed.usage.model_dump()
+    assert charged_of(deployment, member, before, usage, raw.headers["x-credence-receipt"]) == 37_500
+    assert parsed.text == "Hello from the stand-in."
+    assert usage["audio_ms"] == 2_500
+
+
+@pytest.mark.parametrize(
+    ("form", "begins"),
+    [("text", "Hello"), ("srt", "1\n00:00:00,000 --> 00:00:02,500\nHello"), ("vtt", "WEBVTT\n\n00:")],
+)
+async def test_a_recording_is_told_as_text(client: openai.AsyncOpenAI, form: Any, begins: str) -> None:
+    """The client takes these for what they are."""
+    told: Any = await client.audio.transcriptions.create(model=SPEECH, file=RECORDING, response_format=form)
+
+    assert told.startswith(begins)
+
+
+@pytest.mark.parametrize("kind", ["embeddings", "images", "speech"])
 async def test_what_cannot_be_paid_is_refused(stack: Stack, deployment: Deployment, books: Books, kind: str) -> None:
     """402 in the client's own type, and not tried again."""
     person = add_person(stack, deployment)
@@ -72,6 +102,7 @@ async def test_what_cannot_be_paid_is_refused(stack: Stack, deployment: Deployme
     async with openai.AsyncOpenAI(base_url=f"{deployment.url}/v1", api_key=person.token) as client:
         calls: dict[str, Any] = {
             "embeddings": lambda: client.embeddings.create(model=EMBEDDING, input="Hello"),
+            "speech": lambda: client.audio.transcriptions.create(model=SPEECH, file=RECORDING),
             "images": lambda: client.images.generate(model=IMAGE, prompt="A cat"),
         }
         with pytest.raises(openai.APIStatusError) as refusal:

@@ -40,7 +40,9 @@ POLL_INTERVAL_S = 0.002
 """Short against a start of half a second, and next to no load."""
 START_DEADLINE_S = 60.0
 SET_UP_TIMEOUT_S = 30.0
-CALL_PROVIDERS = frozenset({"chat_completions", "embedding_create"})
+IMAGE_MODEL = "black-forest-labs/flux-schnell"
+SPEECH_MODEL = "openai/whisper-1"
+CALL_PROVIDERS = frozenset({"chat_completions", "embedding_create", "image_generate", "speech_transcribe"})
 CALLER_RATIO_MAX = 1.4
 """Of those that call providers, which need an HTTP client as well."""
 OTHER_RATIO_MAX = 1.25
@@ -116,6 +118,8 @@ class FirstRequests:
                 body = self._chat_body()
             case "embedding_create":
                 body = {"model": EMBEDDING_MODEL, "input": "Hello"}
+            case "image_generate":
+                body = {"model": IMAGE_MODEL, "prompt": "A cat"}
             case "credit_debit":
                 body = {
                     "account_id": f"user:{self._person.uid}",
@@ -147,6 +151,9 @@ class FirstRequests:
                 path = path.replace("{model_id}", MODEL)
             case "receipt_get":
                 path = f"/v1/receipts/{self._receipt_id}"
+            case "speech_transcribe":
+                posted, media_type = _recording()
+                return FirstRequest("POST", path, token, posted, {"content-type": media_type})
             case "card_list" | "credit_balance" | "earning_get" | "key_get" | "model_list":
                 pass
             case _:
@@ -211,6 +218,15 @@ def measure(quick: bool) -> dict[str, Any]:
                     times[row.name].append(function_ms)
                     hellos[row.name].append(hello_ms)
     return _figures(times, hellos)
+
+
+def _recording() -> tuple[bytes, str]:
+    """A form with a short recording, and its media type."""
+    form = requests.Request(
+        "POST", "http://localhost", data={"model": SPEECH_MODEL}, files={"file": ("a.mp3", b"ID3" * 100, "audio/mpeg")}
+    ).prepare()
+    assert isinstance(form.body, bytes)
+    return form.body, form.headers["content-type"]
 
 
 def _figures(times: Mapping[str, list[float]], hellos: Mapping[str, list[float]]) -> dict[str, Any]:

@@ -8,6 +8,13 @@ const CHARS_PER_TOKEN = 4; // aimock's own estimate, used when a fixture states 
 const LONG_CHUNKS = 200;
 const LONG_CHUNK_CHARS = 20;
 const JOURNAL_ENTRIES_MAX = 100; // Nobody reads it, and load tests would fill the memory with it.
+const PIXEL =
+  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+const RECORDED = {
+  text: "Hello from the stand-in.",
+  duration: 2.5,
+  segments: [{ id: 0, start: 0, end: 2.5, text: " Hello from the stand-in." }],
+};
 const KEEP_ALIVE_MS = 120_000; // Longer than clients keep idle connections, so none is closed under a request.
 
 function lastUserText(request) {
@@ -65,6 +72,8 @@ const fixtures = [
   onWord("error-429", refusal(429, "requests", "rate_limit_exceeded", "Rate limit reached.", { retryAfter: 1 })),
   onWord("error-500", refusal(500, "server_error", null, "The server had an error processing your request.")),
   { match: { endpoint: "chat", predicate: () => true }, response: friendlyAnswer },
+  { match: { endpoint: "transcription", predicate: () => true }, response: { transcription: RECORDED } },
+  { match: { endpoint: "image", predicate: () => true }, response: { images: [{ b64Json: PIXEL }] } },
 ];
 
 const { server } = await createServer(fixtures, {

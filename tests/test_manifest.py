@@ -143,9 +143,11 @@ def test_only_those_who_call_providers_hold_their_keys() -> None:
     assert {row.name for row in ROWS if row.secrets} == {
         "chat_completions",
         "embedding_create",
+        "image_generate",
         "model_get",
         "model_list",
         "price_get",
+        "speech_transcribe",
     }
     assert len({row.secrets for row in ROWS if row.secrets}) == 1
     assert {row.service_account for row in ROWS if row.secrets} == {"gateway"}

@@ -41,6 +41,15 @@ class ForeignBody(Struct, frozen=True, kw_only=True):
         return frozenset(cls.__struct_fields__) - {"others"}
 
 
+class Upload(Struct, frozen=True):
+    """A file of a form."""
+
+    name: str
+    """As the client called it; may be empty."""
+    media_type: str
+    content: bytes
+
+
 IdempotencyKey = Annotated[
     str, Meta(min_length=1, max_length=IDEMPOTENCY_KEY_CHARS_MAX, pattern=rf"^[\x21-\x7e]+{LAST}")
 ]

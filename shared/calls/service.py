@@ -1,10 +1,10 @@
-"""A metered call that is answered whole: the worst case held, the routes asked, what it came to charged.
+"""A metered call: the worst case held, the routes asked, what it came to charged.
 
-What is common to images, embeddings and recordings; a chat does the same in more steps, because it streams.
+What is common to images, embeddings and recordings; a chat does the same in more steps of its own.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Set
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.base.errors import CredenceError
 from shared.base.ids import RequestId
@@ -13,26 +13,36 @@ from shared.base.micros import CREDIT_MICROS
 from shared.calls.models import Answered, Asking
 from shared.catalog.models import Model, Route
 from shared.metering.models import Charge, Outcome, Quote, Usage
+from shared.metering.rules import at_demand
 from shared.metering.service import Meter, MeteredCall
+from shared.pricing.demand import DemandSource
 from shared.providers.gateway import CALL_TIMEOUT_S, Upstreams
 from shared.providers.models import Provider
-from shared.routing.service import Router
+from shared.routing.service import Routed, Router
 
-AskProvider = Callable[[Provider, str, float], Awaitable[dict[str, Any]]]
+T = TypeVar("T")
+AskProvider = Callable[[Provider, str, float], Awaitable[T]]
 """Asks a provider, under its own name for the model, within so many seconds."""
 CountUsage = Callable[[dict[str, Any]], Usage | None]
 """What an answer used; None when nothing was delivered, which is free."""
 
 
 class Calls:
-    """Makes whole calls."""
+    """Makes metered calls."""
 
     def __init__(
-        self, router: Router, upstreams: Upstreams, meter: Meter, *, call_timeout_s: float = CALL_TIMEOUT_S
+        self,
+        router: Router,
+        upstreams: Upstreams,
+        meter: Meter,
+        *,
+        demand: DemandSource,
+        call_timeout_s: float = CALL_TIMEOUT_S,
     ) -> None:
         self._router = router
         self._upstreams = upstreams
         self._meter = meter
+        self._demand = demand
         self._call_timeout_s = call_timeout_s
 
     async def answer(
@@ -40,33 +50,56 @@ class Calls:
         asking: Asking,
         model: Model,
         quote: Quote,
-        ask: AskProvider,
+        ask: AskProvider[dict[str, Any]],
         count: CountUsage,
         *,
         needs: Set[str] = frozenset(),
     ) -> Answered:
-        """The answer, charged. Nothing is charged when this raises what the meter, the router or a provider does."""
-        self._router.check(model, preference=asking.preference, needs=needs)
-        call = await self._meter.begin(asking.account_id, asking.request_id, quote)
+        """The answer, charged at what the quote comes to at the model's demand now.
 
-        async def ask_route(route: Route, timeout_s: float) -> dict[str, Any]:
-            return await ask(self._upstreams[route.provider], route.model, timeout_s)
-
+        Nothing is charged when this raises what the meter, the router or a provider does.
+        """
+        call, routed = await self._begin(asking, model, quote, ask, needs, streams=False)
         try:
-            routed = await self._router.first_answer(
-                model, ask_route, timeout_s=self._call_timeout_s, preference=asking.preference, needs=needs
-            )
-            try:
-                usage = count(routed.answer)
-                facts = call_facts(model, routed.facts, asking.request_id, Outcome.FINISHED)
-                charge = await (call.capture(usage, facts) if usage else call.release())
-            finally:
-                await routed.close()
+            usage = count(routed.answer)
+            facts = call_facts(model, routed.facts, asking.request_id, Outcome.FINISHED)
+            charge = await (call.capture(usage, facts) if usage else call.release())
         except BaseException:
             await give_back(call)
             raise
+        finally:
+            await routed.close()
         headers = {"x-credence-model": model.id, **routed.headers, **charge_headers(charge)}
         return Answered(routed.answer, charge, headers)
+
+    async def begin_stream(
+        self, asking: Asking, model: Model, quote: Quote, ask: AskProvider[T], *, needs: Set[str] = frozenset()
+    ) -> tuple[MeteredCall, Routed[T]]:
+        """An answer under way, which whoever relays it must charge and close. Raises like `answer` until it began."""
+        return await self._begin(asking, model, quote, ask, needs, streams=True)
+
+    async def _begin(
+        self, asking: Asking, model: Model, quote: Quote, ask: AskProvider[T], needs: Set[str], *, streams: bool
+    ) -> tuple[MeteredCall, Routed[T]]:
+        self._router.check(model, preference=asking.preference, needs=needs)
+        quote = at_demand(quote, (await self._demand.of(model.id)).demand_ppm)
+        call = await self._meter.begin(asking.account_id, asking.request_id, quote)
+
+        async def ask_route(route: Route, timeout_s: float) -> T:
+            return await ask(self._upstreams[route.provider], route.model, timeout_s)
+
+        try:
+            return call, await self._router.first_answer(
+                model,
+                ask_route,
+                timeout_s=self._call_timeout_s,
+                preference=asking.preference,
+                needs=needs,
+                times_first_byte=streams,
+            )
+        except BaseException:
+            await give_back(call)
+            raise
 
 
 async def give_back(call: MeteredCall) -> None:

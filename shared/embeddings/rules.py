@@ -1,7 +1,7 @@
 """Pure decisions about embeddings: what may be asked, what it can cost, what to charge, in which form to answer."""
 
 import base64
-import binascii
+import math
 import struct
 from collections.abc import Mapping
 from typing import Any
@@ -81,17 +81,30 @@ def _to_base64(embedding: object) -> str:
     if isinstance(embedding, str):
         return embedding
     floats = _to_floats(embedding)
-    return base64.b64encode(struct.pack(f"<{len(floats)}f", *floats)).decode()
+    try:
+        return base64.b64encode(struct.pack(f"<{len(floats)}f", *floats)).decode()
+    except OverflowError:
+        raise ValueError("an embedding holds a number that no single float can be") from None
 
 
 def _to_floats(embedding: object) -> list[float]:
-    if isinstance(embedding, list):
-        if not all(type(number) in (int, float) for number in embedding):
-            raise ValueError("an embedding holds something that is no number")
-        return embedding
+    floats = embedding if isinstance(embedding, list) else _unpacked(str(embedding))
+    if not all(type(number) in (int, float) for number in floats):
+        raise ValueError("an embedding holds something that is no number")
     try:
-        packed = base64.b64decode(str(embedding), validate=True)
-    except binascii.Error:
+        finite = all(map(math.isfinite, floats))
+    except OverflowError:
+        finite = False
+    if not finite:
+        # JSON has no infinity: the answer could not be written.
+        raise ValueError("an embedding holds a number without end")
+    return floats
+
+
+def _unpacked(text: str) -> list[float]:
+    try:
+        packed = base64.b64decode(text, validate=True)
+    except ValueError:
         raise ValueError("an embedding is no base64") from None
     if len(packed) % FLOAT_BYTES:
         raise ValueError("an embedding ends in the middle of a number")

@@ -33,6 +33,17 @@ def quote(
     return Quote(rates, counts_max, choices, demand_ppm, price_version, amount_micros)
 
 
+def at_demand(call: Quote, demand_ppm: int) -> Quote:
+    """The same call at another demand."""
+    return quote(
+        call.rates,
+        call.counts_max,
+        choices=call.choices,
+        demand_ppm=demand_ppm,
+        price_version=call.price_version,
+    )
+
+
 def affordable_completion_tokens(call: Quote, spendable_micros: int) -> int | None:
     """The most output per choice that `spendable_micros` covers with the rest of this call; 0 when not even the rest
     fits, None when the call has no output to shorten.

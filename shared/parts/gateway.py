@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from shared.catalog.store import FirestoreModels
     from shared.chat.service import Chats
     from shared.embeddings.service import Embeddings
+    from shared.images.service import Images
     from shared.metering.collector import Collector
     from shared.metering.service import Meter
     from shared.metering.store import OwedCharges
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from shared.providers.gateway import Upstreams
     from shared.providers.models import Provider
     from shared.routing.service import Router
+    from shared.speech.service import Speech
 
 
 class GatewayParts(LedgerParts):
@@ -140,10 +142,22 @@ class GatewayParts(LedgerParts):
     def calls(self) -> "Calls":
         from shared.calls.service import Calls
 
-        return Calls(self.router, self.upstreams, self.meter)
+        return Calls(self.router, self.upstreams, self.meter, demand=self.demand)
 
     @cached_property
     def embeddings(self) -> "Embeddings":
         from shared.embeddings.service import Embeddings
 
         return Embeddings(self.catalog, self.upstreams, self.calls)
+
+    @cached_property
+    def images(self) -> "Images":
+        from shared.images.service import Images
+
+        return Images(self.catalog, self.upstreams, self.calls)
+
+    @cached_property
+    def speech(self) -> "Speech":
+        from shared.speech.service import Speech
+
+        return Speech(self.catalog, self.upstreams, self.calls)

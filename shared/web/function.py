@@ -49,6 +49,7 @@ class Contract(Struct, frozen=True):
     streams: bool
     routes: bool
     media_types: tuple[str, ...]
+    form: bool
     imports_ahead: str | None
 
 
@@ -75,14 +76,15 @@ def http_function(
     streams: bool = False,
     routes: bool = False,
     media_types: tuple[str, ...] = ("application/json",),
+    form: bool = False,
     imports_ahead: str | None = None,
 ) -> Callable[[Handler], HttpFunction]:
     """Wrap a handler. `scope` is what a service must be allowed; `path_param` names the field that the last segment
     of the path fills, or the last before `path_suffix`, or with `path_prefix` all that follows that, slashes included;
     `answer` is the shape of a 200, where the handler does not build the response itself, and `media_types` what that
-    may be; `routes` is for what calls models: its caller may say which provider it prefers, which the handler then
-    reads from the caller; `imports_ahead` names a slow module that the first request imports while its caller is
-    checked.
+    may be; `form` says that the body is a form with a file instead of JSON; `routes` is for what calls models: its
+    caller may say which provider it prefers, which the handler then reads from the caller; `imports_ahead` names a slow
+    module that the first request imports while its caller is checked.
     """
 
     def wrap(handler: Handler) -> HttpFunction:
@@ -102,6 +104,7 @@ def http_function(
             streams=streams,
             routes=routes,
             media_types=media_types,
+            form=form,
             imports_ahead=imports_ahead,
         )
 
@@ -144,6 +147,11 @@ async def _answer(contract: Contract, handler: Handler, request: Request, reques
     parameters = path_parameters(request, contract.path_param, contract.path_prefix, contract.path_suffix)
     if contract.method == "GET":
         given = read_query(request, contract.body, parameters)
+    elif contract.form:
+        # Loaded by the one function that takes a form.
+        from shared.web.form import read_form
+
+        given = await read_form(request, contract.body, bytes_max=contract.body_bytes_max)
     else:
         given = await read_body(request, contract.body, bytes_max=contract.body_bytes_max, parameters=parameters)
     answer = await handler(given, caller, app)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from shared.base.body import LAST, ForeignBody
+from shared.base.body import LAST, ForeignBody, Upload
 from shared.web.errors import STATUS_OF_CODE, STATUS_OF_KIND
 from shared.web.function import ROUTE_HEADER, Contract, HttpFunction
 
@@ -55,6 +55,9 @@ def _schemas(models: Iterable[type[Struct]]) -> dict[str, Any]:
     for model in ordered:
         if issubclass(model, ForeignBody):
             del schemas[model.__name__]["properties"]["others"]
+    # In a form a file is its bytes, and its name and type stand in the head of its part.
+    if Upload.__name__ in schemas:
+        schemas[Upload.__name__] = {"type": "string", "format": "binary", "description": "A file."}
     plain: dict[str, Any] = _plain_patterns(schemas)
     return plain
 
@@ -86,7 +89,8 @@ def _operation(contract: Contract) -> dict[str, Any]:
     if contract.method == "POST":
         schema = _posted(contract)
         required = bool(_schema(contract.body)["required"]) if contract.path_param is None else bool(schema["required"])
-        operation["requestBody"] = {"content": {"application/json": {"schema": schema}}, "required": required}
+        media_type = "multipart/form-data" if contract.form else "application/json"
+        operation["requestBody"] = {"content": {media_type: {"schema": schema}}, "required": required}
     if contract.routes:
         header = {"name": ROUTE_HEADER, "in": "header", "required": False, "schema": {"type": "string"}}
         operation.setdefault("parameters", []).append({**header, "description": ROUTE_HELP})

@@ -9,6 +9,8 @@ import pytest
 from shared.answers.service import Answers
 from shared.base.ids import AccountId, EntryId, RequestId
 from shared.calls.models import Asking
+from shared.calls.service import Calls
+from shared.catalog.models import Model
 from shared.catalog.service import Catalog
 from shared.chat.models import ChatRequest
 from shared.chat.service import Chats, ChatStream
@@ -72,6 +74,18 @@ class Shop:
             demand=self.demand,
             answers=Answers(self.kept, self.clock, shared=False),
             call_timeout_s=call_timeout_s,
+        )
+
+    def calls(self, *models: Model) -> tuple[Catalog, Upstreams, Calls]:
+        """What every service of whole calls is made of, over these models."""
+        providers = [self.first.provider, self.second.provider]
+        self.upstreams.append(Upstreams(providers))
+        catalog = Catalog(models, {provider.name for provider in providers})
+        router = Router(catalog, self.health, clock=self.time, sleep=self.time.sleep)
+        return (
+            catalog,
+            self.upstreams[-1],
+            Calls(router, self.upstreams[-1], Meter(self.ledger, self.owed), demand=self.demand),
         )
 
     def next_id(self) -> RequestId:

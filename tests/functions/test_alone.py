@@ -30,7 +30,7 @@ FOREIGN = {
     "tests",
 }
 """What no function of today needs, and what of ours is not deployed."""
-CALL_PROVIDERS = {"chat_completions", "embedding_create"}
+CALL_PROVIDERS = {"chat_completions", "embedding_create", "image_generate", "speech_transcribe"}
 CATALOG_READERS = {*CALL_PROVIDERS, "model_get", "model_list", "model_update", "price_get"}
 STORE = {"google.cloud.firestore", "grpc", "shared.ledger.store"}
 
@@ -108,8 +108,19 @@ def _request(
             "card_validate": {"key": created["key"]},
         }.get(row.name)
         return row.path.replace("{card_id}", created["card"]["card_id"]), {"json": posted}
+    if row.name == "speech_transcribe":
+        return row.path, {
+            "data": {"model": "openai/whisper-1"},
+            "files": {"file": ("a.mp3", b"ID3" * 100, "audio/mpeg")},
+        }
     embedding = {"model": "BAAI/bge-en-icl", "input": "Hello"}
-    bodies = {"card_create": card, "chat_completions": chat, "credit_debit": debit, "embedding_create": embedding}
+    bodies = {
+        "card_create": card,
+        "chat_completions": chat,
+        "credit_debit": debit,
+        "embedding_create": embedding,
+        "image_generate": {"model": "black-forest-labs/flux-schnell", "prompt": "A cat"},
+    }
     return row.path, {"json": bodies.get(row.name)}
 
 

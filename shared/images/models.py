@@ -1,0 +1,25 @@
+"""A request for pictures as OpenAI's clients send it."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from shared.base.body import ForeignBody
+
+IMAGES_MAX = 10
+"""As many as OpenAI makes in one request."""
+PARTIAL_IMAGES_MAX = 3
+"""As many as OpenAI shows of one picture. It asks so little for them that the price of the picture covers them."""
+
+
+class ImageRequest(ForeignBody, frozen=True, kw_only=True):
+    """The fields we read. All others are passed on as they are, except those `rules.check` names."""
+
+    model: Annotated[str, Meta(min_length=1, max_length=200)]
+    prompt: Annotated[str, Meta(min_length=1)]
+    n: Annotated[int, Meta(ge=1, le=IMAGES_MAX)] | None = None
+    size: Annotated[str, Meta(max_length=20)] | None = None
+    quality: Annotated[str, Meta(max_length=20)] | None = None
+    response_format: Literal["b64_json", "url"] | None = None
+    stream: bool | None = None
+    partial_images: Annotated[int, Meta(ge=0, le=PARTIAL_IMAGES_MAX)] | None = None

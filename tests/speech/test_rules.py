@@ -1,0 +1,171 @@
+"""How long a recording can be, what is charged for it, and in which form it is told."""
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.base.units import Unit
+from shared.metering.models import UsageSource
+from shared.metering.rules import charge_micros
+from shared.speech import duration, rules
+from shared.speech.errors import SpeechInvalid
+from shared.speech.models import RECORDING_BYTES_MAX, Form
+from tests.chat.builders import json_values
+from tests.speech.builders import MODEL, MP3, heard, request_of, wav
+
+SEGMENTS = [{"start": 0, "end": 2.5, "text": " Hello\n\nthere."}, {"start": 3_661.001, "end": 3_662, "text": "Bye."}]
+
+
+def quote_of(content: bytes = MP3) -> Any:
+    assert MODEL.price is not None
+    return rules.quote_of(request_of(content), MODEL, MODEL.price)
+
+
+@given(
+    st.integers(0, 5_000),
+    st.sampled_from([8_000, 16_000, 44_100, 48_000]),
+    st.integers(1, 8),
+    st.sampled_from([8, 16, 24, 32]),
+    st.integers(0, 2**32 - 1),
+)
+def test_plain_wav_is_as_long_as_its_samples(size: int, rate: int, channels: int, bits: int, told: int) -> None:
+    """Whatever its header says of length or bytes in a second: a client writes that, and decoders overlook it."""
+    content = wav(size, rate=rate, channels=channels, bits=bits, told_bytes=told)
+
+    exact_ms = max(1, math.ceil(size * 1_000 / (rate * channels * bits // 8)))
+    assert duration.longest_ms(content) == duration.usual_ms(content) == exact_ms
+
+
+@given(st.binary(min_size=1, max_size=3_000))
+def test_everything_else_is_as_long_as_its_bytes_allow(content: bytes) -> None:
+    """At the thriftiest rate there is; the estimate is shorter, and neither is nothing."""
+    assert duration.longest_ms(content) >= len(content) * 1_000 / duration.WORST_BYTES_PER_S
+    assert 0 < duration.usual_ms(content) <= duration.longest_ms(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        wav(400, kind=2),
+        wav(400, kind=0x55),
+        wav(400, rate=0),
+        wav(400, rate=2**31),
+        wav(400, channels=0),
+        wav(400, bits=1),
+        wav(400)[:40],
+        b"RIFF\0\0\0\0WAVE",
+        b"RIFF\0\0\0\0WAVEdata\0\0\0\0" + bytes(400),
+        b"RIFF\0\0\0\0WAVE" + b"LIST\0\0\0\0" * 100,
+    ],
+)
+def test_wav_that_is_not_plain_is_taken_for_the_worst(content: bytes) -> None:
+    """It may hold any compressed sound."""
+    assert duration.wav_ms(content) is None
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["duration", "usage"]), json_values | st.fixed_dictionaries({"seconds": json_values})
+    )
+)
+def test_no_report_charges_nothing_or_more_than_the_quote(report: dict[str, Any]) -> None:
+    """Whatever a provider says of the length."""
+    usage = rules.usage_of(heard(**report), request_of())
+
+    assert usage is not None
+    assert 0 < charge_micros(quote_of(), usage) <= quote_of().amount_micros == 10_000
+
+
+@pytest.mark.parametrize(
+    ("report", "reported_ms"),
+    [
+        ({"duration": 8.47}, 8_470),
+        ({"duration": "8.47"}, 8_470),
+        ({"duration": 2}, 2_000),
+        ({"duration": 0.0001}, 1),
+        ({"duration": 1e300}, duration.SECONDS_MAX * 1_000),
+        ({"usage": {"type": "duration", "seconds": 3}}, 3_000),
+        ({"duration": 0, "usage": {"seconds": 3}}, 3_000),
+        ({"usage": {"type": "tokens", "input_token_details": {"audio_tokens": 25}}}, 2_500),
+        ({"duration": 0}, None),
+        ({"duration": -5}, None),
+        ({"duration": "nan"}, None),
+        ({"duration": "inf"}, None),
+        ({"duration": True}, None),
+        ({"duration": 10**400}, None),
+        ({"duration": "soon", "usage": "lots"}, None),
+        ({}, None),
+    ],
+)
+def test_a_report_is_taken_when_it_can_be_one(report: dict[str, Any], reported_ms: int | None) -> None:
+    """Else we estimate, and the receipt says so."""
+    usage = rules.usage_of(heard(**report), request_of())
+
+    assert usage is not None
+    assert usage.count(Unit.AUDIO_MS) == (1_875 if reported_ms is None else reported_ms)
+    assert usage.source is (UsageSource.ESTIMATED if reported_ms is None else UsageSource.REPORTED)
+
+
+def test_no_text_is_free() -> None:
+    """Nothing was delivered."""
+    assert rules.usage_of(heard(" \n", duration=5), request_of()) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"stream": "true"}, "stream"),
+        ({"stream": "yes"}, "stream"),
+        ({"content": b""}, "file"),
+        ({"content": bytes(RECORDING_BYTES_MAX + 1)}, "file"),
+        ({"File": "x"}, "File"),
+        ({"MODEL": "x"}, "MODEL"),
+        ({"other": {"name": "b.mp3", "media_type": "audio/mpeg", "content": b"x"}}, "other"),
+        ({"more[]": [{"name": "b.mp3", "media_type": "audio/mpeg", "content": b"x"}]}, "more[]"),
+        *[({name: "x"}, name) for name in rules.NOT_FOR_SALE],
+    ],
+)
+def test_what_cannot_be_priced_is_refused(fields: dict[str, Any], param: str) -> None:
+    """Another recording than the one that was weighed, first of all."""
+    with pytest.raises(SpeechInvalid) as refusal:
+        rules.check(request_of(**fields))
+    assert refusal.value.param == param
+
+
+def test_a_provider_is_sent_what_the_client_asked() -> None:
+    """Under its own name for the model, with fields that we do not know; text is asked for as JSON."""
+    request = request_of(
+        response_format="text", stream="false", language="en", **{"timestamp_granularities[]": ["word"]}
+    )
+    rules.check(request)
+
+    form = rules.upstream_form(request, "their/name")
+
+    assert (form.model, form.file_name, form.media_type, form.content) == ("their/name", "a.mp3", "audio/mpeg", MP3)
+    assert form.fields == (("response_format", "json"), ("language", "en"), ("timestamp_granularities[]", "word"))
+    assert rules.upstream_form(request_of(response_format="srt"), "m").fields == (("response_format", "verbose_json"),)
+
+
+def test_segments_become_subtitles() -> None:
+    """In both formats; no text can end its block early."""
+    answer = heard(segments=SEGMENTS)
+
+    assert rules.subtitles(answer, Form.SRT) == (
+        "1\n00:00:00,000 --> 00:00:02,500\nHello there.\n\n2\n01:01:01,001 --> 01:01:02,000\nBye.\n"
+    )
+    assert rules.subtitles(answer, Form.VTT) == (
+        "WEBVTT\n\n00:00:00.000 --> 00:00:02.500\nHello there.\n\n01:01:01.001 --> 01:01:02.000\nBye.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [None, "x", [None], [{}], [{"start": 0, "end": "2", "text": "a"}], [{"start": 0, "end": math.inf, "text": ""}]],
+)
+def test_segments_that_tell_no_time_are_none(segments: object) -> None:
+    """Then the provider has not answered what was asked."""
+    with pytest.raises(ValueError, match="segment"):
+        rules.subtitles(heard(segments=segments), Form.SRT)

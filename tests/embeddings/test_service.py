@@ -9,6 +9,7 @@ from shared.embeddings.errors import EmbeddingInvalid
 from shared.metering.errors import CallUnaffordable
 from shared.providers.errors import UpstreamRefused, UpstreamUnavailable
 from tests.chat.conftest import ADA, FUNDS_MICROS, Shop
+from tests.chat.test_demand import SetDemand
 from tests.embeddings.builders import MODEL, embedded, embeddings_of, request_of
 from tests.providers import fake
 
@@ -37,6 +38,17 @@ async def test_embeddings_are_charged_by_the_reported_token(shop: Shop) -> None:
     assert (facts["prompt_tokens"], facts["usage_source"], facts["price_version"]) == ("12", "reported", "7")
     assert shop.first.asked[0].path == "/v1/embeddings"
     assert shop.first.asked[0].payload == {"model": "first/vectors", "input": ["Hello", "there"], "user": "u"}
+
+
+async def test_demand_is_held_and_charged_like_a_chats(shop: Shop) -> None:
+    """All whole calls go the same way, so what holds here holds for pictures and recordings."""
+    shop.demand = SetDemand(1_500_000)
+    shop.first.replies.append(fake.whole(embedded([0.5], usage=COUNTED)))
+
+    answered = await embeddings_of(shop).answer(shop.asking(), request_of())
+
+    assert answered.charge.amount_micros == 18
+    assert dict(shop.captures()[0].facts)["demand_ppm"] == "1500000"
 
 
 async def test_a_report_beyond_the_quote_is_charged_as_the_quote(shop: Shop) -> None:

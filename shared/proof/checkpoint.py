@@ -43,7 +43,7 @@ from shared.proof.signer import Signer, sign_note
 from shared.proof.store import KnownState, LogStore, StateVersion
 from shared.proof.sums import EpochSums, Totals
 from shared.proof.tiles import Tiles, edge_after
-from shared.proof.vault import Vault
+from shared.proof.vault import Published, Vault
 
 TRIES_MAX = 3
 """Runs overlap when one takes longer than a minute; whoever lost three times can leave it to the next minute."""
@@ -124,9 +124,13 @@ class Checkpoints:
             return CheckpointReport(0, 0, 0, 0, refused=BROKEN, finished=False)
 
     async def _run(self) -> CheckpointReport:
-        # The sums are of one moment of their own; reading them beside the log halves what a quiet run waits for.
+        # The vault first: whatever it held at that moment was in the state before, and the state is read after.
+        published = await self._vault.latest()
+        known = await self._log.state()
+        # The sums last, so that no epoch is of a moment before the one it follows; and beside all else, which halves
+        # what a quiet run waits for.
         (log, news), totals, raised = await asyncio.gather(
-            self._read(), self._sums.totals(), self._log.alarms_raised((BROKEN, UNBALANCED))
+            self._read(published, known), self._sums.totals(), self._log.alarms_raised((BROKEN, UNBALANCED))
         )
         over = raised - {UNBALANCED} if totals.drift_micros else raised
         await asyncio.gather(*(self._log.clear_alarm(name) for name in over))
@@ -137,15 +141,12 @@ class Checkpoints:
         write_line("INFO", "checkpoint", size=state.size, epoch=state.epoch, heads=heads)
         return CheckpointReport(state.size, state.epoch, heads, 0, None, news.finished)
 
-    async def _read(self) -> tuple[_Open, News]:
-        log = await self._open()
+    async def _read(self, published: Published | None, known: KnownState) -> tuple[_Open, News]:
+        log = await self._open(published, known)
         return log, await self._news(log.state)
 
-    async def _open(self) -> _Open:
+    async def _open(self, published: Published | None, known: KnownState) -> _Open:
         """The log, once it is sure that nothing was taken from it. Raise what `run` calls broken."""
-        # The vault first: whatever it held at that moment was in the state before, and the state is read after.
-        published = await self._vault.latest()
-        known = await self._log.state()
         state = known.state
         if published and published.size > state.size:
             raise LogBroken(f"the vault has a checkpoint of size {published.size}, the log only {state.size}")

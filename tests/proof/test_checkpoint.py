@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -18,6 +19,7 @@ from shared.proof.errors import CommitLost, VaultUnavailable
 from shared.proof.log import Epoch, Statement, append_epoch, checked_edge, signed, tiles_to_extend
 from shared.proof.memory import MemoryLogStore, MemoryVault
 from shared.proof.note import open_checkpoint
+from shared.proof.vault import Published, Vault
 from tests.ledger.builders import ADA, BEN, CLARA, chance_of, debit, engine_on, opened, transfer
 from tests.proof.builders import (
     KEY,
@@ -267,6 +269,40 @@ async def grown(at: LogAt, runs: int = 3) -> None:
     for number in range(runs):
         await at.checkpoints().run()
         await engine_on(at.ledger).run(debit(1, f"debit {number}"))
+
+
+@dataclass
+class _HesitatingVault:
+    """Says what it has published last only when it is told to."""
+
+    inner: Vault
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    answering: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def latest(self) -> Published | None:
+        self.asked.set()
+        await self.answering.wait()
+        return await self.inner.latest()
+
+    async def publish(self, size: int, note: str) -> None:
+        await self.inner.publish(size, note)
+
+
+async def test_an_epoch_is_never_of_a_moment_before_the_one_it_follows(memory_log: LogAt) -> None:
+    """A run that begins before another one and ends after it states the ledger as it is then, or later."""
+    hesitating = _HesitatingVault(memory_log.vault)
+    await opened(memory_log.ledger, paid=100, accounts=(ADA,))
+    slow = asyncio.ensure_future(replace(memory_log, vault=hesitating).checkpoints().run())
+    await hesitating.asked.wait()
+    await asyncio.sleep(0)
+    await opened(memory_log.ledger, paid=100, accounts=(BEN,))
+    await memory_log.checkpoints().run()
+
+    hesitating.answering.set()
+    await slow
+
+    epochs = epochs_in(await signed_leaves(memory_log))
+    assert [(record.epoch, record.accounts) for record in epochs] == [(1, 2), (2, 2)]
 
 
 async def test_a_log_set_back_to_an_older_state_is_noticed(memory_log: LogAt) -> None:

@@ -91,8 +91,7 @@ def free_micros(head: Head, at_ms: int) -> int:
 
 def spendable_micros(head: Head, at_ms: int) -> int:
     """What a new debit or hold may take: what is free, within the account's allowance if it has one."""
-    free = free_micros(head, at_ms)
-    left = allowances.left_micros(head, held_micros(head, at_ms), at_ms)
+    free, left = free_micros(head, at_ms), allowances.left_micros(head, held_micros(head, at_ms), at_ms)
     return free if left is None else min(free, left)
 
 
@@ -106,8 +105,8 @@ def check_covers(head: Head, amount_micros: int, at_ms: int) -> None:
     if (spendable := spendable_micros(head, at_ms)) >= amount_micros:
         return
     if free_micros(head, at_ms) >= amount_micros:
-        resets_at_ms = allowances.resets_at_ms(head, at_ms)
-        raise SpendLimitReached(needed_micros=amount_micros, spendable_micros=spendable, resets_at_ms=resets_at_ms)
+        resets = allowances.resets_at_ms(head, at_ms)
+        raise SpendLimitReached(needed_micros=amount_micros, spendable_micros=spendable, resets_at_ms=resets)
     raise CreditTooLow(needed_micros=amount_micros, spendable_micros=spendable)
 
 

@@ -1,6 +1,6 @@
 """A metered call: the worst case held, the routes asked, what it came to charged.
 
-What is common to images, embeddings and recordings; a chat does the same in more steps of its own.
+What is common to all calls of models: chats, images, embeddings and recordings.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Set
@@ -59,7 +59,9 @@ class Calls:
 
         Nothing is charged when this raises what the meter, the router or a provider does.
         """
-        call, routed = await self._begin(asking, model, quote, ask, needs, streams=False)
+        self.check(asking, model, needs)
+        call = await self.hold(asking, model, quote)
+        routed = await self.first_answer(asking, model, call, ask, needs=needs, begun=False)
         try:
             usage = count(routed.answer)
             facts = call_facts(model, routed.facts, asking.request_id, Outcome.FINISHED)
@@ -72,30 +74,41 @@ class Calls:
         headers = {"x-credence-model": model.id, **routed.headers, **charge_headers(charge)}
         return Answered(routed.answer, charge, headers)
 
-    async def begin_stream(
-        self, asking: Asking, model: Model, quote: Quote, ask: AskProvider[T], *, needs: Set[str] = frozenset()
-    ) -> tuple[MeteredCall, Routed[T]]:
-        """An answer under way, which whoever relays it must charge and close. Raises like `answer` until it began."""
-        return await self._begin(asking, model, quote, ask, needs, streams=True)
-
-    async def _begin(
-        self, asking: Asking, model: Model, quote: Quote, ask: AskProvider[T], needs: Set[str], *, streams: bool
-    ) -> tuple[MeteredCall, Routed[T]]:
+    def check(self, asking: Asking, model: Model, needs: Set[str] = frozenset()) -> None:
+        """Raise RouteAbsent for what no route could even be asked, before anything is held for it."""
         self._router.check(model, preference=asking.preference, needs=needs)
+
+    async def hold(self, asking: Asking, model: Model, quote: Quote) -> MeteredCall:
+        """Hold what the quote comes to at the model's demand now. Raises what the meter does."""
         quote = at_demand(quote, (await self._demand.of(model.id)).demand_ppm)
-        call = await self._meter.begin(asking.account_id, asking.request_id, quote)
+        return await self._meter.begin(asking.account_id, asking.request_id, quote)
+
+    async def first_answer(
+        self,
+        asking: Asking,
+        model: Model,
+        call: MeteredCall,
+        ask: AskProvider[T],
+        *,
+        needs: Set[str] = frozenset(),
+        begun: bool,
+    ) -> Routed[T]:
+        """What the first route that answers gives: whole, or an answer that has `begun`, to be relayed and charged.
+
+        Whoever got it must close it. When this raises, the hold was given back.
+        """
 
         async def ask_route(route: Route, timeout_s: float) -> T:
             return await ask(self._upstreams[route.provider], route.model, timeout_s)
 
         try:
-            return call, await self._router.first_answer(
+            return await self._router.first_answer(
                 model,
                 ask_route,
                 timeout_s=self._call_timeout_s,
                 preference=asking.preference,
                 needs=needs,
-                times_first_byte=streams,
+                times_first_byte=begun,
             )
         except BaseException:
             await give_back(call)

@@ -54,10 +54,10 @@ def identity_of(request: ChatRequest) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in NOT_OF_THE_ANSWER and value is not None}
 
 
-def quote_again(kept: KeptAnswer, rates: Rates, *, demand_ppm: int, price_version: str) -> Quote:
+def quote_again(kept: KeptAnswer, rates: Rates, *, price_version: str) -> Quote:
     """What telling it again costs: a tenth of each rate, rounded up, for what making it once took."""
     cheaper = {unit: -(-rate * ANSWER_AGAIN_PPM // PPM) for unit, rate in rates.items()}
-    return quote(cheaper, kept.counts, demand_ppm=demand_ppm, price_version=price_version)
+    return quote(cheaper, kept.counts, price_version=price_version)
 
 
 def usage_again(kept: KeptAnswer) -> Usage:

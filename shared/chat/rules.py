@@ -8,7 +8,7 @@ from shared.catalog.models import Modality, Model, Price
 from shared.chat.errors import ChatInvalid, ContextExceeded
 from shared.chat.models import ChatRequest
 from shared.chat.weight import image_address, mentions, parts, weigh_prompt
-from shared.metering.models import DEMAND_NEUTRAL_PPM, Quote
+from shared.metering.models import Quote
 from shared.metering.rules import quote
 
 COMPLETION_TOKENS_DEFAULT = 4_096
@@ -101,7 +101,7 @@ def needs_of(request: ChatRequest) -> frozenset[str]:
     return frozenset({"tools"} if request.tools else ()) | frozenset({"vision"} if sees else ())
 
 
-def quote_of(request: ChatRequest, model: Model, price: Price, *, demand_ppm: int = DEMAND_NEUTRAL_PPM) -> Quote:
+def quote_of(request: ChatRequest, model: Model, price: Price) -> Quote:
     """The worst case of the request. Raise ContextExceeded when the prompt cannot fit the model at all."""
     text_bytes, nodes, images = weigh_prompt(request)
     prompt_tokens_min = text_bytes // TEXT_BYTES_PER_CONTEXT_TOKEN_MAX
@@ -113,8 +113,7 @@ def quote_of(request: ChatRequest, model: Model, price: Price, *, demand_ppm: in
         Unit.PROMPT_TOKEN: min(prompt_tokens_max, model.context_tokens),
         Unit.COMPLETION_TOKEN: completion_tokens_max(request, model) * choices,
     }
-    version = model.price_version
-    return quote(rates_of(request, price), counts_max, choices=choices, demand_ppm=demand_ppm, price_version=version)
+    return quote(rates_of(request, price), counts_max, choices=choices, price_version=model.price_version)
 
 
 def rates_of(request: ChatRequest, price: Price) -> Rates:

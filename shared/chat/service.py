@@ -1,12 +1,12 @@
 """A chat from request to charge: quote, hold, provider, capture. OpenAI's wire format in and out."""
 
-from typing import Any, TypeVar
+from typing import Any
 
 from shared.answers.models import KeptAnswer
 from shared.answers.service import Answers
 from shared.base.ids import AccountId, RequestId
 from shared.calls.models import Asking
-from shared.calls.service import call_facts, charge_headers, give_back
+from shared.calls.service import Calls, call_facts, charge_headers, give_back
 from shared.catalog.allowed import check_allowed
 from shared.catalog.models import Model, Route
 from shared.catalog.service import Catalog
@@ -17,35 +17,19 @@ from shared.chat.stream import ChatStream
 from shared.chat.tally import tally_of, usage_of
 from shared.chat.told import usage_with_cost
 from shared.metering.models import Outcome
-from shared.metering.service import Meter, MeteredCall
-from shared.pricing.demand import DemandSource
-from shared.providers.gateway import CALL_TIMEOUT_S, Upstreams, UpstreamStream
-from shared.routing.service import Ask, Routed, Router
-
-Answer = TypeVar("Answer")
+from shared.metering.service import MeteredCall
+from shared.providers.gateway import Upstreams, UpstreamStream
+from shared.providers.models import Provider
 
 
 class Chats:
     """Answers chats and charges for them."""
 
-    def __init__(
-        self,
-        catalog: Catalog,
-        router: Router,
-        upstreams: Upstreams,
-        meter: Meter,
-        *,
-        demand: DemandSource,
-        answers: Answers,
-        call_timeout_s: float = CALL_TIMEOUT_S,
-    ) -> None:
+    def __init__(self, catalog: Catalog, upstreams: Upstreams, calls: Calls, answers: Answers) -> None:
         self._catalog = catalog
-        self._router = router
         self._upstreams = upstreams
-        self._meter = meter
-        self._demand = demand
+        self._calls = calls
         self._answers = answers
-        self._call_timeout_s = call_timeout_s
 
     async def answer(self, asking: Asking, request: ChatRequest) -> ChatAnswer:
         """The whole answer, charged. Nothing is charged when this raises."""
@@ -54,11 +38,12 @@ class Chats:
             told, headers = await _charge_again(kept, model, call, asking.request_id)
             return ChatAnswer(again.body_again(kept, asking.request_id, told), headers | lookup.headers)
 
-        async def ask(route: Route, timeout_s: float) -> dict[str, Any]:
-            payload = rules.upstream_payload(request, route.model, call.quote)
-            return await self._upstreams.chat(self._upstreams[route.provider], payload, timeout_s=timeout_s)
+        async def ask(provider: Provider, upstream_model: str, timeout_s: float) -> dict[str, Any]:
+            payload = rules.upstream_payload(request, upstream_model, call.quote)
+            return await self._upstreams.chat(provider, payload, timeout_s=timeout_s)
 
-        routed = await self._first_answer(ask, model, request, call, asking)
+        needs = rules.needs_of(request)
+        routed = await self._calls.first_answer(asking, model, call, ask, needs=needs, begun=False)
         try:
             tally = tally_of(routed.answer)
             usage = usage_of(tally, request, model)
@@ -84,51 +69,30 @@ class Chats:
             usage = told if request.stream_options and request.stream_options.include_usage else None
             return StreamAgain(kept, asking.request_id, usage=usage, headers=headers | lookup.headers)
 
-        async def ask(route: Route, timeout_s: float) -> UpstreamStream:
-            payload = rules.upstream_payload(request, route.model, call.quote)
-            return await self._upstreams.chat_stream(self._upstreams[route.provider], payload, timeout_s=timeout_s)
+        async def ask(provider: Provider, upstream_model: str, timeout_s: float) -> UpstreamStream:
+            payload = rules.upstream_payload(request, upstream_model, call.quote)
+            return await self._upstreams.chat_stream(provider, payload, timeout_s=timeout_s)
 
-        routed = await self._first_answer(ask, model, request, call, asking)
+        needs = rules.needs_of(request)
+        routed = await self._calls.first_answer(asking, model, call, ask, needs=needs, begun=True)
         keeper = self._keeper(lookup, routed.route)
         stream = ChatStream(request, call, routed, model=model, request_id=asking.request_id, keeper=keeper)
         stream.headers |= lookup.headers
         return stream
-
-    async def _first_answer(
-        self, ask: Ask[Answer], model: Model, request: ChatRequest, call: MeteredCall, asking: Asking
-    ) -> Routed[Answer]:
-        try:
-            return await self._router.first_answer(
-                model,
-                ask,
-                timeout_s=self._call_timeout_s,
-                preference=asking.preference,
-                needs=rules.needs_of(request),
-                # A stream is there when it begins, a whole answer when it is written.
-                times_first_byte=bool(request.stream),
-            )
-        except BaseException:
-            await give_back(call)
-            raise
 
     async def _begin(self, asking: Asking, request: ChatRequest) -> tuple[Model, MeteredCall, Lookup]:
         await self._catalog.refresh()
         model, price = self._catalog.chat_model(request.model)
         check_allowed(model, asking.models_allowed)
         rules.check_payload(request, model)
-        self._router.check(model, preference=asking.preference, needs=rules.needs_of(request))
+        self._calls.check(asking, model, rules.needs_of(request))
         lookup = await self._look_up(asking.account_id, request)
-        demand_ppm = (await self._demand.of(model.id)).demand_ppm
         if lookup.found:
-            quote = again.quote_again(
-                lookup.found,
-                rules.rates_of(request, price),
-                demand_ppm=demand_ppm,
-                price_version=model.price_version,
-            )
+            rates = rules.rates_of(request, price)
+            quote = again.quote_again(lookup.found, rates, price_version=model.price_version)
         else:
-            quote = rules.quote_of(request, model, price, demand_ppm=demand_ppm)
-        return model, await self._meter.begin(asking.account_id, asking.request_id, quote), lookup
+            quote = rules.quote_of(request, model, price)
+        return model, await self._calls.hold(asking, model, quote), lookup
 
     async def _look_up(self, account_id: AccountId, request: ChatRequest) -> Lookup:
         """One read for a client that asked for it, none for others."""

@@ -50,7 +50,10 @@ class Images:
             return await self._upstreams.images_stream(provider, payload, timeout_s=timeout_s)
 
         quote = rules.quote_of(request, model, price)
-        call, routed = await self._calls.begin_stream(asking, model, quote, ask, needs=rules.needs_of(request))
+        needs = rules.needs_of(request)
+        self._calls.check(asking, model, needs)
+        call = await self._calls.hold(asking, model, quote)
+        routed = await self._calls.first_answer(asking, model, call, ask, needs=needs, begun=True)
         return ImageStream(asking, model, call, routed)
 
     async def _checked(self, asking: Asking, request: ImageRequest) -> tuple[Model, Price]:

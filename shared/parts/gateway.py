@@ -98,7 +98,7 @@ class GatewayParts(LedgerParts):
     def chats(self) -> "Chats":
         from shared.chat.service import Chats
 
-        return Chats(self.catalog, self.router, self.upstreams, self.meter, demand=self.demand, answers=self.answers)
+        return Chats(self.catalog, self.upstreams, self.calls, self.answers)
 
     @cached_property
     def answers(self) -> "Answers":

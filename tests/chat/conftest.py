@@ -66,15 +66,9 @@ class Shop:
         self.upstreams.append(Upstreams(providers, silence_timeout_s=silence_timeout_s))
         catalog = self.catalog or Catalog([TEXT_MODEL, VISION_MODEL], {provider.name for provider in providers})
         router = Router(catalog, self.health, clock=self.time, sleep=self.time.sleep)
-        return Chats(
-            catalog,
-            router,
-            self.upstreams[-1],
-            Meter(self.ledger, self.owed),
-            demand=self.demand,
-            answers=Answers(self.kept, self.clock, shared=False),
-            call_timeout_s=call_timeout_s,
-        )
+        meter = Meter(self.ledger, self.owed)
+        calls = Calls(router, self.upstreams[-1], meter, demand=self.demand, call_timeout_s=call_timeout_s)
+        return Chats(catalog, self.upstreams[-1], calls, Answers(self.kept, self.clock, shared=False))
 
     def calls(self, *models: Model) -> tuple[Catalog, Upstreams, Calls]:
         """What every service of whole calls is made of, over these models."""

@@ -11,6 +11,7 @@ from shared.answers.store import FirestoreAnswers
 from shared.base.clock import system_clock
 from shared.base.ids import AccountId, RequestId
 from shared.calls.models import Asking
+from shared.calls.service import Calls
 from shared.catalog.service import Catalog
 from shared.catalog.store import FirestoreModels
 from shared.chat.service import Chats
@@ -61,14 +62,10 @@ async def warm(stack: Stack, project_id: str) -> AsyncIterator[Warm]:
         await ledger.grant_promo(ADA, 10**6, lifetime_ms=10**8, key="funds", facts={})
         upstreams = Upstreams([provider.provider])
         catalog = Catalog([TEXT_MODEL], {"first"}, FirestoreModels(client))
-        chats = Chats(
-            catalog,
-            Router(catalog, FirestoreRouteHealth(client)),
-            upstreams,
-            Meter(ledger, MemoryOwedCharges()),
-            demand=Demand(FirestorePrices(client)),
-            answers=Answers(FirestoreAnswers(client), system_clock, shared=False),
-        )
+        router = Router(catalog, FirestoreRouteHealth(client))
+        demand = Demand(FirestorePrices(client))
+        calls = Calls(router, upstreams, Meter(ledger, MemoryOwedCharges()), demand=demand)
+        chats = Chats(catalog, upstreams, calls, Answers(FirestoreAnswers(client), system_clock, shared=False))
         warm = Warm(chats, provider, RpcCounter(client))
         await warm.ask()
         yield warm

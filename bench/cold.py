@@ -2,7 +2,8 @@
 
 Both run under functions-framework as in the cloud (gunicorn with one uvicorn worker). A function's first request is a
 real one, authenticated and answered with 200, so it includes the first contact with Auth and Firestore; hello-world
-imports google-cloud-firestore and answers without it. A ratio is the median over the pairs of a function and the
+imports google-cloud-firestore and answers without it. A timer has done what there was to do just before, as in a quiet
+minute: how long its work takes is no matter of its start. A ratio is the median over the pairs of a function and the
 hello-world started right after it.
 """
 
@@ -141,6 +142,8 @@ class FirstRequests:
                 return FirstRequest("POST", path, self._deployment.event_token, event.body, event.headers)
             case "charge_collect" | "ledger_audit" | "ledger_checkpoint" | "ledger_settle" | "price_refresh":
                 token = self._deployment.scheduler_token
+                # What this benchmark's other functions posted is not what a minute leaves a timer to do.
+                self._ask(path, token, {})
             case "log_read":
                 path = "/log/checkpoint"
             case "model_get":

@@ -59,7 +59,8 @@ class Witness:
         with self._judging:
             if not all(ref in ledger.entries for ref in refs):
                 raise Violation("a commit was confirmed and its entries are not there")
-            books.see_commit(self.books, books.Commit(accounts, refs))
+            late = [attempt.request.account_id for attempt in attempts if attempt and attempt.request.late]
+            books.see_commit(self.books, books.Commit(accounts, refs, late))
             self.judge.see_commit(
                 [attempt for attempt in attempts if attempt],
                 {account_id: ledger.heads[account_id] for account_id in accounts},

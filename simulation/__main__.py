@@ -75,7 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--trace", action="store_true", help="with --seed: print all that happens")
     options = parser.parse_args(arguments)
     if options.seed is not None:
-        tally = _tell([simulate(options.seed, tracing=options.trace)], first=options.seed, total=1)
+        one = (simulate(seed, tracing=options.trace) for seed in (options.seed,))
+        tally = _tell(one, first=options.seed, total=1)
     else:
         with contextlib.closing(run_all(range(options.first, options.first + options.seeds), options.workers)) as all_:
             tally = _tell(all_, first=options.first, total=options.seeds)

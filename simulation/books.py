@@ -18,7 +18,7 @@ from simulation.model import Ref
 from simulation.settled_books import SettledBooks
 
 Documents = Mapping[str, Any]
-OWING = ("settle", "clawback", "capture")
+OWING = ("settle", "revoke", "clawback", "capture")
 """Kinds that may take more of what never expires than there is."""
 
 PAIRED = ("transfer", "close")
@@ -61,6 +61,8 @@ class Commit(Struct, frozen=True):
 
     accounts: Sequence[AccountId]
     refs: Sequence[Ref]
+    late: Sequence[AccountId] = ()
+    """Those of the accounts that somebody asked a late capture of."""
 
 
 def see_commit(books: Books, commit: Commit) -> None:
@@ -105,7 +107,8 @@ def heads_are_the_fold(books: Books, commit: Commit) -> None:
 
 
 def no_account_promises_more_than_it_has(books: Books, commit: Commit) -> None:
-    """Unless credits were taken back that it had spent or promised already. Deferred accounts promise nothing."""
+    """Unless credits were taken that it had spent or promised already. Deferred accounts promise nothing."""
+    books.owing.update(commit.late)
     for account_id in commit.accounts:
         head = books.heads[account_id]
         held = sum([hold["amount_micros"] for hold in head["holds"].values()])
@@ -172,7 +175,7 @@ def the_whole_is_the_sum_of_what_was_seen(books: Books) -> None:
     stored = {ref: document["hash"] for ref, document in books.entries.items()}
     if stored != books.seen:
         raise Violation("entries changed between commits")
-    again = Books(books.heads, books.entries)
+    again = Books(books.heads, books.entries, owing=books.owing)
     see_commit(again, Commit(tuple(books.heads), tuple(books.entries)))
 
 
@@ -196,7 +199,7 @@ def _fold(books: Books, fold: Fold, ref: Ref, entry: Documents) -> None:
         raise Violation(f"entry {entry['seq']} of {ref[0]} after {fold.seq} {fault}")
     fold.seq, fold.hash = entry["seq"], entry["hash"]
     books.chains.setdefault(ref[0], []).append((entry["hash"], entry["balance_micros"]))
-    if entry["kind"] == "clawback":
+    if entry["kind"] in ("revoke", "clawback"):
         books.owing.add(ref[0])
     if entry["kind"] in ("debit", "capture", "refund"):
         fold.spent -= entry["delta_micros"]

@@ -1,4 +1,4 @@
-"""The reference model's corrections and standing: refund, clawback, expire, freeze, unfreeze, close."""
+"""The reference model's corrections and standing: refund, revoke, clawback, expire, freeze, unfreeze, close."""
 
 from collections.abc import Mapping
 
@@ -7,31 +7,34 @@ from msgspec.structs import replace
 from shared.base.ids import entry_id_of
 from simulation.model import (
     AMOUNT_MAX,
+    Line,
     Outcome,
     Record,
     Ref,
     Refused,
     State,
     States,
+    added,
     by_origin,
     in_order,
     live_holds,
     moved,
     post,
     receive,
+    take,
     take_or_owe,
 )
 from simulation.request import Request
 
-VERBS = frozenset({"refund", "clawback", "expire", "freeze", "unfreeze", "close"})
+VERBS = frozenset({"refund", "revoke", "clawback", "expire", "freeze", "unfreeze", "close"})
 DISPUTES = "house:disputes"
 BREAKAGE = "house:breakage"
 
 
 def answer(request: Request, at_ms: int, states: States, journal: Mapping[Ref, Record]) -> Outcome:
     """What a ledger answers that has not done this before."""
-    if request.verb == "refund":
-        return _refund(request, at_ms, states, journal)
+    if request.verb in ("refund", "revoke"):
+        return _undo(request, at_ms, states, journal)
     if request.verb == "close" and request.payee_id == request.account_id:
         return Refused("transfer_to_self")
     state = states[request.account_id]
@@ -50,21 +53,37 @@ def answer(request: Request, at_ms: int, states: States, journal: Mapping[Ref, R
             return _close(request, state, states, at_ms)
 
 
-def _refund(request: Request, at_ms: int, states: States, journal: Mapping[Ref, Record]) -> Outcome:
-    """What a debit or capture took goes back into its lots, and comes back from its payees."""
+def _undo(request: Request, at_ms: int, states: States, journal: Mapping[Ref, Record]) -> Outcome:
     original = journal.get((request.account_id, entry_id_of(request.key)))
     state = states[request.account_id]
     if original is None:
         return Refused("receipt_not_found")
     if state is None:
         return Refused("account_not_found")
-    if original.line.kind not in ("debit", "capture"):
-        return Refused("not_reversible")
+    if request.verb == "revoke" and original.line.kind == "grant":
+        return _revoke(request, original.line, state, at_ms)
+    if request.verb == "refund" and original.line.kind in ("debit", "capture"):
+        return _refund(request, original.line, state, at_ms)
+    return Refused("not_reversible")
+
+
+def _refund(request: Request, original: Line, state: State, at_ms: int) -> Outcome:
+    """What a debit or capture took goes back into its lots, and comes back from its payees."""
     if state.status == "closed":
         return Refused("account_not_open")
-    given = [(origin, expires, -amount) for origin, expires, amount in original.line.lots]
-    legs = tuple((payee, origin, -amount) for payee, origin, amount in original.line.legs)
+    given = added(state, [(origin, expires, -amount) for origin, expires, amount in original.lots], at_ms)
+    legs = tuple((payee, origin, -amount) for payee, origin, amount in original.legs)
     return post(request, state, at_ms, given, legs)
+
+
+def _revoke(request: Request, original: Line, state: State, at_ms: int) -> Outcome:
+    """As much as was granted is taken of its kind: what was paid for is owed when it is gone, a gift is not."""
+    ((source, origin, _),) = original.legs
+    if origin == "paid":
+        taken = take_or_owe(state, original.delta, at_ms, ("paid",))
+    else:
+        taken = take(state, original.delta, at_ms, ("promo",))
+    return post(request, state, at_ms, taken, _legs_to(source, taken))
 
 
 def _claw_back(request: Request, state: State, at_ms: int) -> Outcome:

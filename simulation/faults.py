@@ -21,6 +21,9 @@ LINGER_S_MAX = 9.0
 """How long a server may sit on a commit that it has received, and stamped, before anybody can see it. Longer than any
 caller waits; the ledger's own margins, of ten seconds and more, are made for this."""
 
+SLOW_S_MAX = 4.0
+"""How long the answer of a read may take, short of the deadline."""
+
 
 class Rates(Struct, frozen=True):
     """Shares from 0 to 1, and what else differs between seeds."""
@@ -37,6 +40,8 @@ class Rates(Struct, frozen=True):
     """Of the commits, those that are seen long after the server's time that is written into them."""
     unread: float = 0.0
     """Of the reads, those that get no answer."""
+    slow: float = 0.0
+    """Of the reads, those whose answer is old by the time it comes."""
     duplicated: float = 0.0
     """Of the requests, those that are delivered once more, later."""
     reordered: float = 0.0
@@ -78,6 +83,7 @@ def draw_rates(chance: random.Random, *, long_lived: bool = False) -> Rates:
         late=upto(0.3 * often),
         lingering=upto(0.3),
         unread=upto(0.3 * often),
+        slow=upto(0.2),
         duplicated=upto(0.5),
         reordered=upto(0.5),
         strayed=upto(1.0),
@@ -112,6 +118,12 @@ class Faults:
                 return name
             draw -= rate
         return "none"
+
+    def read_fault(self) -> str:
+        """What befalls a read; "none" mostly."""
+        if self.happens(self.rates.unread):
+            return "lost"
+        return "slow" if self.happens(self.rates.slow) else "none"
 
     def leg_s(self) -> float:
         """How long one way over the network takes."""

@@ -20,9 +20,9 @@ from simulation.request import Attempt, Request
 UNKNOWN = frozenset({"ledger_unavailable", "ledger_busy"})
 """Codes that promise nothing but that asking again is safe."""
 
-FORGOTTEN = frozenset({"hold", "release"})
+FORGOTTEN = frozenset({"hold", "extend", "release"})
 """Verbs that post no entry. A hold is remembered as long as it is on the head: once it was resolved, a repeat of
-either, after a lost answer or by a duplicate, is a new request to the ledger, and to the model."""
+one of them, after a lost answer or by a duplicate, is a new request to the ledger, and to the model."""
 
 SENDING_FIELDS = ("day_start_ms", "sent_micros", "last_to", "last_micros", "last_at_ms")
 
@@ -164,7 +164,7 @@ class Judge:
         outcomes = []
         for position, states in self._moments(attempt.request, since):
             outcome = reference.answer(attempt.request, attempt.at_ms, states, _Journal(self.journal, position))
-            if outcome == answer:
+            if answer in (outcome, reference.recall(attempt.request, attempt.at_ms, states)):
                 return
             outcomes.append(outcome)
         raise Violation(f"'{attempt.request}' (attempt {attempt.number}) is told {answer}, the model says {outcomes}")

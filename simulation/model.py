@@ -4,6 +4,7 @@ It shares nothing with `shared/ledger` but ids; the rules are stated here a seco
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,8 +16,13 @@ AMOUNT_MAX = 10**15
 HOLD_LIFETIME_MS = 15 * 60_000
 WINDOW_MS = 60_000
 HOLDS_OPEN_MAX = 5
-HOLDS_PER_WINDOW_MAX = 8
+HOLDS_PER_WINDOW_MAX = 5
+SENT_PER_DAY_MAX = 30
 """Bounds low enough to be met by a few dozen requests; simulated processes run with the same."""
+DAY_MS = 86_400_000
+SEND_REPEAT_MS = 600_000
+"""How long the same to the same person counts as sent by mistake."""
+LOTS_MAX = 32
 NEVER = 2**63
 KINDS = {"buy": "grant", "send": "transfer"}
 """What entries of these verbs are called."""
@@ -115,7 +121,7 @@ Outcome = Effect | Remembered | Refused
 def posted_ref(request: Request) -> Ref | None:
     """The entry that the request writes; None for one that writes none."""
     match request.verb:
-        case "hold" | "release" | "look":
+        case "hold" | "extend" | "release" | "look":
             return None
         case "open":
             key = f"open:{request.account_id}"
@@ -123,8 +129,8 @@ def posted_ref(request: Request) -> Ref | None:
             key = f"hold:{request.key}"
         case "transfer" | "send" | "close":
             key = f"{request.verb}:{request.account_id}:{request.key}"
-        case "refund":
-            key = f"refund:{entry_id_of(request.key)}"
+        case "refund" | "revoke":
+            key = f"{request.verb}:{entry_id_of(request.key)}"
         case "expire":
             key = f"expire:{request.account_id}:{request.until_ms}"
         case _:
@@ -155,14 +161,11 @@ def post(
 ) -> Effect:
     """One more entry on the account. `holds` are those that the posting leaves, `kind` if it is not the verb's own."""
     kind = kind or KINDS.get(request.verb, request.verb)
-    lots = dict(state.lots)
-    for origin, expires, amount in changes:
-        lots[origin, expires] = lots.get((origin, expires), 0) + amount
     delta = sum(amount for _, _, amount in changes)
     after = replace(
         state,
         seq=state.seq + 1,
-        lots={key: amount for key, amount in lots.items() if amount},
+        lots=with_changes(state, changes),
         holds=live_holds(state, at_ms) if holds is None else holds,
         spent=state.spent - delta if kind in ("debit", "capture", "refund") else state.spent,
         status={"freeze": "frozen", "unfreeze": "open", "close": "closed"}.get(kind, state.status),
@@ -178,7 +181,7 @@ def receive(
     request: Request, payer_id: AccountId, payee: State, taken: Sequence[tuple[str, int, int]], at_ms: int
 ) -> tuple[State, Line]:
     """The other side of a movement between two accounts: what was taken, lot by lot."""
-    given = [(origin, expires, -amount) for origin, expires, amount in taken]
+    given = added(payee, [(origin, expires, -amount) for origin, expires, amount in taken], at_ms)
     legs = tuple((payer_id, origin, -amount) for origin, amount in by_origin(taken).items())
     effect = post(request, payee, at_ms, given, legs, kind="transfer")
     return effect.states[request.account_id], next(iter(effect.lines.values()))
@@ -189,6 +192,31 @@ def moved(sent: Effect, payee_id: AccountId, received: tuple[State, Line]) -> Ef
     state, line = received
     (ref,) = sent.lines
     return Effect({**sent.states, payee_id: state}, {**sent.lines, (payee_id, ref[1]): line}, sent.answer)
+
+
+def added(state: State, given: Sequence[tuple[str, int, int]], at_ms: int) -> list[tuple[str, int, int]]:
+    """What is given, and what makes room for it: the two lots that expire closest to one another become the later one.
+
+    Only lots of one origin, and never one that has expired with one that has not.
+    """
+    changes = list(given)
+    while len(lots := with_changes(state, changes)) > LOTS_MAX:
+        gaps = [
+            (later[1] - sooner[1], index, sooner, later)
+            for index, (sooner, later) in enumerate(pairwise(in_order(replace(state, lots=lots))))
+            if sooner[0] == later[0] and (sooner[1] > at_ms) == (later[1] > at_ms)
+        ]
+        _, _, sooner, later = min(gaps)
+        changes += [(*sooner, -lots[sooner]), (*later, lots[sooner])]
+    return changes
+
+
+def with_changes(state: State, changes: Sequence[tuple[str, int, int]]) -> dict[LotKey, int]:
+    """The lots after changes, without those that are used up."""
+    lots = dict(state.lots)
+    for origin, expires, amount in changes:
+        lots[origin, expires] = lots.get((origin, expires), 0) + amount
+    return {key: amount for key, amount in lots.items() if amount}
 
 
 def in_order(state: State) -> list[LotKey]:

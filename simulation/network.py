@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from simulation.faults import DEADLINE_S, LATE_S_MAX, LINGER_S_MAX, Faults
+from simulation.faults import DEADLINE_S, LATE_S_MAX, LINGER_S_MAX, SLOW_S_MAX, Faults
 from simulation.loop import VirtualLoop
 
 Value = TypeVar("Value")
@@ -34,8 +34,7 @@ class Network:
 
     def read(self, action: Action[Value], *, failure: type[Exception]) -> "asyncio.Future[Value]":
         """Ask a server something. The answer is `failure` when there is none."""
-        fault = "lost" if self._faults.happens(self._faults.rates.unread) else "none"
-        return self._carry(action, fault, failure)
+        return self._carry(action, self._faults.read_fault(), failure)
 
     def write(self, action: Action[Value], *, failure: type[Exception], note: Note) -> "asyncio.Future[Value]":
         """Have a server change something, all at once. `failure` when it was not done, or nobody can tell."""
@@ -56,7 +55,7 @@ class Network:
             self.later(self._faults.chance.uniform(0, LATE_S_MAX), self._apply, action, reply, fault)
         elif fault == "lingering":
             self.later(self._faults.leg_s(), self._linger, action, reply, fault)
-        elif fault in ("none", "unacknowledged"):
+        elif fault in ("none", "unacknowledged", "slow"):
             self.later(self._faults.leg_s(), self._apply, action, reply, fault)
         return reply
 
@@ -80,6 +79,8 @@ class Network:
             self._received_s = None
         if fault in ("none", "lingering"):
             self.later(self._faults.leg_s(), _succeed, reply, answer)
+        elif fault == "slow":
+            self.later(self._faults.chance.uniform(0, SLOW_S_MAX), _succeed, reply, answer)
 
 
 def done_at_once(action: Coroutine[Any, Any, Value]) -> Value:

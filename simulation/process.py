@@ -11,13 +11,13 @@ from msgspec import Struct
 from shared.base.ids import AccountId, EntryId
 from shared.ledger.administration import Administration
 from shared.ledger.engine import Engine
-from shared.ledger.models import Head, HoldLimits
+from shared.ledger.models import Head, HoldLimits, SendLimits
 from shared.ledger.operation import Operation, Step
 from shared.ledger.service import Ledger
 from shared.ledger.store import HeadWrite, LedgerStore
 from simulation.faults import Faults
 from simulation.loop import EPOCH_MS, OWNER
-from simulation.model import HOLDS_OPEN_MAX, HOLDS_PER_WINDOW_MAX, WINDOW_MS
+from simulation.model import HOLDS_OPEN_MAX, HOLDS_PER_WINDOW_MAX, SEND_REPEAT_MS, SENT_PER_DAY_MAX, WINDOW_MS
 from simulation.reach import ProcessStore, Reach
 from simulation.request import Attempt
 
@@ -168,3 +168,4 @@ class _TightLedger(Ledger):
     def __init__(self, engine: Engine, store: LedgerStore, clock: Callable[[], int]) -> None:
         super().__init__(engine, store, clock)
         self._limits = HoldLimits(open_max=HOLDS_OPEN_MAX, window_ms=WINDOW_MS, per_window_max=HOLDS_PER_WINDOW_MAX)
+        self._send_limits = SendLimits(per_day_micros_max=SENT_PER_DAY_MAX, repeat_window_ms=SEND_REPEAT_MS)

@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shared.base.ids import AccountId
+from shared.base.ids import AccountId, EntryId
 from shared.ledger.archive import Changes, Stamp
 from shared.ledger.documents import Document
+from shared.ledger.marks import Alarm, Mark
 from shared.ledger.models import Entry
 from shared.ledger.store import CommitFailed, EntryRef, HeadWrite, Snapshot, StoreUnavailable, Version
 from shared.ledger.windows import Horizons
@@ -20,10 +22,11 @@ from shared.proof.sums import Totals
 from shared.proof.tiles import TileKey
 from shared.proof.vault import Published
 from simulation.faults import Faults
-from simulation.network import Network, Note
+from simulation.network import Action, Network, Note
 from simulation.servers import Servers
 
 MINTED_MICROS = 7
+Value = TypeVar("Value")
 
 
 class Seen(Struct, frozen=True):
@@ -33,6 +36,8 @@ class Seen(Struct, frozen=True):
     settled: Callable[[int, datetime], None]
     appended: Callable[[], None]
     published: Callable[[int], None]
+    marked: Callable[[AccountId, Mark], None]
+    accused: Callable[[Alarm], None]
 
 
 class Reach(Struct, frozen=True):
@@ -100,15 +105,67 @@ class ProcessWindows:
         return await self._reach.network.read(action, failure=StoreUnavailable)
 
 
-class ProcessChanges:
-    """What the archive tells of changed accounts, for checkpoints. They ask it for nothing else."""
+class ProcessArchive:
+    """What the archive tells checkpoints and the audit. They ask it for nothing else."""
 
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
+        self._archive = reach.servers.archive
 
     async def changed_after(self, lanes: Sequence[int], after: Stamp | None, limit: int) -> Changes:
-        action = lambda: self._reach.servers.archive.changed_after(lanes, after, limit)  # noqa: E731
+        return await self._ask(lambda: self._archive.changed_after(lanes, after, limit))
+
+    async def head_documents(self, account_ids: Sequence[AccountId]) -> Mapping[AccountId, Document]:
+        return await self._ask(lambda: self._archive.head_documents(account_ids))
+
+    async def entry_documents(
+        self, account_id: AccountId, after_seq: int = 0
+    ) -> AsyncIterator[tuple[EntryId, Document]]:
+        async def page() -> list[tuple[EntryId, Document]]:
+            return [found async for found in self._archive.entry_documents(account_id, after_seq)]
+
+        for found in await self._ask(page):
+            yield found
+
+    async def entries_named(self, refs: Sequence[EntryRef]) -> Mapping[EntryRef, Document]:
+        return await self._ask(lambda: self._archive.entries_named(refs)) if refs else {}
+
+    async def _ask(self, action: Action[Value]) -> Value:
         return await self._reach.network.read(action, failure=StoreUnavailable)
+
+
+class ProcessMarks:
+    """The audit's notes."""
+
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+        self._marks = reach.servers.marks
+
+    async def marks_of(self, account_ids: Sequence[AccountId]) -> Mapping[AccountId, Mark]:
+        return await self._reach.network.read(lambda: self._marks.marks_of(account_ids), failure=StoreUnavailable)
+
+    async def cursors(self, bands: int) -> Mapping[int, Stamp]:
+        return await self._reach.network.read(lambda: self._marks.cursors(bands), failure=StoreUnavailable)
+
+    async def open_alarms(self, limit: int) -> list[Alarm]:
+        return await self._reach.network.read(lambda: self._marks.open_alarms(limit), failure=StoreUnavailable)
+
+    async def put_mark(self, account_id: AccountId, mark: Mark) -> None:
+        async def put() -> None:
+            await self._marks.put_mark(account_id, mark)
+            self._reach.seen.marked(account_id, mark)
+
+        await self._reach.network.write(put, failure=StoreUnavailable, note=self._reach.note)
+
+    async def put_cursor(self, band: int, stamp: Stamp) -> None:
+        action = lambda: self._marks.put_cursor(band, stamp)  # noqa: E731
+        await self._reach.network.write(action, failure=StoreUnavailable, note=self._reach.note)
+
+    async def put_alarm(self, alarm: Alarm) -> None:
+        # Whether or not it arrives: an honest ledger is never accused.
+        self._reach.seen.accused(alarm)
+        action = lambda: self._marks.put_alarm(alarm)  # noqa: E731
+        await self._reach.network.write(action, failure=StoreUnavailable, note=self._reach.note)
 
 
 class ProcessLog:

@@ -7,10 +7,13 @@ from msgspec.structs import replace
 from simulation import corrections
 from simulation.model import (
     AMOUNT_MAX,
+    DAY_MS,
     HOLD_LIFETIME_MS,
     HOLDS_OPEN_MAX,
     HOLDS_PER_WINDOW_MAX,
     NEVER,
+    SEND_REPEAT_MS,
+    SENT_PER_DAY_MAX,
     WINDOW_MS,
     Effect,
     Held,
@@ -23,6 +26,7 @@ from simulation.model import (
     Remembered,
     State,
     States,
+    added,
     by_origin,
     live_holds,
     moved,
@@ -36,10 +40,6 @@ from simulation.model import (
     too_low,
 )
 from simulation.request import Request
-
-DAY_MS = 86_400_000
-SEND_REPEAT_MS = 600_000
-"""How long the same to the same person counts as sent by mistake."""
 
 
 def answer(request: Request, at_ms: int, states: States, journal: Mapping[Ref, Record]) -> Outcome:
@@ -64,8 +64,10 @@ def answer(request: Request, at_ms: int, states: States, journal: Mapping[Ref, R
     if request.verb == "hold":
         return _hold(request, state, at_ms)
     live = live_holds(state, at_ms)
-    if request.verb in ("capture", "release") and request.key not in live:
+    if request.verb in ("capture", "extend", "release") and request.key not in live and not request.late:
         return Refused("hold_not_found")
+    if request.verb == "extend":
+        return _extend(request, state, at_ms)
     if request.verb == "release":
         left = {key: hold for key, hold in live.items() if key != request.key}
         return Effect({account_id: replace(state, holds=left)}, {}, Released())
@@ -94,7 +96,7 @@ def _grant(request: Request, state: State, at_ms: int) -> Outcome:
     origin, source = ("paid", "house:payments") if request.verb == "buy" else ("promo", "house:promotions")
     expires = NEVER if request.verb == "buy" else at_ms + request.lifetime_ms
     legs = ((source, origin, -request.amount_micros),)
-    return post(request, state, at_ms, [(origin, expires, request.amount_micros)], legs)
+    return post(request, state, at_ms, added(state, [(origin, expires, request.amount_micros)], at_ms), legs)
 
 
 def _hold(request: Request, state: State, at_ms: int) -> Outcome:
@@ -124,24 +126,47 @@ def _hold(request: Request, state: State, at_ms: int) -> Outcome:
     return Effect({request.account_id: after}, {}, Held(request.key, request.amount_micros, spendable_at(after, at_ms)))
 
 
+def _extend(request: Request, state: State, at_ms: int) -> Outcome:
+    """A hold lives for a whole lifetime from now, and never for less than it would have."""
+    live = live_holds(state, at_ms)
+    amount, placed_ms, over_ms = live[request.key]
+    live[request.key] = (amount, placed_ms, max(over_ms, at_ms + HOLD_LIFETIME_MS))
+    after = replace(state, holds=live)
+    return Effect({request.account_id: after}, {}, Held(request.key, amount, spendable_at(after, at_ms)))
+
+
+def recall(request: Request, at_ms: int, states: States) -> Remembered | None:
+    """What a ledger that looks first may answer too: a hold that lives long enough was extended, by whomever."""
+    state = states[request.account_id]
+    hold = state.holds.get(request.key) if state and request.verb == "extend" else None
+    if state is None or hold is None or hold[2] < at_ms + HOLD_LIFETIME_MS:
+        return None
+    return Remembered(Held(request.key, hold[0], spendable_at(state, at_ms)))
+
+
 def _capture(request: Request, state: State, at_ms: int) -> Outcome:
-    """What was delivered is paid for, into debt when a clawback took what the hold had set aside."""
-    held, placed_ms, _ = state.holds[request.key]
+    """What was delivered is paid for, into debt when the credits that the hold had set aside are gone, or it is."""
+    left = live_holds(state, at_ms)
+    held, placed_ms, _ = left.pop(request.key, (request.amount_micros, at_ms, 0))
     if request.amount_micros > held:
         return Refused("hold_exceeded")
-    left = live_holds(state, at_ms)
-    del left[request.key]
     taken = take_or_owe(state, request.amount_micros, placed_ms)
     return post(request, state, at_ms, taken, split(taken, request.shares), holds=left)
 
 
 def _send(request: Request, payer: State, payee: State, at_ms: int) -> Outcome:
-    """Only what was paid for, and not twice by mistake. A day's limit is out of reach of these scripts."""
+    """Only what was paid for, only so much in a day, and not twice by mistake."""
     day_ms, sent, last_to, last_amount, last_ms = payer.sending
-    if (last_to, last_amount) == (request.payee_id, request.amount_micros) and at_ms < last_ms + SEND_REPEAT_MS:
+    same = (last_to, last_amount) == (request.payee_id, request.amount_micros)
+    if same and at_ms < last_ms + SEND_REPEAT_MS and not request.confirmed:
         return Refused("transfer_repeated", (("sent_at_ms", last_ms),))
     day_now_ms = max(day_ms, at_ms - at_ms % DAY_MS)
-    sent = request.amount_micros + (sent if day_now_ms == day_ms else 0)
+    before = sent if day_now_ms == day_ms else 0
+    sent = before + request.amount_micros
+    if sent > SENT_PER_DAY_MAX:
+        retry_after_ms = max(0, day_now_ms + DAY_MS - at_ms)
+        details = (("left_micros", max(0, SENT_PER_DAY_MAX - before)), ("retry_after_ms", retry_after_ms))
+        return Refused("send_limit_exceeded", details)
     counted = replace(payer, sending=(day_now_ms, sent, request.payee_id, request.amount_micros, at_ms))
     paid = sum(amount for (origin, expires), amount in payer.lots.items() if origin == "paid" and expires > at_ms)
     spendable = min(max(0, paid), spendable_at(payer, at_ms))

@@ -9,7 +9,7 @@ from shared.ledger.administration import Administration
 from shared.ledger.models import Share
 from shared.ledger.service import Ledger
 
-ADMINISTRATION = frozenset({"refund", "clawback", "expire", "freeze", "unfreeze", "close"})
+ADMINISTRATION = frozenset({"refund", "revoke", "clawback", "expire", "freeze", "unfreeze", "close"})
 
 
 class Request(Struct, frozen=True):
@@ -19,16 +19,21 @@ class Request(Struct, frozen=True):
     account_id: AccountId
     amount_micros: int = 0
     key: str = ""
-    """The idempotency key, or the id of the hold; of a refund, the idempotency key of what it undoes."""
+    """The idempotency key, or the id of the hold; of a refund or a revocation, the key of what it undoes."""
     payee_id: AccountId = AccountId("")
     lifetime_ms: int = 0
     until_ms: int = 0
     """Of an expiry: up to which moment."""
     shares: tuple[tuple[str, int], ...] = ()
+    late: bool = False
+    """Of a capture: that it counts though its hold may be gone."""
+    confirmed: bool = False
+    """Of credits sent: that the same is meant to be sent again."""
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What makes two requests the same. A grant's lifetime counts from when it is first made, so it is not."""
+        """What makes two requests the same. A grant's lifetime counts from when it is first made, so it is not in it;
+        nor is a word that is only said when the request was refused without it."""
         return (self.verb, self.account_id, self.amount_micros, self.key, self.payee_id, self.shares, self.until_ms)
 
     def __str__(self) -> str:
@@ -36,6 +41,8 @@ class Request(Struct, frozen=True):
         words += [f"to {self.payee_id}"] if self.payee_id else []
         words += [str(self.amount_micros)] if self.amount_micros else []
         words += [f"key={self.key}"] if self.key else []
+        words += ["late"] if self.late else []
+        words += ["confirmed"] if self.confirmed else []
         return " ".join(words)
 
 
@@ -75,6 +82,10 @@ async def perform(ledger: Ledger, administration: Administration, request: Reque
             return await ledger.debit(account_id, amount_micros, key=key, facts=facts, shares=shares)
         case "hold":
             return await ledger.hold(account_id, amount_micros, hold_id=HoldId(key))
+        case "extend":
+            return await ledger.extend(account_id, HoldId(key))
+        case "capture" if request.late:
+            return await ledger.capture_late(account_id, HoldId(key), amount_micros, facts=facts, shares=shares)
         case "capture":
             return await ledger.capture(account_id, HoldId(key), amount_micros, facts=facts, shares=shares)
         case "release":
@@ -83,7 +94,7 @@ async def perform(ledger: Ledger, administration: Administration, request: Reque
             return await ledger.transfer(account_id, request.payee_id, amount_micros, key=key, facts=facts)
         case "send":
             sender, recipient = (UserId(name.removeprefix("user:")) for name in (account_id, request.payee_id))
-            return await ledger.send(sender, recipient, amount_micros, key=key, repeat_confirmed=False)
+            return await ledger.send(sender, recipient, amount_micros, key=key, repeat_confirmed=request.confirmed)
         case _:
             return await ledger.head(account_id)
 
@@ -94,6 +105,8 @@ async def _administer(administration: Administration, request: Request) -> Any:
     match request.verb:
         case "refund":
             return await administration.refund(account_id, entry_id_of(key), facts=facts)
+        case "revoke":
+            return await administration.revoke(account_id, entry_id_of(key), facts=facts)
         case "clawback":
             return await administration.claw_back(account_id, request.amount_micros, key=key, facts=facts)
         case "expire":

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from shared.base.clock import Clock
 from shared.base.ids import AccountId
 from shared.ledger.documents import BAND_LANES, BANDS, Document
-from shared.ledger.memory import MemoryLedgerArchive, MemoryLedgerStore, MemoryLedgerWindows
+from shared.ledger.memory import MemoryAuditMarks, MemoryLedgerArchive, MemoryLedgerStore, MemoryLedgerWindows
 from shared.ledger.store import EntryRef, KnownHead
 from shared.proof.memory import MemoryEpochSums, MemoryLogStore, MemoryVault
 from shared.proof.note import VerifierKey
@@ -30,6 +30,7 @@ class Servers:
     def __init__(self, clock: Clock) -> None:
         self.ledger = _ReadOnceStore(clock)
         self.archive = MemoryLedgerArchive(self.ledger)
+        self.marks = MemoryAuditMarks()
         self.windows = _SharedWindows(self.ledger)
         self.sums = _RememberedSums(self.ledger, self.windows)
         self.log = MemoryLogStore()

@@ -1,4 +1,4 @@
-"""What a scheduler calls in production, run by every simulated process: settlement and checkpoints."""
+"""What a scheduler calls in production, run by every simulated process: settlement, checkpoints and the audit."""
 
 import asyncio
 import random
@@ -8,21 +8,32 @@ from typing import Any
 from msgspec import Struct
 
 from shared.base.errors import CredenceError
+from shared.ledger.audit import Audit, AuditLimits
 from shared.ledger.settlement import Settlement
 from shared.ledger.store import CommitFailed, StoreUnavailable
 from shared.proof.checkpoint import CheckpointLimits, Checkpoints
 from shared.proof.errors import CommitLost, SigningFailed, VaultUnavailable
 from simulation.judge import UNKNOWN, Violation
 from simulation.process import Process
-from simulation.reach import ProcessChanges, ProcessLog, ProcessSigner, ProcessSums, ProcessVault, ProcessWindows
+from simulation.reach import (
+    ProcessArchive,
+    ProcessLog,
+    ProcessMarks,
+    ProcessSigner,
+    ProcessSums,
+    ProcessVault,
+    ProcessWindows,
+)
 
 SETTLE_INTERVAL_S = 100.0
 CHECKPOINT_INTERVAL_S = 100.0
+AUDIT_INTERVAL_S = 100.0
 """Of each process; of all of them together, about as often as in production."""
 ON_THE_BEAT = 0.5
 """The share of pauses that end when those of the other processes do, so that runs overlap."""
 LIMITS = CheckpointLimits(heads_max=8, page_accounts_max=2, commit_statements_max=2)
 """Bounds that a handful of accounts can meet. A band's changes are one page, as they are in production on most days."""
+AUDIT_LIMITS = AuditLimits(accounts_max=6, entries_max=40, account_entries_max=8, page_accounts_max=2)
 Job = Callable[[], Awaitable[object]]
 
 
@@ -47,7 +58,7 @@ def checkpointing(process: Process) -> Job:
     reach = process.reach
     sums = ProcessSums(reach)
     # Of an archive, checkpoints use what changed.
-    archive: Any = ProcessChanges(reach)
+    archive: Any = ProcessArchive(reach)
     checkpoints = Checkpoints(
         ledger=process.store,
         archive=archive,
@@ -67,11 +78,27 @@ def checkpointing(process: Process) -> Job:
     return run
 
 
+def auditing(process: Process) -> Job:
+    """The production audit. Nothing was tampered with, so it has nothing to say."""
+    # The audit of a timer asks for a part of what archives and notes offer.
+    archive: Any = ProcessArchive(process.reach)
+    marks: Any = ProcessMarks(process.reach)
+    audit = Audit(archive, marks, process.clock, AUDIT_LIMITS)
+
+    async def run() -> None:
+        report = await audit.run()
+        if report.broken:
+            raise Violation(f"an audit ended with {report.broken}")
+
+    return run
+
+
 TIMERS: list[Timer] = [
     Timer("settle", SETTLE_INTERVAL_S, settling),
     Timer("checkpoint", CHECKPOINT_INTERVAL_S, checkpointing),
+    Timer("audit", AUDIT_INTERVAL_S, auditing),
 ]
-"""What they promise is in `books.py` and `log_books.py`."""
+"""What they promise is in `books.py`, `log_books.py` and `audit_books.py`."""
 
 
 async def run_timer(process: Process, timer: Timer, chance: random.Random, found: Callable[[Violation], None]) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 from msgspec import Struct
 
 from shared.base.ids import AccountId
+from shared.ledger.marks import Alarm, Mark
 from shared.ledger.models import Entry
 from shared.ledger.store import HeadWrite
 from shared.ledger.verify import verify_ledger
 from simulation import books
+from simulation.audit_books import AuditBooks
 from simulation.books import Books
 from simulation.judge import Judge, Violation
 from simulation.log_books import LogBooks
@@ -41,6 +43,7 @@ class Witness:
         self.log_books = LogBooks(
             self.books, lambda: log.state_fields, log.tile_bytes, log.heads, log.stated, servers.vault.notes
         )
+        self.audit_books = AuditBooks(self.books, servers.marks.stamps)
         self._servers = servers
         self._judging = _Judging(fail)
         self._note = note
@@ -56,7 +59,8 @@ class Witness:
         with self._judging:
             if not all(ref in ledger.entries for ref in refs):
                 raise Violation("a commit was confirmed and its entries are not there")
-            books.see_commit(self.books, books.Commit(accounts, refs))
+            late = [attempt.request.account_id for attempt in attempts if attempt and attempt.request.late]
+            books.see_commit(self.books, books.Commit(accounts, refs, late))
             self.judge.see_commit(
                 [attempt for attempt in attempts if attempt],
                 {account_id: ledger.heads[account_id] for account_id in accounts},
@@ -83,6 +87,17 @@ class Witness:
         with self._judging:
             self.log_books.see_published(size)
 
+    def marked(self, account_id: AccountId, mark: Mark) -> None:
+        """The audit noted how far it came with an account."""
+        self._note("{} is audited up to {}", account_id, mark.seq)
+        with self._judging:
+            self.audit_books.see_mark(account_id, mark)
+
+    def accused(self, alarm: Alarm) -> None:
+        """The audit found fault with an account."""
+        with self._judging:
+            self.audit_books.see_alarm(alarm)
+
     def answered(self, attempt: Attempt, answer: Any) -> None:
         """A process said something."""
         with self._judging:
@@ -97,6 +112,7 @@ class Witness:
             if pending:
                 raise Violation(f"although the faults have stopped, nobody settled {pending}")
             self.log_books.see_end()
+            self.audit_books.see_end()
             if raised := [name for name, alarm in self._servers.log.alarms.items() if alarm["raised"]]:
                 raise Violation(f"although the faults have stopped, alarms stay: {raised}")
         report = await verify_ledger(self._servers.archive, self._servers.windows.settled_until)

@@ -116,7 +116,15 @@ class World:
             def committed(heads: Any, entries: Any) -> None:
                 self.witness.committed(name, process.lineage.of_commit(heads), heads, entries)
 
-            seen = Seen(committed, self.witness.settled, self.witness.appended, self.witness.published)
+            witness = self.witness
+            seen = Seen(
+                committed,
+                witness.settled,
+                witness.appended,
+                witness.published,
+                witness.marked,
+                witness.accused,
+            )
             return Reach(self.network, self.servers, self.faults, seen, functools.partial(self.note, name))
 
         def died(process: Process) -> None:

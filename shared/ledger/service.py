@@ -46,6 +46,7 @@ class Ledger:
         self._store = store
         self._clock = clock
         self._limits = HoldLimits(open_max=HOLDS_OPEN_MAX, window_ms=WINDOW_MS, per_window_max=HOLDS_PER_WINDOW_MAX)
+        self._send_limits = SEND_LIMITS
 
     async def open(self, account_id: AccountId) -> Posted:
         """Open an account; a repeat answers with the entry that opened it."""
@@ -131,7 +132,7 @@ class Ledger:
             amount_micros=amount_micros,
             key=f"send:{payer_id}:{key}",
             facts=facts_of({"sent_by": sender, "sent_to": recipient}),
-            limits=SEND_LIMITS,
+            limits=self._send_limits,
             repeat_confirmed=repeat_confirmed,
             at_ms=self._clock(),
         )

@@ -8,7 +8,19 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from shared.ledger import chain, engine, group, holds, operation, rules, settlement, settling
+from shared.ledger import (
+    audit,
+    chain,
+    corrections,
+    engine,
+    group,
+    holds,
+    operation,
+    postings,
+    rules,
+    settlement,
+    settling,
+)
 from shared.ledger.memory import MemoryLedgerStore
 from shared.ledger.operation import Posted, Posting
 from shared.ledger.postings import Transfer
@@ -273,6 +285,66 @@ def unpublished_note_forgotten(patch: Patch) -> None:
     patch.setattr(checkpoint.Checkpoints, "_open", open_log)
 
 
+def cursor_over_unfinished(patch: Patch) -> None:
+    """An audit's cursor passes an account of which entries are left."""
+    original = audit.Audit._audit_changed
+
+    async def audit_changed(self: Any, *args: Any) -> Any:
+        await original(self, *args)
+        return audit.End.WHOLE
+
+    patch.setattr(audit.Audit, "_audit_changed", audit_changed)
+
+
+def lots_without_bound(patch: Patch) -> None:
+    """However many lots there are, none are merged."""
+    patch.setattr(rules, "LOTS_MAX", 10_000)
+
+
+def expired_lots_revived(patch: Patch) -> None:
+    """To make room, lots that have expired are merged with those that have not."""
+    original = rules.changes_to_add
+    patch.setattr(rules, "changes_to_add", lambda lots, added, *, at_ms: original(lots, added, at_ms=0))
+
+
+def day_without_limit(patch: Patch) -> None:
+    """Any amount may be sent in a day."""
+    original = rules.count_sent
+
+    def count_sent(sending: Any, to: Any, amount_micros: int, at_ms: int, limits: Any) -> Any:
+        return original(sending, to, amount_micros, at_ms, replace(limits, per_day_micros_max=10**15))
+
+    patch.setattr(rules, "count_sent", count_sent)
+
+
+def repeat_sent_unasked(patch: Patch) -> None:
+    """What looks sent twice by mistake is sent."""
+    patch.setattr(rules, "check_not_repeated", lambda *_: None)
+
+
+def revoked_again(patch: Patch) -> None:
+    """A revocation's key changes with the time at which it is made, so that a repeat takes the grant once more."""
+    patch.setattr(corrections.Revoke, "idempotency_key", lambda self: f"revoke:{self.original.entry_id}:{self.at_ms}")
+
+
+def captured_late_again(patch: Patch) -> None:
+    """A late capture does not know of the one that was made in time."""
+    original = postings.Capture.idempotency_key
+    patch.setattr(postings.Capture, "idempotency_key", lambda self: original(self) + ":late" * self.late)
+
+
+def extension_cuts_short(patch: Patch) -> None:
+    """A hold that is extended by a slow clock ends sooner than it would have."""
+
+    def apply(self: Any, heads: Any) -> Any:
+        before, hold = rules.take_hold(operation.present(heads, self.account_id), self.hold_id, self.at_ms)
+        extended = replace(hold, expires_at_ms=self.expires_at_ms)
+        after = replace(before, holds={**before.holds, self.hold_id: extended})
+        return operation.Step((after,), (), holds.Held(extended, rules.spendable_micros(after, self.at_ms)))
+
+    patch.setattr(holds.ExtendHold, "apply", apply)
+
+
 MUTANTS: tuple[Breakage, ...] = (
     no_head_precondition,
     entries_overwritten,
@@ -303,4 +375,12 @@ MUTANTS: tuple[Breakage, ...] = (
     log_without_precondition,
     published_before_appended,
     unpublished_note_forgotten,
+    cursor_over_unfinished,
+    lots_without_bound,
+    expired_lots_revived,
+    day_without_limit,
+    repeat_sent_unasked,
+    revoked_again,
+    captured_late_again,
+    extension_cuts_short,
 )

@@ -8,6 +8,8 @@ from tests.simulation.mutants import MUTANTS, Breakage
 pytestmark = pytest.mark.slow
 
 SEEDS_MAX = 1_500
+"""Most are found in the first fifty; some need a commit that lingers over the end of a window, or an account that is
+full."""
 
 
 @pytest.mark.parametrize("breakage", MUTANTS, ids=lambda breakage: breakage.__name__)

@@ -19,6 +19,8 @@ from shared.ledger.store import READ_TIMEOUT_S, EntryRef, StoreUnavailable
 
 PAGE_ENTRIES_MAX = 500
 """Entries of one read while a window is folded: about half a megabyte."""
+SCAN_TIMEOUT_S = 30.0
+"""Of one such read. Only timers wait for it, and the emulator, which has no indexes, looks at every entry there is."""
 
 
 class Horizons(Struct, frozen=True):
@@ -138,7 +140,7 @@ class FirestoreLedgerWindows:
 
     async def _page(self, query: Any, read_at: datetime | None) -> list[Any]:
         try:
-            stream = query.stream(retry=None, timeout=READ_TIMEOUT_S, read_time=read_at)
+            stream = query.stream(retry=None, timeout=SCAN_TIMEOUT_S, read_time=read_at)
             return [snapshot async for snapshot in stream]
         except google_errors.GoogleAPICallError as error:
             raise StoreUnavailable from error

@@ -75,7 +75,7 @@ async def _settle(size: int) -> tuple[float, float, float]:
     say(f"Writing {size} sales")
     await _write(client, list(_sales(size)))
     windows = FirestoreLedgerWindows(client)
-    owed = await count_unsettled(windows)
+    owed = await count_unsettled(windows, await windows.horizons())
     if owed.entries != size:
         raise BenchFailed(f"{owed.entries} of {size} sales were written")
     settlement = Settlement(Engine(FirestoreLedgerStore(client)), windows, system_clock)
@@ -90,7 +90,7 @@ async def _settle(size: int) -> tuple[float, float, float]:
             break
     took_s = time.perf_counter() - started_s
     cost = counter.take()
-    if entries != size or (await count_unsettled(windows)).micros:
+    if entries != size or (await count_unsettled(windows, await windows.horizons())).micros:
         raise BenchFailed(f"{entries} of {size} sales were settled")
     return took_s, float(cost.reads), float(cost.writes)
 

@@ -9,7 +9,7 @@ from shared.ledger.errors import ChainBroken
 from shared.ledger.settling import Amounts, owed_by, settle_id, unsettled_micros, window_of
 from shared.ledger.store import EntryRef
 from shared.ledger.verify import entry_of
-from shared.ledger.windows import LedgerWindows
+from shared.ledger.windows import Horizons, LedgerWindows
 
 
 class Unsettled(Struct, frozen=True):
@@ -20,9 +20,11 @@ class Unsettled(Struct, frozen=True):
     read_at: datetime
 
 
-async def count_unsettled(windows: LedgerWindows) -> Unsettled:
-    """Read the entries of all windows that are not settled, as of one moment. Raise StoreUnavailable or ChainBroken."""
-    horizons = await windows.horizons()
+async def count_unsettled(windows: LedgerWindows, horizons: Horizons) -> Unsettled:
+    """Read the entries of all windows that are not settled, as of the moment of the horizons.
+
+    Raise StoreUnavailable or ChainBroken.
+    """
     owed: dict[EntryRef, list[Amounts]] = {}
     entries = 0
     async for ref, document in windows.entries_beyond(horizons):

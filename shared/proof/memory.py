@@ -92,6 +92,6 @@ class MemoryEpochSums:
         self._windows = windows
 
     async def totals(self) -> Totals:
-        unsettled = await count_unsettled(self._windows)
+        unsettled = await count_unsettled(self._windows, await self._windows.horizons())
         balances = sum(document["balance_micros"] for document in self._store.heads.values())
         return Totals(len(self._store.heads), balances, unsettled.micros)

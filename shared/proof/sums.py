@@ -3,6 +3,8 @@
 Credits are neither made nor lost when what accounts hold and what is still on its way cancel.
 """
 
+import asyncio
+from datetime import datetime
 from typing import Any, Protocol
 
 from google.api_core import exceptions as google_errors
@@ -42,13 +44,18 @@ class FirestoreEpochSums:
         self._windows = windows
 
     async def totals(self) -> Totals:
-        unsettled = await count_unsettled(self._windows)
+        horizons = await self._windows.horizons()
+        # Both at the moment of the horizons, so that a posting in between is in both or in neither.
+        unsettled, sums = await asyncio.gather(
+            count_unsettled(self._windows, horizons), self._sums_at(horizons.read_at)
+        )
+        return Totals(sums["accounts"], sums["balances"], unsettled.micros)
+
+    async def _sums_at(self, read_at: datetime) -> dict[str, int]:
         accounts: Any = self._client.collection("accounts")
         query = accounts.count(alias="accounts").sum("balance_micros", alias="balances")
         try:
-            # At the moment at which the legs were read, so that a posting in between is in both or in neither.
-            rows = await query.get(retry=None, timeout=READ_TIMEOUT_S, read_time=unsettled.read_at)
+            rows = await query.get(retry=None, timeout=READ_TIMEOUT_S, read_time=read_at)
         except google_errors.GoogleAPICallError as error:
             raise StoreUnavailable from error
-        sums = {result.alias: int(result.value) for result in rows[0]}
-        return Totals(sums["accounts"], sums["balances"], unsettled.micros)
+        return {result.alias: int(result.value) for result in rows[0]}

@@ -79,7 +79,7 @@ async def test_an_open_window_is_left_alone() -> None:
 async def test_what_is_owed_is_posted_and_cancelled_in_clearing() -> None:
     clock = Ticker()
     ledger = await busy(clock)
-    before = await count_unsettled(ledger.windows)
+    before = await count_unsettled(ledger.windows, await ledger.windows.horizons())
     clock.now_ms += CLOSED_MS
 
     report = await settlement_of(ledger, clock).run()
@@ -90,7 +90,7 @@ async def test_what_is_owed_is_posted_and_cancelled_in_clearing() -> None:
     bands = len({band_of(buyer) for buyer in (ADA, BEN)})
     assert report.postings == 4 * bands
     assert await balance(ledger.store, CREATOR) == sum(entry["legs"][1]["amount_micros"] for entry in sales_in(ledger))  # type: ignore[arg-type]
-    assert (await count_unsettled(ledger.windows)).micros == 0
+    assert (await count_unsettled(ledger.windows, await ledger.windows.horizons())).micros == 0
     sound = await assert_sound(ledger)
     assert sound.balance_micros == sound.unsettled_micros == 0
 
@@ -188,7 +188,7 @@ async def test_a_run_that_dies_anywhere_and_runs_again_ends_the_same() -> None:
         except StoreUnavailable:
             # What is owed is right in between as well: a payee that was posted to is not counted twice.
             report = await checked(ledger)
-            unsettled = await count_unsettled(ledger.windows)
+            unsettled = await count_unsettled(ledger.windows, await ledger.windows.horizons())
             assert report.balance_micros + unsettled.micros == 0
         clock.now_ms += 1_000
         await settlement_of(ledger, clock).run()
@@ -433,7 +433,7 @@ async def test_a_band_with_nothing_to_settle_keeps_up() -> None:
 
     horizons = await ledger.windows.horizons()
     assert all(horizons.read_at - until < timedelta(hours=2) for until in horizons.settled_until.values())
-    assert (await count_unsettled(ledger.windows)).micros == 31
+    assert (await count_unsettled(ledger.windows, await ledger.windows.horizons())).micros == 31
     await assert_sound(ledger)
 
 
@@ -494,7 +494,7 @@ async def test_firestore_settles_as_memory_does(firestore_ledger: LedgerAt) -> N
     for number in range(6):
         await engine.run(sold(31, f"sale {number}", by=(ADA, BEN)[number % 2]))
     settlement = settlement_of(firestore_ledger, clock)
-    pending = await count_unsettled(firestore_ledger.windows)
+    pending = await count_unsettled(firestore_ledger.windows, await firestore_ledger.windows.horizons())
     for buyer, seq in ((ADA, 3), (ADA, 4), (BEN, 3)):
         # The emulator's clock cannot be moved; commits can be made older.
         await rewrite(firestore_ledger, buyer, seq, committed_at=datetime.fromtimestamp(NOW / 1000 - DAY).astimezone())
@@ -503,7 +503,9 @@ async def test_firestore_settles_as_memory_does(firestore_ledger: LedgerAt) -> N
 
     assert pending.micros == -2_000 + 6 * 31
     assert report.entries == 3
-    assert (await count_unsettled(firestore_ledger.windows)).micros == -2_000 + 3 * 31
+    assert (
+        await count_unsettled(firestore_ledger.windows, await firestore_ledger.windows.horizons())
+    ).micros == -2_000 + 3 * 31
     entries = [e async for _, e in firestore_ledger.archive.entry_documents(CREATOR)]
     assert {entry["kind"] for entry in entries} == {EntryKind.OPEN.value, EntryKind.SETTLE.value}
     assert (await settlement.run()).windows == 0

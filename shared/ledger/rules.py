@@ -44,8 +44,6 @@ LOTS_MAX = 32
 BALANCE_MICROS_MAX = 10**18
 """Nine times below what a signed 64-bit field holds."""
 _NEVER_MS = 2**63
-_PAID = Origin.PAID
-"""Bound once: to Python 3.11 a member of an enum is a call, and every posting and every step of a walk sorts lots."""
 
 LotKey = tuple[Origin, int | None]
 
@@ -297,4 +295,4 @@ def _expiry(expires_at_ms: int | None) -> int:
 
 
 def _spending_order(lot: Lot) -> tuple[bool, int]:
-    return (lot.origin is _PAID, _expiry(lot.expires_at_ms))
+    return (lot.origin is Origin.PAID, _expiry(lot.expires_at_ms))

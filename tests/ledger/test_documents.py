@@ -144,6 +144,13 @@ def test_what_is_empty_and_no_list_is_not_read_as_one(name: str, empty: object) 
         entry_from(EntryId("e"), {**entry_document(entry_of()), name: empty})
 
 
+@pytest.mark.parametrize("hold_id", ["", "-"])
+def test_a_hold_named_like_none_is_refused(hold_id: str) -> None:
+    """It would be hashed like an entry without a hold."""
+    with pytest.raises(ChainBroken):
+        entry_from(EntryId("e"), {**entry_document(entry_of()), "hold_id": hold_id})
+
+
 @pytest.mark.parametrize("number", [0, 2, "1", None])
 def test_an_unknown_format_is_not_guessed_at(number: object) -> None:
     with pytest.raises(ChainBroken):

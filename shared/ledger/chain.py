@@ -9,7 +9,6 @@ later one shows 32 bytes for each in between.
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from operator import attrgetter
 
 from msgspec.structs import replace
 
@@ -38,9 +37,6 @@ _NONE = "-"
 """Stands for an absent value; a decimal number or an id is never a lone hyphen."""
 _OPEN = EntryKind.OPEN
 """Bound once: to Python 3.11 a member of an enum is a call."""
-_amount_micros = attrgetter("amount_micros")
-_delta_micros = attrgetter("delta_micros")
-_remaining_micros = attrgetter("remaining_micros")
 
 
 def encode(fields: Sequence[str]) -> bytes:
@@ -143,7 +139,10 @@ class Walk:
             lots = apply_changes(self.lots, entry.lots, may_owe=entry.kind in OWING_KINDS)
         except ArithmeticError:
             raise self._broken(entry, "spends a lot the account did not have") from None
-        if entry.balance_micros != sum(map(_remaining_micros, lots)):
+        balance_micros = 0
+        for lot in lots:
+            balance_micros += lot.remaining_micros
+        if entry.balance_micros != balance_micros:
             raise self._broken(entry, "states a wrong balance")
         self.seq, self.hash, self.lots = entry.seq, entry.hash, lots
         self.status = STATUS_AFTER.get(entry.kind, self.status)
@@ -162,9 +161,15 @@ class Walk:
             return "was changed after it was written: its hash differs"
         if (entry.kind is _OPEN) != (entry.seq == 1):
             return "an account opens once, first"
-        if sum(map(_delta_micros, entry.lots)) != entry.delta_micros:
+        # Plain loops here and above: there are one or two of each, and `sum` over them takes three times as long.
+        lots_micros = legs_micros = 0
+        for change in entry.lots:
+            lots_micros += change.delta_micros
+        for leg in entry.legs:
+            legs_micros += leg.amount_micros
+        if lots_micros != entry.delta_micros:
             return "its lots do not sum to its delta"
-        if sum(map(_amount_micros, entry.legs)) != -entry.delta_micros:
+        if legs_micros != -entry.delta_micros:
             return "creates or destroys credits: its legs do not cancel it"
         return None
 

@@ -30,7 +30,9 @@ from shared.ledger.rules import apply_changes
 ENTRY_TAG = "credence.entry.v1"
 LINK_TAG = "credence.link.v1"
 REQUEST_TAG = "credence.request.v1"
-_LINK = f"{len(LINK_TAG)}:{LINK_TAG},"
+HASH_CHARS = 64
+_LINK_PREV = f"{len(LINK_TAG)}:{LINK_TAG},{HASH_CHARS}:"
+_LINK_CONTENT = f",{HASH_CHARS}:"
 _PREFIXES = tuple(f",{length}:" for length in range(256))
 """How a field of this length begins: with the comma that ends the field before it."""
 _NONE = "-"
@@ -69,9 +71,11 @@ def hash_entry(entry: Entry) -> str:
 
 def link(prev_hash: str, content_hash: str) -> str:
     """The hash of the entry with this content that follows the one with `prev_hash`."""
-    text = f"{_LINK}{len(prev_hash)}:{prev_hash},{len(content_hash)}:{content_hash},"
-    # Hashes are hexadecimal; only a forged document has others.
-    raw = text.encode() if text.isascii() else encode((LINK_TAG, prev_hash, content_hash))
+    if len(prev_hash) == len(content_hash) == HASH_CHARS and prev_hash.isascii() and content_hash.isascii():
+        raw = f"{_LINK_PREV}{prev_hash}{_LINK_CONTENT}{content_hash},".encode()
+    else:
+        # Only a forged document has hashes like these.
+        raw = encode((LINK_TAG, prev_hash, content_hash))
     return hashlib.sha256(raw).hexdigest()
 
 

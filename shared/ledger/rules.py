@@ -45,8 +45,6 @@ BALANCE_MICROS_MAX = 10**18
 """Nine times below what a signed 64-bit field holds."""
 _NEVER_MS = 2**63
 
-LotKey = tuple[Origin, int | None]
-
 
 def check_amount(amount_micros: int) -> None:
     """Raise AmountWrong unless the amount is from 1 to AMOUNT_MICROS_MAX."""
@@ -157,7 +155,9 @@ def apply_changes(lots: Iterable[Lot], changes: Iterable[LotChange], *, may_owe:
     Raise ArithmeticError when one falls below zero. With `may_owe` those that never expire may; a lot that owes
     already may always be paid back.
     """
-    had: dict[LotKey, int] = {(lot.origin, lot.expires_at_ms): lot.remaining_micros for lot in lots}
+    had: dict[tuple[Origin, int | None], int] = {}
+    for lot in lots:
+        had[lot.origin, lot.expires_at_ms] = lot.remaining_micros
     sums = had.copy()
     for change in changes:
         key = (change.origin, change.expires_at_ms)
@@ -168,7 +168,7 @@ def apply_changes(lots: Iterable[Lot], changes: Iterable[LotChange], *, may_owe:
             raise ArithmeticError("a lot fell below zero")
         if amount:
             merged.append(Lot(key[0], key[1], amount))
-    return tuple(sorted(merged, key=_spending_order))
+    return tuple(merged if len(merged) < 2 else sorted(merged, key=_spending_order))
 
 
 def changes_to_add(lots: Sequence[Lot], added: Sequence[LotChange], *, at_ms: int) -> list[LotChange]:

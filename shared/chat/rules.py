@@ -117,9 +117,14 @@ def quote_of(request: ChatRequest, model: Model, price: Price) -> Quote:
 
 
 def rates_of(request: ChatRequest, price: Price) -> Rates:
-    """The rates that the request can meet: a provider writes to its cache at a higher one only where it is told to."""
+    """The rates that the request can meet.
+
+    Anthropic, which sells two lifetimes, writes to its cache at a higher rate only where it is told to. OpenAI, which
+    sells one, writes every longer prompt unasked and bills that since GPT-5.6 (its guide to prompt caching).
+    """
     rates = price.rates()
-    if not mentions([request.messages, request.tools, request.others], "cache_control"):
+    told_to = mentions([request.messages, request.tools, request.others], "cache_control")
+    if Unit.CACHE_WRITE_LONG_TOKEN in rates and not told_to:
         rates = {unit: rate for unit, rate in rates.items() if unit not in CACHE_WRITES}
     return rates
 

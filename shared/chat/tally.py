@@ -10,11 +10,12 @@ from shared.chat.weight import bytes_of, text_bytes_of, tokens_of, weigh_prompt
 from shared.metering.models import Usage, UsageSource
 
 DETAILS_OF_PROMPT = {
-    Unit.CACHED_TOKEN: "cached_tokens",
-    Unit.CACHE_WRITE_LONG_TOKEN: "cache_creation_long_tokens",
-    Unit.CACHE_WRITE_TOKEN: "cache_creation_tokens",
+    Unit.CACHED_TOKEN: ("cached_tokens",),
+    Unit.CACHE_WRITE_LONG_TOKEN: ("cache_creation_long_tokens",),
+    Unit.CACHE_WRITE_TOKEN: ("cache_creation_tokens", "cache_write_tokens"),
 }
-"""How `prompt_tokens_details` names the parts of a prompt. `cached_tokens` is OpenAI's; the others are ours."""
+"""How `prompt_tokens_details` names the parts of a prompt: `cached_tokens` and `cache_write_tokens` are OpenAI's, the
+others ours. Of two names for one part the larger count holds: who says both says the same twice."""
 
 
 PLAIN_CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs"})
@@ -75,9 +76,9 @@ def prompt_counts(prompt_tokens: int, usage: Mapping[str, Any]) -> dict[Unit, in
     told = details if isinstance(details, dict) else {}
     left = prompt_tokens
     counts: dict[Unit, int] = {}
-    for unit, name in DETAILS_OF_PROMPT.items():
-        count = told.get(name)
-        if type(count) is int and count > 0:
+    for unit, names in DETAILS_OF_PROMPT.items():
+        count = max(count if type(count := told.get(name)) is int else 0 for name in names)
+        if count > 0:
             counts[unit] = min(count, left)
             left -= counts[unit]
     return {Unit.PROMPT_TOKEN: left, **counts}

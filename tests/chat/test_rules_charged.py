@@ -179,6 +179,25 @@ def test_a_cached_part_of_the_prompt_is_counted_apart() -> None:
     assert counted.prompt_tokens == 100
 
 
+@pytest.mark.parametrize(
+    "details",
+    [
+        {"cached_tokens": 20, "cache_write_tokens": 70},
+        {"cached_tokens": 20, "cache_creation_tokens": 70},
+        {"cached_tokens": 20, "cache_write_tokens": 70, "cache_creation_tokens": 70},
+        {"cached_tokens": 20, "cache_write_tokens": 70, "cache_creation_tokens": None},
+    ],
+    ids=str,
+)
+def test_what_was_written_to_a_cache_is_counted_apart_whatever_it_is_called(details: dict[str, object]) -> None:
+    """Once. OpenAI bills it at a rate of its own, under the second name."""
+    assert prompt_counts(100, {"prompt_tokens_details": details}) == {
+        Unit.PROMPT_TOKEN: 10,
+        Unit.CACHED_TOKEN: 20,
+        Unit.CACHE_WRITE_TOKEN: 70,
+    }
+
+
 @given(st.integers(0, 10**12), json_values | st.dictionaries(st.text(), st.integers()))
 @example(10, {"cached_tokens": 8, "cache_creation_tokens": 8})
 @example(10, {"cached_tokens": -5, "cache_creation_long_tokens": 2**63})

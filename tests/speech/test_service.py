@@ -44,7 +44,7 @@ async def test_a_report_beyond_the_quote_is_charged_as_the_quote(shop: Shop) -> 
     """A second of plain WAV is a second, whatever the provider says."""
     shop.first.replies.append(fake.whole(heard(duration=3_600)))
 
-    await speech_of(shop).transcribe(shop.asking(), request_of(wav(32_000)))
+    await speech_of(shop).transcribe(shop.asking(), request_of(wav(32_000), name="a.wav"))
 
     assert await shop.spent_micros() == 1_000
 

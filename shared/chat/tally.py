@@ -18,6 +18,8 @@ DETAILS_OF_PROMPT = {
 others ours. Of two names for one part the larger count holds: who says both says the same twice."""
 
 
+ANSWERED = ("stop", "length", "tool_calls", "function_call")
+"""How an answer ends, if not by a fault and not withheld."""
 PLAIN_CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs"})
 
 
@@ -32,7 +34,11 @@ def count_chunk(tally: Tally, chunk: Mapping[str, Any]) -> None:
         if isinstance(choice, dict):
             index = choice.get("index")
             known_index = index if type(index) is int and 0 <= index < CHOICES_MAX else 0
-            (tally.ended if choice.get("finish_reason") else tally.begun).add(known_index)
+            if finish := choice.get("finish_reason"):
+                tally.ended.add(known_index)
+                tally.answered = tally.answered or finish in ANSWERED
+            else:
+                tally.begun.add(known_index)
     if isinstance(usage := chunk.get("usage"), dict) and _counts(usage):
         tally.reported = usage
         tally.unreported_bytes = tally.unreported_pieces = 0
@@ -46,12 +52,20 @@ def tally_of(answer: Mapping[str, Any]) -> Tally:
 
 
 def usage_of(tally: Tally, request: ChatRequest, model: Model) -> Usage | None:
-    """What to charge for: the provider's count when it can be one, else ours. None when nothing came: that is free.
+    """What to charge for. None when nothing came: that is free.
+
+    An answer without a word may still be one: that it ended at a stop the client chose, some say at which, or that it
+    thought up to its cap. It is charged where the provider counted what it wrote.
+    """
+    came = tally.text_bytes > 0 or (tally.answered and tally.reported is not None)
+    return used(tally, request, model) if came else None
+
+
+def used(tally: Tally, request: ChatRequest, model: Model) -> Usage:
+    """What was used so far, even if nothing came of it yet: the provider's count when it can be one, else ours.
 
     What came after the provider's last count is added to it: some count the prompt at the start, and no more if cut.
     """
-    if tally.text_bytes == 0:
-        return None
     # A piece of a stream is at least one token, however short.
     uncounted_tokens = max(tokens_of(tally.unreported_bytes), tally.unreported_pieces)
     if reported := _counts(tally.reported or {}):

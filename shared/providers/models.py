@@ -14,7 +14,7 @@ class DisconnectPolicy(StrEnum):
     DRAIN = "drain"
     """The provider bills the whole answer anyway: read on, charge what it reports."""
     ESTIMATE = "estimate"
-    """The provider stops when we do and reports nothing: charge for what was delivered, counted by us."""
+    """It stops when we do and reports nothing: charge for the prompt and what was delivered, counted by us."""
     FREE = "free"
     """The provider does not bill an abandoned answer: charge nothing."""
 

@@ -106,9 +106,10 @@ def test_what_comes_after_the_last_report_is_counted_by_us() -> None:
     [
         {"choices": []},
         delta("", role="assistant"),
-        delta("", finish="stop", tool_calls=[], refusal=None, reasoning=""),
+        delta("", finish="error", tool_calls=[], refusal=None, reasoning=""),
+        delta("", finish="content_filter"),
         delta(None, partial=False, audio=None, provider_specific_fields={"stop": None}),
-        {"choices": [{"message": {"role": "assistant", "content": None}, "finish_reason": "stop"}]},
+        {"choices": [{"message": {"role": "assistant", "content": None}, "finish_reason": None}]},
     ],
 )
 def test_no_output_is_free(chunk: dict[str, Any]) -> None:
@@ -116,6 +117,24 @@ def test_no_output_is_free(chunk: dict[str, Any]) -> None:
     tally = tallied(chunk, {"usage": {"prompt_tokens": 1_000, "completion_tokens": 1_000}})
 
     assert usage_of(tally, request_of(), TEXT_MODEL) is None
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "stop_reason": "spam"}]},
+        {"choices": [{"index": 0, "message": {"content": ""}, "finish_reason": "stop"}]},
+        delta("", finish="length"),
+        delta(None, finish="stop"),
+    ],
+)
+def test_an_answer_that_says_where_it_stopped_is_no_gift(chunk: dict[str, Any]) -> None:
+    """vLLM names the stop that it met: with the answers that are possible as stops, questions would be free. And a
+    model that thought up to its cap has worked. Only without the provider's count is there nothing to charge by."""
+    counted = tallied(chunk, {"usage": {"prompt_tokens": 1_000, "completion_tokens": 1}})
+
+    assert usage_of(counted, request_of(), TEXT_MODEL) == used(1_000, 1, UsageSource.REPORTED)
+    assert usage_of(tallied(chunk), request_of(), TEXT_MODEL) is None
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,8 @@ class Provider(Struct, frozen=True):
     wire: Wire = Wire.OPENAI
     guarded: bool = False
     """Its address was given by somebody who might mean us harm: only public https addresses are called."""
+    inside: bool = False
+    """It stands where addresses lead to what only the inside may read, so it is sent no address that a client chose."""
     renamed: tuple[tuple[str, str], ...] = ()
     """Fields of OpenAI's wire that this provider knows under another name."""
     unknown: frozenset[str] = frozenset()

@@ -24,8 +24,8 @@ REST_MS_MIN = 100
 REST_MS_MAX = 300_000
 """However long a provider wants us gone: it is asked once in five minutes whether it still does."""
 PROBE_MS_MAX = 15_000
-"""How long a probe keeps the others waiting. When it takes longer, as a long answer does, the next call probes too: else
-whoever asks for the longest answer could close a route to everybody for minutes."""
+"""How long a probe keeps the others waiting. When it takes longer, as a long answer does, the next call probes too:
+else whoever asks for the longest answer could close a route to everybody for minutes."""
 PRIOR_CALLS = 4
 """As many answered calls are assumed before any was made, so that one failure is not all that is known."""
 SMOOTHING = 4

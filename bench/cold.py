@@ -145,7 +145,14 @@ class FirstRequests:
             case "entry_created":
                 event = created_event(self._deployment.project_id, a_large_entry(f"user:{self._person.uid}"))
                 return FirstRequest("POST", path, self._deployment.event_token, event.body, event.headers)
-            case "charge_collect" | "ledger_audit" | "ledger_checkpoint" | "ledger_settle" | "price_refresh":
+            case (
+                "charge_collect"
+                | "credit_expire"
+                | "ledger_audit"
+                | "ledger_checkpoint"
+                | "ledger_settle"
+                | "price_refresh"
+            ):
                 token = self._deployment.scheduler_token
             case "log_read":
                 path = "/log/checkpoint"

@@ -53,8 +53,8 @@ PROOFS = (
         "an entry's hash leaves out the one before it",
         "hash link",
         f"{LEDGER}/chain.py",
-        "raw = text.encode() if text.isascii() else encode((LINK_TAG, prev_hash, content_hash))",
-        "raw = encode((LINK_TAG, content_hash))",
+        'raw = f"{_LINK_PREV}{prev_hash}{_LINK_CONTENT}{content_hash},".encode()',
+        'raw = f"{_LINK_PREV}{_LINK_CONTENT}{content_hash},".encode()',
         CHAIN,
     ),
     Mutant(

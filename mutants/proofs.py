@@ -24,9 +24,9 @@ SETTLING = (
         "the horizon moves before the postings stand",
         "settlement order",
         f"{LEDGER}/settlement.py",
-        "                report = _added(report, await self._settle(window))\n",
-        "                await self._windows.put_horizon(band, window.ends_at)\n"
-        "                report = _added(report, await self._settle(window))\n",
+        "            report = _added(report, await self._settle(window))\n",
+        "            await self._windows.put_horizon(band, window.ends_at)\n"
+        "            report = _added(report, await self._settle(window))\n",
         SETTLEMENT,
     ),
     Mutant(

@@ -53,6 +53,12 @@ def _known(settings: Settings) -> Iterable[Provider]:
         DisconnectPolicy.DRAIN,
         wire=Wire.GOOGLE,
     )
+    # What is not a chat is asked for in OpenAI's form, which Google serves beside its own.
+    yield Provider(
+        "google-openai",
+        *_opened(f"{settings.google_base_url.rstrip('/')}/openai", settings.google_api_key),
+        DisconnectPolicy.DRAIN,
+    )
     yield Provider(
         "huggingface",
         *_opened(settings.huggingface_base_url, settings.huggingface_api_key),

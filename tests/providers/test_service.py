@@ -60,7 +60,9 @@ def test_every_provider_can_be_configured() -> None:
     assert len({provider.base_url for provider in configured}) == len(configured)
     wires = {provider.name: provider.wire for provider in configured if provider.wire is not Wire.OPENAI}
     assert wires == {"anthropic": Wire.ANTHROPIC, "google": Wire.GOOGLE}
-    (cloudflare,) = [provider for provider in configured if provider.name == "cloudflare"]
+    by_name = {provider.name: provider for provider in configured}
+    assert by_name["google-openai"].base_url == f"{by_name['google'].base_url}/openai"
+    cloudflare = by_name["cloudflare"]
     assert cloudflare.base_url == "https://api.cloudflare.com/client/v4/accounts/a1b2/ai/v1"
 
 

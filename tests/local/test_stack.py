@@ -113,6 +113,7 @@ def test_environment_names_every_part(stack: Stack) -> None:
         "GOOGLE_CLOUD_PROJECT": "demo-here",
         "FIRESTORE_EMULATOR_HOST": stack.firestore_address,
         "FIREBASE_AUTH_EMULATOR_HOST": stack.auth_address,
+        "CLOUD_TASKS_EMULATOR_HOST": stack.cloud_tasks.address,
         "STANDIN_URL": stack.standin_url,
     }
 

@@ -170,6 +170,7 @@ def test_only_those_who_call_providers_hold_their_keys() -> None:
         "chat_completions",
         "embedding_create",
         "image_generate",
+        "image_run",
         "model_get",
         "model_list",
         "price_get",

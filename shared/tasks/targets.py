@@ -12,5 +12,5 @@ class Target(Struct, frozen=True):
     ends it then."""
 
 
-TARGETS: dict[str, Target] = {}
+TARGETS: dict[str, Target] = {"image_run": Target("images", deadline_s=600)}
 """By the name of the function."""

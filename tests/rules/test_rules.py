@@ -51,6 +51,10 @@ cards/alice                              | -      | get      | -        | -     
 cards/bob                                | -      | -        | get      | get             | -
 cards/alice/more/m                       | -      | -        | -        | -               | -
 cards/nobody                             | -      | -        | -        | -               | -
+jobs/alice                               | -      | get      | -        | -               | -
+jobs/alice/chunks/alice                  | -      | -        | -        | -               | -
+jobs/bob                                 | -      | -        | get      | get             | -
+jobs/alice/more/m                        | -      | -        | -        | -               | -
 log/state                                | -      | -        | -        | -               | -
 log_tiles/0:0                            | -      | -        | -        | -               | -
 log_heads/user:alice                     | -      | -        | -        | -               | -
@@ -108,6 +112,12 @@ prices                                   | -      | -        | -        | -     
 days of all models                       | -      | -        | -        | -               | -
 audit_marks                              | -      | -        | -        | -               | -
 alarms                                   | -      | -        | -        | -               | -
+alice's jobs                             | -      | list     | -        | -               | -
+alice's jobs, one too many               | -      | -        | -        | -               | -
+alice's jobs, without limit              | -      | -        | -        | -               | -
+jobs                                     | -      | -        | -        | -               | -
+chunks of alice's job                    | -      | -        | -        | -               | -
+chunks of all jobs                       | -      | -        | -        | -               | -
 alice's cards                            | -      | list     | -        | -               | -
 alice's cards, one too many              | -      | -        | -        | -               | -
 alice's cards, without limit             | -      | -        | -        | -               | -
@@ -163,6 +173,12 @@ def _owned(owner: str, body: dict[str, Any], collection: str = "cards") -> Query
 
 
 QUERIES = {
+    "alice's jobs": _owned("alice", {"limit": 100}, "jobs"),
+    "alice's jobs, one too many": _owned("alice", {"limit": 101}, "jobs"),
+    "alice's jobs, without limit": _owned("alice", {}, "jobs"),
+    "jobs": Query("jobs"),
+    "chunks of alice's job": Query("chunks", "/jobs/alice"),
+    "chunks of all jobs": Query("chunks", descend=True),
     "alice's cards": _owned("alice", {"limit": 100}),
     "alice's cards, one too many": _owned("alice", {"limit": 101}),
     "alice's cards, without limit": _owned("alice", {}),

@@ -425,3 +425,31 @@ def test_the_owner_of_a_notice_marks_it_as_read(database: Database) -> None:
 def test_the_owner_of_a_notice_that_was_never_written_cannot_mark_it(database: Database) -> None:
     with pytest.raises(PermissionDenied):
         database.write_fields(NOTICE, MARK, ("read",), database.metadata("alice", {}))
+
+
+JOB, CHUNK = "jobs/alices", "jobs/alices/chunks/1-0-0"
+
+
+@pytest.mark.parametrize(
+    ("state", "preview", "is_shown"),
+    [
+        ("queued", False, False),
+        ("running", False, False),
+        ("running", True, True),
+        ("failed", False, False),
+        ("expired", False, False),
+        ("succeeded", False, True),
+        ("succeeded", True, True),
+    ],
+)
+def test_a_picture_is_shown_once_it_is_charged(database: Database, state: str, preview: bool, is_shown: bool) -> None:
+    """To the owner of its job and nobody else; a preview before that."""
+    job = {"owner": {"string_value": "alice"}, "state": {"string_value": state}}
+    database.write_fields(JOB, job, job, ADMIN)
+    database.write_fields(CHUNK, {"preview": {"boolean_value": preview}}, ("preview",), ADMIN)
+
+    def may_read(actor: str) -> bool:
+        return _succeeds(lambda: database.try_document("get", CHUNK, database.metadata(*ACTORS[actor])))
+
+    assert may_read("alice") == is_shown
+    assert not any(may_read(actor) for actor in ACTORS if actor != "alice")

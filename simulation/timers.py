@@ -113,6 +113,7 @@ async def run_timer(process: Process, timer: Timer, chance: random.Random, found
             pause_s = timer.interval_s - asyncio.get_running_loop().time() % timer.interval_s + chance.uniform(0, 0.1)
         await asyncio.sleep(pause_s)
         process.reach.note("runs {}", timer.name)
+        process.timers_running += 1
         try:
             await job()
         except (CommitFailed, CommitLost, SigningFailed, StoreUnavailable, VaultUnavailable):
@@ -124,3 +125,5 @@ async def run_timer(process: Process, timer: Timer, chance: random.Random, found
             found(violation)
         except Exception as error:  # noqa: BLE001 - whatever else comes out is what we look for
             found(Violation(f"the timer {timer.name} ended in {error!r}"))
+        finally:
+            process.timers_running -= 1

@@ -9,7 +9,7 @@ from shared.base.ids import AccountId, HoldId
 from shared.ledger import rules
 from shared.ledger.errors import HoldAbsent, KeyReused, TransferToSelf
 from shared.ledger.holds import capture_key
-from shared.ledger.models import Allowance, EntryKind, Head, Leg, LotChange, Origin, SendLimits, Share
+from shared.ledger.models import Allowance, EntryKind, Head, Hold, Leg, LotChange, Origin, SendLimits, Share
 from shared.ledger.operation import Facts, Heads, Posted, Posting, Step, flat, post, present
 
 
@@ -108,22 +108,24 @@ class Capture(Posting, frozen=True, kw_only=True):
 
     def apply(self, heads: Heads) -> Step[Posted]:
         # No check of the status: credits held before a freeze were promised to the provider who has since delivered.
-        head, valid_at_ms = self._without_hold(present(heads, self.account_id))
+        head, hold = self._without_hold(present(heads, self.account_id))
         rules.check_amount(self.amount_micros)
+        if hold:
+            rules.check_within_hold(hold, self.amount_micros)
+        # What pays must have been alive when it was promised.
+        valid_at_ms = hold.placed_at_ms if hold else self.at_ms
         changes = rules.consume_or_owe(head.lots, self.amount_micros, valid_at_ms=valid_at_ms)
         legs = rules.legs_of(changes, self.shares)
         return post(self, head, changes=changes, legs=legs, facts=self.facts, hold_id=self.hold_id)
 
-    def _without_hold(self, head: Head) -> tuple[Head, int]:
-        """The head with the hold resolved, and the moment at which credits must have been alive to pay."""
+    def _without_hold(self, head: Head) -> tuple[Head, Hold | None]:
+        """The head with the hold resolved, and the hold: a late capture does without."""
         try:
-            resolved, hold = rules.take_hold(head, self.hold_id, self.at_ms)
+            return rules.take_hold(head, self.hold_id, self.at_ms)
         except HoldAbsent:
             if self.late:
-                return head, self.at_ms
+                return head, None
             raise
-        rules.check_within_hold(hold, self.amount_micros)
-        return resolved, hold.placed_at_ms
 
 
 class Transfer(Posting, frozen=True, kw_only=True):

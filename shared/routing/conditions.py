@@ -16,7 +16,8 @@ from shared.routing.models import Condition, News, Phase
 from shared.routing.store import RouteHealth, RouteHealthUnavailable, Version
 
 SHARE_EVERY_MS = 30_000
-"""For each route and process: one document read, and at most one written. Shorter rests are each process's own."""
+"""For each route and process: one document read, and at most one written. Shorter rests are each process's own.
+The call that meets a route first leaves it to the next one: a process that has just started is slow enough."""
 SHARE_GRACE_S = 0.05
 """How long a call that is over sooner than Firestore answers waits for it: once in SHARE_EVERY_MS, then no more."""
 
@@ -62,7 +63,7 @@ class Conditions:
     def begin_sharing(self, routes: Sequence[Route]) -> "asyncio.Task[None] | None":
         """Begin to read and tell what is due of these routes; the caller must `end_sharing`. None when nothing is."""
         now_ms = self._clock()
-        due = [one for one in routes if self._share_at_ms.get((one.provider, one.model), now_ms) <= now_ms]
+        due = [one for one in routes if self._share_at_ms.setdefault((one.provider, one.model), now_ms + 1) <= now_ms]
         if not due or self._sharing:
             return None
         # Whatever comes of it, the next time is then: a store that is down is not asked by every call.

@@ -34,7 +34,7 @@ WHOLE = fake.whole(fake.completion(usage=fake.usage()))
 
 
 class Warm:
-    """Chats over Firestore that have answered once, with a count of what they ask of it from then on."""
+    """Chats over Firestore that have answered twice, with a count of what they ask of it from then on."""
 
     def __init__(self, chats: Chats, provider: FakeProvider, counter: RpcCounter) -> None:
         self._chats = chats
@@ -67,6 +67,8 @@ async def warm(stack: Stack, project_id: str) -> AsyncIterator[Warm]:
         calls = Calls(router, upstreams, Meter(ledger, MemoryOwedCharges()), demand=demand)
         chats = Chats(catalog, upstreams, calls, Answers(FirestoreAnswers(client), system_clock, shared=False))
         warm = Warm(chats, provider, RpcCounter(client))
+        await warm.ask()
+        # The second call of a process asks how its routes are.
         await warm.ask()
         yield warm
         await upstreams.close()

@@ -204,7 +204,7 @@ def test_what_must_not_be_posted_is_refused(operation, heads, refusal) -> None: 
         operation.apply(heads)
 
 
-@pytest.mark.parametrize(("amount", "refusal"), [(0, AmountWrong), (11, HoldExceeded)])
+@pytest.mark.parametrize(("amount", "refusal"), [(0, AmountWrong), (11, HoldExceeded), (10**15 + 1, AmountWrong)])
 def test_a_capture_is_from_one_micro_to_its_hold(amount: int, refusal: type[Exception]) -> None:
     held = place(10).apply({ADA: FUNDED}).heads[0]
 

@@ -102,6 +102,8 @@ class TestFirestoreRouteHealth(RouteHealthContract):
         await one.call(TWO)
         other = Desk(time=one.time)
         other.router = _router(client, other)
+        await other.call(TWO)
+        other.time.now_ms += 1
         other.replies["first"].append(_slowly)
 
         await other.call(TWO)

@@ -8,10 +8,10 @@ from shared.base.errors import CredenceError
 from shared.base.ids import RequestId
 from shared.base.log import write_line
 from shared.calls.service import call_facts
-from shared.catalog.models import Model
+from shared.catalog.models import Capability, Model
 from shared.chat.again import Keeper
 from shared.chat.models import ChatRequest, Tally
-from shared.chat.tally import count_chunk, usage_of
+from shared.chat.tally import count_chunk, usage_of, used
 from shared.chat.told import Teller, usage_with_cost
 from shared.metering.models import Charge, Outcome, Usage
 from shared.metering.service import MeteredCall
@@ -86,7 +86,7 @@ class ChatStream:
         """Settle a stream whose client left, as the provider's policy says, and let the provider go."""
         try:
             if not self._resolved:
-                if self._upstream.provider.disconnect is DisconnectPolicy.DRAIN:
+                if self._policy is DisconnectPolicy.DRAIN:
                     await self._drain()
                 elif self._tally.finished:
                     # Nothing is saved by leaving now: the provider has written it all, and is about to say how much.
@@ -97,6 +97,15 @@ class ChatStream:
         finally:
             self._upstream.close()
             await self._routed.close()
+
+    @property
+    def _policy(self) -> DisconnectPolicy:
+        """The provider's, but that a model which thinks is read to its end wherever leaving is estimated: its thoughts
+        are billed, nobody is shown them, and only the end tells how many there were.
+        """
+        policy = self._upstream.provider.disconnect
+        thinks = Capability.REASONING in self._model.capabilities
+        return DisconnectPolicy.DRAIN if thinks and policy is DisconnectPolicy.ESTIMATE else policy
 
     async def _drain(self) -> None:
         """Read on to the provider's own count. A provider that breaks off leaves us with ours."""
@@ -112,7 +121,11 @@ class ChatStream:
         """Capture or release, once. If we die in here, either the charge stands or the hold expires."""
         self._resolved = True
         usage = usage_of(self._tally, self._request, self._model)
-        policy = self._upstream.provider.disconnect
+        policy = self._policy
+        if usage is None and outcome is Outcome.ABANDONED and policy is DisconnectPolicy.ESTIMATE:
+            # It has read the prompt, and bills that. If leaving before the first word were free, so were filling a
+            # provider's cache with a prompt whose next reading then costs a tenth.
+            usage = used(self._tally, self._request, self._model)
         # An answer that was written to its end is billed by every provider; leaving before `[DONE]` makes it no gift.
         free = outcome is Outcome.ABANDONED and policy is DisconnectPolicy.FREE and not self._tally.finished
         if usage is None or free:

@@ -44,7 +44,9 @@ START_DEADLINE_S = 60.0
 SET_UP_TIMEOUT_S = 30.0
 IMAGE_MODEL = "black-forest-labs/flux-schnell"
 SPEECH_MODEL = "openai/whisper-1"
-CALL_PROVIDERS = frozenset({"chat_completions", "embedding_create", "image_generate", "speech_transcribe"})
+CALL_PROVIDERS = frozenset(
+    {"chat_completions", "embedding_create", "image_generate", "response_create", "speech_transcribe"}
+)
 CALLER_RATIO_MAX = 1.4
 """Of those that call providers, which need an HTTP client as well."""
 OTHER_RATIO_MAX = 1.25
@@ -118,6 +120,8 @@ class FirstRequests:
                 body = {"key": self._created_card()["key"]}
             case "chat_completions":
                 body = self._chat_body()
+            case "response_create":
+                body = {"model": MODEL, "input": "Hello", "max_output_tokens": 16}
             case "embedding_create":
                 body = {"model": EMBEDDING_MODEL, "input": "Hello"}
             case "image_generate":

@@ -46,6 +46,11 @@ function toolCall(request) {
   return { toolCalls: [{ name: request.tools?.[0]?.function?.name ?? "get_weather", arguments: '{"city":"Paris"}' }] };
 }
 
+// The JSON after the word, as a model that is held to a schema gives it.
+function jsonAnswer(request) {
+  return capped(request, lastUserText(request).replace("[[json]]", "").trim());
+}
+
 const answerWithUsage = (tokens) => (request) => ({
   ...friendlyAnswer(request),
   usage: { prompt_tokens: tokens, completion_tokens: tokens },
@@ -63,6 +68,7 @@ const fixtures = [
   onWord("usage-zero", answerWithUsage(0)),
   onWord("usage-negative", answerWithUsage(-1_000)),
   onWord("tool", toolCall, { match: { hasToolResult: false } }),
+  onWord("json", jsonAnswer),
   onWord("empty", { content: "" }),
   onWord("long", longAnswer, { delivery: { chunkSize: LONG_CHUNK_CHARS, latency: 5 } }),
   onWord("cut", friendlyAnswer, { delivery: { truncateAfterChunks: 4, latency: 5 } }),

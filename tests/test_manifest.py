@@ -147,6 +147,7 @@ def test_only_those_who_call_providers_hold_their_keys() -> None:
         "model_get",
         "model_list",
         "price_get",
+        "response_create",
         "speech_transcribe",
     }
     assert len({row.secrets for row in ROWS if row.secrets}) == 1

@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator
 
 from shared.base.errors import CredenceError
 from shared.base.ids import RequestId
@@ -13,7 +12,7 @@ from shared.catalog.models import Model
 from shared.chat.again import Keeper
 from shared.chat.models import ChatRequest, Tally
 from shared.chat.tally import count_chunk, usage_of
-from shared.chat.told import told_event, usage_with_cost
+from shared.chat.told import Teller, usage_with_cost
 from shared.metering.models import Charge, Outcome, Usage
 from shared.metering.service import MeteredCall
 from shared.providers.errors import UpstreamUnavailable
@@ -36,6 +35,7 @@ class ChatStream:
         *,
         model: Model,
         request_id: RequestId,
+        teller: Teller,
         keeper: Keeper | None = None,
     ) -> None:
         """`keeper` keeps the answer once it is whole and charged, to be told again."""
@@ -45,6 +45,7 @@ class ChatStream:
         self._upstream = routed.answer
         self._model = model
         self._request_id = request_id
+        self._teller = teller
         self._keeper = keeper
         self._incoming = self._upstream.events()
         self._tally = Tally()
@@ -52,9 +53,10 @@ class ChatStream:
         self.headers = {"x-credence-model": model.id, **routed.headers, "x-credence-receipt": call.receipt_id}
 
     async def events(self) -> AsyncIterator[bytes]:
-        """The provider's events as they come; the charge is made before the last one is sent."""
-        last: Mapping[str, Any] = {}
+        """The provider's events as they come, told by the teller; the charge is made before the last one is sent."""
         try:
+            if beginning := self._teller.begin():
+                yield beginning
             async for event in self._incoming:
                 if event.data is None:
                     break
@@ -63,26 +65,22 @@ class ChatStream:
                     self._keeper.add(event.data)
                 if event.data.get("error"):
                     raise UpstreamUnavailable(self._upstream.provider.name, "failed in the middle of its answer")
-                if event.data.get("choices"):
-                    last = event.data
-                    # The usage that we tell bears our cost; a provider's own, with theirs, is none of the client's.
-                    yield told_event(_without_usage(last)) if last.get("usage") else event.raw
+                if event.data.get("choices") and (told := self._teller.tell(event)):
+                    yield told
             if not self._tally.finished:
                 raise UpstreamUnavailable(self._upstream.provider.name, "ended its answer without finishing it")
             usage, charge = await self._resolve(Outcome.FINISHED)
         except CredenceError as error:
             if isinstance(error, UpstreamUnavailable):
                 self._routed.broke_off()
-            yield await self._failure(last, error)
+            yield await self._failure(error)
         else:
-            options = self._request.stream_options
-            if options and options.include_usage:
-                yield told_event(
-                    {**_without_usage(last), "choices": [], "usage": usage_with_cost(self._tally, usage, charge)}
-                )
+            if ending := self._teller.end(usage_with_cost(self._tally, usage, charge)):
+                yield ending
             if self._keeper:
                 await self._keeper.keep(self._tally, usage, self._call.quote)
-        yield b"data: [DONE]\n\n"
+        if self._teller.last:
+            yield self._teller.last
 
     async def close(self) -> None:
         """Settle a stream whose client left, as the provider's policy says, and let the provider go."""
@@ -124,25 +122,18 @@ class ChatStream:
             facts["disconnect_policy"] = policy.value
         return usage, await self._call.collect(usage, facts)
 
-    async def _failure(self, last: Mapping[str, Any], error: CredenceError) -> bytes:
-        """Settle for what was delivered before the failure, and say what failed in OpenAI's form."""
-        message = error.message
+    async def _failure(self, error: CredenceError) -> bytes:
+        """Settle for what was delivered before the failure, and say what failed and what that cost."""
+        message, told = error.message, None
         try:
             if self._resolved:
                 raise error
-            _, charge = await self._resolve(Outcome.CUT)
+            usage, charge = await self._resolve(Outcome.CUT)
             if charge.amount_micros:
                 message = message.replace("Nothing was charged.", "Only what was delivered was charged.")
+                told = usage_with_cost(self._tally, usage, charge)
         except CredenceError as failed:
             # The charge may or may not stand. If it does not, its hold expires by itself.
             write_line("ERROR", "charge_failed", request_id=self._request_id, code=failed.code)
             message = message.replace(" Nothing was charged.", "")
-        fault = {"message": message, "type": "api_error", "param": None, "code": error.code}
-        ending = [{"index": 0, "delta": {}, "finish_reason": "error"}]
-        return told_event(
-            {**_without_usage(last), "object": "chat.completion.chunk", "choices": ending, "error": fault}
-        )
-
-
-def _without_usage(chunk: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in chunk.items() if name != "usage"}
+        return self._teller.fail(message, error.code, told)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from shared.pricing.store import FirestorePrices
     from shared.providers.gateway import Upstreams
     from shared.providers.models import Provider
+    from shared.responses.service import Responses
     from shared.routing.service import Router
     from shared.speech.service import Speech
 
@@ -99,6 +100,12 @@ class GatewayParts(LedgerParts):
         from shared.chat.service import Chats
 
         return Chats(self.catalog, self.upstreams, self.calls, self.answers)
+
+    @cached_property
+    def responses(self) -> "Responses":
+        from shared.responses.service import Responses
+
+        return Responses(self.chats, self.clock)
 
     @cached_property
     def answers(self) -> "Answers":

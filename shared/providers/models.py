@@ -41,6 +41,8 @@ class Provider(Struct, frozen=True):
     """Fields of OpenAI's wire that this provider knows under another name."""
     unknown: frozenset[str] = frozenset()
     """Fields that we send of our own accord and that this provider would refuse the request for."""
+    splits_size: bool = False
+    """It takes a picture's width and height as two fields, and no size."""
 
 
 class Call(Struct, frozen=True):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.base.units import Unit
-from shared.catalog.models import Model, Price
+from shared.catalog.models import Capability, Model, Price
 from shared.metering.models import Quote, Usage, UsageSource
 from shared.metering.rules import quote
 from shared.providers.models import AudioForm
@@ -42,12 +42,27 @@ def check(request: SpeechRequest) -> None:
         # The recording is priced, and no other file.
         if not isinstance(value, str) and not (isinstance(value, list) and all(isinstance(v, str) for v in value)):
             raise SpeechInvalid("Only one file is taken, under the name file.", param=name)
-    if (request.stream or "false").lower() not in ("false", "0"):
-        raise SpeechInvalid("A transcription is answered whole here, not streamed.", param="stream")
+    if is_streamed(request) and request.response_format is not Form.JSON:
+        raise SpeechInvalid("A stream tells its text as json.", param="response_format")
     if not request.file.content:
         raise SpeechInvalid("The recording is empty.", param="file")
     if len(request.file.content) > RECORDING_BYTES_MAX:
         raise SpeechInvalid(f"A recording has at most {RECORDING_BYTES_MAX} bytes.", param="file")
+
+
+def is_streamed(request: SpeechRequest) -> bool:
+    """Whether the text is wanted while it is written. Raise SpeechInvalid for what is neither yes nor no."""
+    match (request.stream or "false").lower():
+        case "true" | "1":
+            return True
+        case "false" | "0":
+            return False
+    raise SpeechInvalid("stream is true or false.", param="stream")
+
+
+def is_told_as_written(model: Model) -> bool:
+    """Whether the model's providers tell a text while they write it. The others are asked for it whole."""
+    return Capability.STREAMING in model.capabilities
 
 
 def quote_of(request: SpeechRequest, model: Model, price: Price) -> Quote:
@@ -56,13 +71,13 @@ def quote_of(request: SpeechRequest, model: Model, price: Price) -> Quote:
     return quote(price.rates(), counts_max, price_version=model.price_version)
 
 
-def upstream_form(request: SpeechRequest, upstream_model: str) -> AudioForm:
+def upstream_form(request: SpeechRequest, upstream_model: str, *, streamed: bool = False) -> AudioForm:
     """What the provider is sent: the client's own form under the provider's name for the model.
 
     Text and subtitles we make ourselves, out of what also tells how long the recording was.
     """
     asked = Form.VERBOSE_JSON if request.response_format in WITH_SEGMENTS else Form.JSON
-    fields = [("response_format", asked.value)]
+    fields = [("response_format", asked.value), *([("stream", "true")] if streamed else [])]
     for name, value in request.others.items():
         fields += [(name, each) for each in (value if isinstance(value, list) else [value])]
     return AudioForm(
@@ -81,6 +96,11 @@ def usage_of(answer: Mapping[str, Any], request: SpeechRequest) -> Usage | None:
     reported = duration.reported_ms(answer)
     if reported is not None:
         return Usage({Unit.AUDIO_MS: reported}, UsageSource.REPORTED)
+    return usage_estimated(request)
+
+
+def usage_estimated(request: SpeechRequest) -> Usage:
+    """The length that the recording probably has."""
     return Usage({Unit.AUDIO_MS: duration.usual_ms(request.file.content)}, UsageSource.ESTIMATED)
 
 

@@ -30,6 +30,8 @@ PROVIDERS = {
     "deepseek",
     "mistral",
     "huggingface",
+    "huggingface-nebius",
+    "huggingface-nscale",
     "cloudflare",
     "custom",
 }

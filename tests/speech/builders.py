@@ -3,8 +3,10 @@
 import struct
 from typing import Any
 
+import msgspec
+
 from shared.base.body import shape
-from shared.catalog.models import Modality, Model, Price, Route
+from shared.catalog.models import Capability, Modality, Model, Price, Route
 from shared.speech.models import SpeechRequest
 from shared.speech.service import Speech
 from tests.chat.conftest import Shop
@@ -21,6 +23,8 @@ MODEL = Model(
     routes=tuple(Route(provider=name, model=f"{name}/ears") for name in ("first", "second")),
     added="2026-11-21",
 )
+QUICK = msgspec.structs.replace(MODEL, id="maker/quick", capabilities=frozenset({Capability.STREAMING}))
+"""It tells a text while it writes it."""
 MP3 = b"ID3" + bytes(7_497)
 """At most ten seconds, probably 1,875 milliseconds."""
 
@@ -48,4 +52,4 @@ def heard(text: object = "Hello there.", **fields: object) -> dict[str, Any]:
 
 def speech_of(shop: Shop) -> Speech:
     """The service over the shop's providers and ledger."""
-    return Speech(*shop.calls(MODEL))
+    return Speech(*shop.calls(MODEL, QUICK))

@@ -117,7 +117,7 @@ def test_no_text_is_free() -> None:
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"stream": "true"}, "stream"),
+        ({"stream": "true", "response_format": "srt"}, "response_format"),
         ({"stream": "yes"}, "stream"),
         ({"content": b""}, "file"),
         ({"content": bytes(RECORDING_BYTES_MAX + 1)}, "file"),
@@ -146,6 +146,10 @@ def test_a_provider_is_sent_what_the_client_asked() -> None:
 
     assert (form.model, form.file_name, form.media_type, form.content) == ("their/name", "a.mp3", "audio/mpeg", MP3)
     assert form.fields == (("response_format", "json"), ("language", "en"), ("timestamp_granularities[]", "word"))
+    assert rules.upstream_form(request_of(stream="true"), "m", streamed=True).fields == (
+        ("response_format", "json"),
+        ("stream", "true"),
+    )
     assert rules.upstream_form(request_of(response_format="srt"), "m").fields == (("response_format", "verbose_json"),)
 
 

@@ -18,8 +18,8 @@ DONE = StreamEvent(b"data: [DONE]\n\n", None)
 class Pieces(Protocol):
     """A body that arrives in pieces."""
 
-    def iter_any(self) -> AsyncIterator[bytes]:
-        """The pieces as they come. May raise BROKEN."""
+    async def read(self) -> bytes:
+        """The next piece as it comes, empty at the end. May raise BROKEN."""
         ...
 
     def close(self) -> None:
@@ -66,7 +66,7 @@ class UpstreamStream:
         """Every event up to and with `[DONE]`. Raise UpstreamUnavailable when the stream breaks or cannot be read."""
         blocks = EventBlocks()
         try:
-            async for piece in self._answer.iter_any():
+            while piece := await self._answer.read():
                 for block in blocks.feed(piece):
                     for event in self._events(block):
                         yield event

@@ -11,13 +11,14 @@ from shared.calls.service import call_facts
 from shared.catalog.models import Capability, Model
 from shared.chat.again import Keeper
 from shared.chat.models import ChatRequest, Tally
+from shared.chat.repeats import Repeats
 from shared.chat.tally import count_chunk, usage_of, used
 from shared.chat.told import Teller, usage_with_cost
 from shared.metering.models import Charge, Outcome, Usage
 from shared.metering.service import MeteredCall
 from shared.providers.errors import UpstreamUnavailable
 from shared.providers.gateway import UpstreamStream
-from shared.providers.models import DisconnectPolicy
+from shared.providers.models import KNOWN, DisconnectPolicy, Wire
 from shared.routing.service import Routed
 
 USAGE_WAIT_S = 5.0
@@ -47,8 +48,11 @@ class ChatStream:
         self._request_id = request_id
         self._teller = teller
         self._keeper = keeper
-        self._incoming = self._upstream.events()
         self._tally = Tally()
+        # Where chunks are passed on as they came, and nothing else is made of them, most need not be parsed.
+        relays = teller.relays and keeper is None and self._upstream.provider.wire is Wire.OPENAI
+        self._repeats = Repeats(self._tally) if relays else None
+        self._incoming = self._upstream.events(self._repeats.count if self._repeats else None)
         self._resolved = False
         self.headers = {"x-credence-model": model.id, **routed.headers, "x-credence-receipt": call.receipt_id}
 
@@ -58,9 +62,14 @@ class ChatStream:
             if beginning := self._teller.begin():
                 yield beginning
             async for event in self._incoming:
+                if event.data is KNOWN:
+                    yield event.raw
+                    continue
                 if event.data is None:
                     break
                 count_chunk(self._tally, event.data)
+                if self._repeats:
+                    self._repeats.learn(event)
                 if self._keeper:
                     self._keeper.add(event.data)
                 if event.data.get("error"):
@@ -113,6 +122,7 @@ class ChatStream:
             async for event in self._incoming:
                 if event.data is None:
                     return
+                # A known one is in the tally already, and KNOWN weighs nothing.
                 count_chunk(self._tally, event.data)
         except UpstreamUnavailable:
             return

@@ -95,8 +95,8 @@ def check(request: ImageRequest, model: Model) -> None:
     if request.quality is not None and request.quality not in QUALITIES:
         raise ImageInvalid(f"The price covers these qualities: {', '.join(sorted(QUALITIES))}.", param="quality")
     _check_size(size_of(request))
-    if request.partial_images and not request.stream:
-        raise ImageInvalid("Partial images are shown in a stream only.", param="partial_images")
+    if request.partial_images and not request.stream and request.background is not True:
+        raise ImageInvalid("Partial images are shown in a stream or a job only.", param="partial_images")
     if request.stream:
         _check_stream(request, model)
 
@@ -151,6 +151,7 @@ def upstream_payload(request: ImageRequest, upstream_model: str) -> dict[str, An
         "response_format": request.response_format,
         "stream": request.stream,
         "partial_images": request.partial_images,
+        "background": request.background if isinstance(request.background, str) else None,
     }
     asked = {**request.others, **{name: value for name, value in ours.items() if value is not None}}
     return {**asked, "model": upstream_model, "size": size_of(request)}

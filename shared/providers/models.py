@@ -67,7 +67,13 @@ class AudioForm(Struct, frozen=True, kw_only=True):
 
 
 class StreamEvent(Struct, frozen=True):
-    """One server-sent event: its bytes as they came, and what they say. `data` is None for `[DONE]`."""
+    """One server-sent event: its bytes as they came, and what they say.
+
+    `data` is None for `[DONE]`, and KNOWN for an event that whoever reads the stream knows and had no need of parsed.
+    """
 
     raw: bytes
     data: dict[str, Any] | None
+
+
+KNOWN: dict[str, Any] = {}

@@ -40,7 +40,6 @@ class PaymentParts(LedgerParts):
     def inbox(self, name: "RailName") -> "Inbox":
         """Where the rail's events arrive. Raise RailNotOffered where no secret proves them."""
         from shared.payments.inbox import Inbox
-    from shared.payments.models import RailName
 
         return Inbox(self._event_reader(name), self.payment_store, self.tasks, self.clock)
 

@@ -53,7 +53,7 @@ class StripeAccount:
         asked = hashlib.sha256(json.dumps([path, params], sort_keys=True).encode()).hexdigest()
         if key is not None and key in self._answers:
             if self._answers[key][0] != asked:
-                raise StripeRefusal(400, "idempotency_key_in_use", "idempotency_error")
+                raise StripeRefusal(400, "idempotency_error", "idempotency_error")
             return copy.deepcopy(self._answers[key][1])
         answer = self._make(path, params)
         if key is not None:

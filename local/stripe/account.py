@@ -161,6 +161,8 @@ class StripeAccount:
         folder, _, object_id = path.rpartition("/")
         if path in _KINDS:
             return self._list(path, params)
+        if path == "/v1/events":
+            return {"object": "list", "url": path, "has_more": False, "data": copy.deepcopy(self.events[::-1])}
         found = self._objects.get(object_id)
         if folder not in _KINDS or found is None or found["object"] != _KINDS[folder]:
             raise StripeRefusal(404, "resource_missing")

@@ -36,6 +36,14 @@ class StripeStandin:
         """Do what a buyer or a bank does: see `StripeAccount`."""
         return self._post(ACT_PATH.format(action=action), api_key, {"id": object_id, **more})
 
+    def newest_event(self, api_key: str) -> dict[str, Any]:
+        """The account's last event."""
+        headers = {"authorization": f"Bearer {api_key}"}
+        response = requests.get(f"{self.url}/v1/events", headers=headers, timeout=TIMEOUT_S)
+        response.raise_for_status()
+        event: dict[str, Any] = response.json()["data"][0]
+        return event
+
     def _post(self, path: str, api_key: str, body: dict[str, Any]) -> dict[str, Any]:
         headers = {"authorization": f"Bearer {api_key}"}
         response = requests.post(self.url + path, json=body, headers=headers, timeout=TIMEOUT_S)

@@ -15,6 +15,7 @@ MAY_CALL_OUT = {
     "sales.py",
     "protobuf.py",
     "gateway.py",
+    "stripe_gateway.py",
     "connections.py",
     "fetcher.py",
     "graph.py",

@@ -12,6 +12,8 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from local.stripe.refusal import StripeRefusal
+
 Object = dict[str, Any]
 SESSION_LIFETIME_S_MIN, SESSION_LIFETIME_S_MAX = 1_800, 86_400
 LISTED_MAX = 100
@@ -23,15 +25,6 @@ _KINDS = {
     "/v1/disputes": "dispute",
     "/v1/radar/early_fraud_warnings": "radar.early_fraud_warning",
 }
-
-
-class StripeRefusal(Exception):
-    """An answer that is an error, as Stripe words it."""
-
-    def __init__(self, status: int, code: str, kind: str = "invalid_request_error") -> None:
-        super().__init__(code)
-        self.status = status
-        self.body = {"error": {"type": kind, "code": code, "message": f"Refused: {code}."}}
 
 
 class StripeAccount:

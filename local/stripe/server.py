@@ -19,7 +19,8 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from local.process import HOST
-from local.stripe.account import StripeAccount, StripeRefusal
+from local.stripe.account import StripeAccount
+from local.stripe.refusal import StripeRefusal
 from local.stripe.wire import parse_form, sign
 
 READY_PATH = "/_ready"

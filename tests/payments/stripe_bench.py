@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from local.stripe.account import StripeAccount, StripeRefusal
+from local.stripe.account import StripeAccount
+from local.stripe.refusal import StripeRefusal
 from local.stripe.wire import parse_form, sign
 from shared.base.secret import Secret
 from shared.payments.errors import RailRefused

@@ -1,7 +1,6 @@
 """Ads over a ledger in memory, a store in memory that dies or is slow where a test says so, and an AdMob of our own."""
 
 import asyncio
-from collections.abc import Callable
 
 from local.admob import AD_UNITS, LocalAdMob
 from shared.ads.gateway import VerifierKeys
@@ -10,11 +9,12 @@ from shared.ads.service import Ads
 from shared.ads.store import AdsChanged, AdStore, Change, KeptAllowance, KeptView, Version
 from shared.base.ad_units import parse_ad_units
 from shared.base.ids import AccountId, UserId
+from shared.ledger.documents import entry_from
 from shared.ledger.memory import MemoryLedgerStore
-from shared.ledger.models import Entry
-from shared.ledger.service import Ledger
-from shared.ledger.store import EntryRef
-from tests.ledger.builders import NOW, Ticker, ledger_on
+from shared.ledger.models import Entry, EntryKind
+from shared.ledger.operation import Posted
+from shared.ledger.service import Facts, Ledger
+from tests.ledger.builders import Ticker, engine_on, ledger_on
 
 ADA, BEN = UserId("ada"), UserId("ben")
 UNITS = parse_ad_units(AD_UNITS)
@@ -31,6 +31,8 @@ class MemoryAds:
         self.views: dict[Nonce, KeptView] = {}
         self.allowances: dict[UserId, KeptAllowance] = {}
         self.transactions: set[str] = set()
+        self.dies_at: int | None = None
+        """The commit, counted from now, at which the process ends without making it."""
         self._commits = 0
 
     async def view(self, nonce: Nonce) -> KeptView | None:
@@ -46,6 +48,10 @@ class MemoryAds:
 
     async def commit(self, change: Change) -> Version:
         await asyncio.sleep(0)
+        if self.dies_at is not None:
+            self.dies_at -= 1
+            if self.dies_at < 0:
+                raise Died
         allowance = change.allowance
         stale = [kept for kept in change.views if _version(self.views.get(kept.view.nonce)) != kept.version]
         if allowance is not None and _version(self.allowances.get(allowance.allowance.user_id)) != allowance.version:
@@ -77,6 +83,10 @@ class Theatre:
         self.store: AdStore = store or MemoryAds()
         self.units = dict(UNITS) if units is None else units
         self.ads = self.process()
+
+    def dying_process(self) -> Ads:
+        """One that counts a reward and ends before it pays."""
+        return self.process(DyingLedger(engine_on(self.ledger_store), self.ledger_store, self.clock))
 
     def process(self, ledger: Ledger | None = None) -> Ads:
         """Another instance of the functions, over the same stores."""
@@ -110,9 +120,14 @@ class Theatre:
 
     def grants(self, user: UserId = ADA) -> list[Entry]:
         """Every entry that pays for an ad."""
-        entries: dict[EntryRef, Entry] = self.ledger_store.entries
-        return [one for (account, _), one in entries.items() if account == f"user:{user}" and one.kind == "grant"]
+        found = [entry_from(ref[1], document) for ref, document in self.ledger_store.entries.items()]
+        return [one for one in found if one.account_id == f"user:{user}" and one.kind is EntryKind.GRANT]
 
 
-NewAds = Callable[[], Ads]
-__all__ = ["ADA", "BEN", "NOW", "UNITS", "Died", "MemoryAds", "NewAds", "Theatre"]
+class DyingLedger(Ledger):
+    """Ends the process where it would pay."""
+
+    async def grant_promo(
+        self, account_id: AccountId, amount_micros: int, *, lifetime_ms: int, key: str, facts: Facts
+    ) -> Posted:
+        raise Died

@@ -44,7 +44,7 @@ class LocalAdMob(Struct, frozen=True):
         return {"keyId": int(self.key_id), "pem": pem, "base64": base64.b64encode(der).decode()}
 
     def callback(self, tier: str, nonce: str, **changed: str | int | None) -> str:
-        """The query of a callback: an ad of the tier was just watched. `changed` replaces parameters, or drops (None)."""
+        """A callback's query: an ad of the tier was just watched. `changed` replaces parameters; None drops one."""
         parameters: dict[str, str | int | None] = {
             "ad_network": AD_NETWORK,
             "ad_unit": UNIT_OF_TIER[tier],

@@ -1,4 +1,4 @@
-"""Google's keys: fetched through the guard, kept for a day, asked for anew within bounds; and Google's own signatures."""
+"""Google's keys: fetched through the guard, kept for a day, asked for anew within bounds; and its own signatures."""
 
 import asyncio
 import json
@@ -22,8 +22,8 @@ NONCE = "0123456789abcdef" * 3
 KEYS_URL = f"https://{HOST}/admob/reward/verifier-keys.json"
 GOOGLE_KEY = {
     "keyId": 3335741209,
-    "base64": "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE+nzvoGqvDeB9+SzE6igTl7TyK4JBbglwir9oTcQta8NuG26ZpZFxt+F2NDk7asTE6/2Yc8i1"
-    "ATcGIqtuS5hv0Q==",
+    "base64": "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE+nzvoGqvDeB9+SzE6igTl7TyK4JBbglwir9oTcQt"
+    "a8NuG26ZpZFxt+F2NDk7asTE6/2Yc8i1ATcGIqtuS5hv0Q==",
 }
 """A key that Google has published for years."""
 BARE_TRY = (

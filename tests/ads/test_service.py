@@ -15,7 +15,7 @@ from shared.ads.errors import (
 )
 from shared.ads.models import Outcome, OutcomeStatus, Refusal, ViewStatus
 from shared.ads.rules import CALLBACK_AGE_MS_MAX, CALLBACK_AHEAD_MS_MAX
-from shared.base.economy import AD_LIFETIME_MS, AD_OFFER_LIFETIME_MS, AD_REWARD_GAP_MS_MIN, AD_TIERS, DAY_MS
+from shared.base.economy import AD_LIFETIME_MS, AD_OFFER_LIFETIME_MS, AD_REWARD_GAP_MS_MIN, AD_TIERS, DAY_MS, AdTier
 from shared.ledger.errors import AccountAbsent
 from shared.ledger.models import Origin
 from tests.ads.builders import ADA, BEN, Died, MemoryAds, Theatre
@@ -29,7 +29,7 @@ def refused(refusal: Refusal) -> Outcome:
 
 
 @pytest.mark.parametrize("tier", AD_TIERS, ids=lambda tier: tier.name)
-async def test_an_ad_earns_what_our_table_says(tier: type(AD_TIERS[0])) -> None:  # type: ignore[valid-type]
+async def test_an_ad_earns_what_our_table_says(tier: AdTier) -> None:
     """Whatever amount the callback names; promotional credits with an end, and the view says what came of it."""
     theatre = await Theatre().open()
     offer = await theatre.offer(tier.name)
@@ -38,7 +38,7 @@ async def test_an_ad_earns_what_our_table_says(tier: type(AD_TIERS[0])) -> None:
     assert await theatre.ads.reward(query) == GRANTED
     head = await theatre.ledger.head("user:ada")
     (lot,) = head.lots
-    assert (lot.origin, lot.amount_micros) == (Origin.PROMO, tier.amount_micros)
+    assert (lot.origin, lot.remaining_micros) == (Origin.PROMO, tier.amount_micros)
     assert lot.expires_at_ms == theatre.clock() + AD_LIFETIME_MS
     assert offer.amount_micros == tier.amount_micros
     kept = await theatre.store.view(offer.view.nonce)
@@ -99,7 +99,7 @@ async def test_a_transaction_is_good_for_one_nonce() -> None:
 async def test_a_callback_that_is_not_about_the_view_earns_nothing(
     changed: dict[str, str | None], refusal: Refusal
 ) -> None:
-    """Another's nonce or none, another user, the cheap ad's nonce with the dear one's unit. The view stays as it was."""
+    """Another nonce or none, another user, the cheap ad's nonce with the dear one's unit. The view stays as it was."""
     theatre = await Theatre().open(ADA, BEN)
     view = (await theatre.offer()).view
 
@@ -159,8 +159,7 @@ async def test_a_cap_that_was_reached_meanwhile_holds() -> None:
     views = [(await theatre.offer(wait_ms=60_000)).view for _ in range(TEXT.per_day_max + 5)]
     now_ms = theatre.clock()
     queries = [
-        theatre.callback(view, timestamp=now_ms + n * AD_REWARD_GAP_MS_MIN // 2 * 2 - 50_000)
-        for n, view in enumerate(views)
+        theatre.callback(view, timestamp=now_ms + n * AD_REWARD_GAP_MS_MIN - 50_000) for n, view in enumerate(views)
     ]
 
     outcomes = await asyncio.gather(*(theatre.process().reward(query) for query in queries))

@@ -28,7 +28,7 @@ PRODUCTION = {"PROJECT_ID": "credence-production"}
         ("AD_UNITS", "text=1 image=ca-app-pub-2/1"),
         ("AD_UNITS", "text=1234567890"),
         ("AD_UNITS", "text=pub/1"),
-        ("AD_KEYS_FILE", "/tmp/keys.json"),
+        ("AD_KEYS_FILE", "keys.json"),
         ("ENVIRONMENT", "prod"),
         ("STANDIN_DISCONNECT", "never"),
     ],

@@ -88,7 +88,7 @@ def test_what_google_did_not_sign_is_refused(deployment: Deployment, member: Per
 
 def test_who_may_start(stack: Stack, deployment: Deployment, member: Person) -> None:
     """Somebody signed in, with a wallet, for a tier that there is."""
-    assert refusal(call(deployment, "POST", "/v1/ads", json={"tier": "text"}), 401) == "token_missing"
+    assert refusal(call(deployment, "POST", "/v1/ads", json={"tier": "text"}), 401) == "missing_token"
     assert refusal(start(deployment, add_person(stack, deployment)), 404) == "account_not_found"
     assert refusal(start(deployment, member, "gold"), 400) == "invalid_request"
 

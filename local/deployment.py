@@ -12,11 +12,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from local.admob import AD_UNITS, LocalAdMob
+from local.cloud_tasks.emulator import LOCATION
 from local.events import Target
 from local.gateway import CERTIFICATES_PATH, READY_PATH
-from local.manifest import read_manifest
+from local.manifest import TASK_PATH, read_manifest, read_queues
 from local.node import REPOSITORY
-from local.oidc import AUDIENCE, BACKEND, CALLERS, EVENTARC, OPERATOR, SCHEDULER, LocalIssuer
+from local.oidc import AUDIENCE, BACKEND, CALLERS, EVENTARC, OPERATOR, SCHEDULER, TASKS, LocalIssuer
 from local.process import HOST, Service, free_port, start_child
 from local.stack import Stack
 from shared.base.settings import Settings
@@ -70,6 +71,9 @@ class Deployment:
             "OIDC_CERTS_URL": self.url + CERTIFICATES_PATH,
             "SERVICE_AUDIENCE": AUDIENCE,
             "SERVICE_CALLERS": CALLERS,
+            "TASKS_LOCATION": LOCATION,
+            "TASK_URL": f"{self.url}{TASK_PATH}/{{function}}",
+            "TASK_SERVICE_ACCOUNT": TASKS,
             **self._log_files,
             **self._ad_keys,
             "AD_UNITS": AD_UNITS,
@@ -96,6 +100,11 @@ class Deployment:
     def event_token(self) -> str:
         """A token that may deliver events."""
         return self.issuer.token(EVENTARC)
+
+    @property
+    def task_token(self) -> str:
+        """A token that may deliver tasks."""
+        return self.issuer.token(TASKS)
 
     @property
     def verifier_key(self) -> str:
@@ -134,6 +143,8 @@ class Deployment:
             until_ready.callback(service.stop)
             service.wait_until_ready()
             self._service = service
+            self._stack.cloud_tasks.attach(self.project_id, self.issuer, read_queues())
+            until_ready.callback(self._stack.cloud_tasks.detach, self.project_id, read_queues())
             if self._events:
                 self._subscribe(until_ready)
             self._exit = until_ready.pop_all()

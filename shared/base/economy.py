@@ -29,6 +29,13 @@ WINDOW_MS = 60_000
 HOLD_LIFETIME_MS = 15 * 60_000
 """Longer than the longest call (chat times out at 5 minutes), so a live call never meets its own expired hold."""
 
+IMAGE_JOB_LIFETIME_MS = 30 * 60_000
+"""From its acceptance until an image job is over, one way or another."""
+IMAGE_JOB_HOLD_LIFETIME_MS = IMAGE_JOB_LIFETIME_MS + 10 * 60_000
+"""What a job holds outlives it by as long as one run of its function may take to find that it is over."""
+IMAGE_JOB_KEPT_MS = DAY_MS
+"""A job and its pictures are deleted so long after it was accepted (Firestore takes up to a day more)."""
+
 SENT_PER_DAY_MICROS_MAX = credits_to_micros(10_000)
 """What one person may send to others in a day (UTC): a stolen sign-in empties no large wallet overnight."""
 SEND_REPEAT_WINDOW_MS = 10 * 60_000

@@ -45,6 +45,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The `aud` that service tokens must carry; no audience configured means no service is let in."""
     service_callers: str = ""
     """Who may do what: `scope=email[,email] scope=email ...`."""
+    tasks_location: Annotated[str, Meta(pattern=rf"^[a-z]+-[a-z]+[0-9]+{LAST}")] | None = None
+    """The region whose Cloud Tasks queues are posted to."""
+    task_url: str | None = None
+    """Where tasks are delivered, with `{function}` for a function's name or `{service}` for that of its service."""
+    task_service_account: str | None = None
+    """Whose token a task carries to its function; it needs the scope `task`."""
+    cloud_tasks_emulator_host: str | None = None
     checkpoint_kms_key: str | None = None
     """Full name of the key version in Cloud KMS that signs checkpoints."""
     checkpoint_verifier_key: str | None = None
@@ -116,6 +123,7 @@ def _refuse_emulators(settings: Settings) -> None:
     local_only = {
         "FIRESTORE_EMULATOR_HOST": settings.firestore_emulator_host,
         "FIREBASE_AUTH_EMULATOR_HOST": settings.firebase_auth_emulator_host,
+        "CLOUD_TASKS_EMULATOR_HOST": settings.cloud_tasks_emulator_host,
         "STANDIN_URL": settings.standin_url,
         "AD_KEYS_FILE": settings.ad_keys_file,
         "CHECKPOINT_KEY_FILE": settings.checkpoint_key_file,
@@ -128,9 +136,13 @@ def _refuse_emulators(settings: Settings) -> None:
 
 
 def _require_https(settings: Settings) -> None:
-    """A provider's key is sent to its address: never where the network could read it."""
+    """A provider's key is sent to its address, and a service's token to a function: never where the network could read
+    it.
+    """
     named = [name for name in settings.__struct_fields__ if name.endswith("_base_url")]
     addresses = {name.upper(): getattr(settings, name) for name in named}
+    if settings.task_url is not None:
+        addresses["TASK_URL"] = settings.task_url
     if any(not endpoint.is_https for endpoint in parse_endpoints(settings.custom_providers)):
         addresses["CUSTOM_PROVIDERS"] = ""
     if found := sorted(name for name, address in addresses.items() if not address.startswith("https://")):

@@ -28,7 +28,7 @@ class Images:
 
     async def answer(self, asking: Asking, request: ImageRequest) -> Answered:
         """All pictures, charged by the piece. Nothing is charged when this raises."""
-        model, price = await self._checked(asking, request)
+        model, price = await self.checked(asking, request)
 
         async def ask(provider: Provider, upstream_model: str, timeout_s: float) -> dict[str, Any]:
             payload = rules.upstream_payload(request, upstream_model)
@@ -44,7 +44,7 @@ class Images:
 
     async def stream(self, asking: Asking, request: ImageRequest) -> WorkStream:
         """A picture under way. Raises like `answer` until the provider has begun; afterwards the stream tells."""
-        model, price = await self._checked(asking, request)
+        model, price = await self.checked(asking, request)
 
         async def ask(provider: Provider, upstream_model: str, timeout_s: float) -> UpstreamStream:
             payload = rules.upstream_payload(request, upstream_model)
@@ -57,7 +57,8 @@ class Images:
         routed = await self._calls.first_answer(asking, model, call, ask, needs=needs, begun=True)
         return WorkStream(asking, model, call, routed, Painting())
 
-    async def _checked(self, asking: Asking, request: ImageRequest) -> tuple[Model, Price]:
+    async def checked(self, asking: Asking, request: ImageRequest) -> tuple[Model, Price]:
+        """Raise what a request is refused for, before anything is held for it."""
         await self._catalog.refresh()
         model, price = self._catalog.model_for(request.model, {Modality.IMAGE}, {Unit.IMAGE}, "images")
         check_allowed(model, asking.models_allowed)

@@ -30,7 +30,14 @@ FOREIGN = {
     "tests",
 }
 """What no function of today needs, and what of ours is not deployed."""
-CALL_PROVIDERS = {"chat_completions", "embedding_create", "image_generate", "response_create", "speech_transcribe"}
+CALL_PROVIDERS = {
+    "chat_completions",
+    "embedding_create",
+    "image_generate",
+    "image_run",
+    "response_create",
+    "speech_transcribe",
+}
 CATALOG_READERS = {*CALL_PROVIDERS, "model_get", "model_list", "model_update", "price_get"}
 STORE = {"google.cloud.firestore", "grpc", "shared.ledger.store"}
 
@@ -66,6 +73,8 @@ def _service_token(row: FunctionRow, deployment: Deployment) -> str:
         return deployment.event_token
     if row.name == "model_update":
         return deployment.operator_token
+    if row.trigger.task:
+        return deployment.task_token
     return deployment.scheduler_token if row.trigger.schedule else deployment.backend_token
 
 
@@ -91,6 +100,10 @@ def _request(
     if row.name == "entry_created":
         event = created_event(deployment.project_id, a_large_entry(account_id))
         return row.path, {"data": event.body, "headers": dict(event.headers)}
+    if row.name in ("image_job_get", "image_run"):
+        asked = {"model": "black-forest-labs/flux-schnell", "prompt": "A cat", "background": True}
+        job_id = call(deployment, "POST", "/v1/images/generations", token, json=asked).json()["id"]
+        return row.path.replace("{job_id}", job_id), {"json": {"job_id": job_id} if row.trigger.task else None}
     if row.name == "model_get":
         return row.path.replace("{model}", "google/gemma-2-2b-it"), {}
     if row.name == "model_update":
@@ -163,7 +176,7 @@ def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:
 
     Who tells of entries is given them, and reads none.
     """
-    without_ledger = {"entry_created", "model_get", "model_list", "model_update"}
+    without_ledger = {"entry_created", "image_job_get", "model_get", "model_list", "model_update"}
     without_ledger |= {"price_get", "price_predict", "price_trends"}
     assert answered.modules & STORE == (STORE - {"shared.ledger.store"} if answered.name in without_ledger else STORE)
 

@@ -36,8 +36,10 @@ accounts/user:alice/entries/second       | -      | get      | -        | -     
 accounts/user:bob/entries/first          | -      | -        | get      | get             | -
 accounts/user:alice/entries/first/more/m | -      | -        | -        | -               | -
 accounts/user:alice/notes/first          | -      | -        | -        | -               | -
-accounts/card:alice                      | -      | -        | -        | -               | -
-accounts/card:alice/entries/first        | -      | -        | -        | -               | -
+accounts/card:alice                      | -      | get      | -        | -               | -
+accounts/card:alice/entries/first        | -      | get      | -        | -               | -
+accounts/card:bob                        | -      | -        | get      | get             | -
+accounts/card:ghost                      | -      | -        | -        | -               | -
 accounts/pool:alice                      | -      | -        | -        | -               | -
 accounts/pool:alice/entries/first        | -      | -        | -        | -               | -
 accounts/escrow:alice                    | -      | -        | -        | -               | -
@@ -85,7 +87,7 @@ alice's entries, skipping some           | -      | -        | -        | -     
 alice's entries, counted                 | -      | list     | -        | -               | -
 alice's entries, counted without limit   | -      | -        | -        | -               | -
 bob's entries                            | -      | -        | list     | list            | -
-entries of a card                        | -      | -        | -        | -               | -
+entries of a card                        | -      | list     | -        | -               | -
 entries of everybody                     | -      | -        | -        | -               | -
 entries of everybody, counted            | -      | -        | -        | -               | -
 entries anywhere under alice's wallet    | -      | -        | -        | -               | -

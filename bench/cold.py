@@ -111,6 +111,12 @@ class FirstRequests:
             case "account_start":
                 # A person nobody has seen: the whole work, not the answer to a repeat.
                 token = self._people.add(self._deployment.project_id).token
+            case "ad_start":
+                # Another person each time: one begins an ad every half a minute.
+                token, body = self._started_person().token, {"tier": "text"}
+            case "ad_reward":
+                started = self._ask("/v1/ads", self._started_person().token, {"tier": "text"})
+                path = f"{row.path}?{self._deployment.admob.callback('text', started.json()['nonce'])}"
             case "card_create":
                 body = {"name": "bench", "amount_micros": 1, "idempotency_key": secrets.token_hex(8)}
             case "card_charge":

@@ -11,6 +11,7 @@ from typing import Self
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from local.admob import AD_UNITS, LocalAdMob
 from local.cloud_tasks.emulator import LOCATION
 from local.events import Target
 from local.gateway import CERTIFICATES_PATH, READY_PATH
@@ -62,8 +63,10 @@ class Deployment:
         self._service: Service | None = None
         self.project_id = project_id
         self.issuer = LocalIssuer.new()
+        self.admob = LocalAdMob.new()
         self._log_key = Ed25519PrivateKey.generate()
         self._log_files: dict[str, str] = {}
+        self._ad_keys: dict[str, str] = {}
         self.url = f"http://{HOST}:{self._port}"
 
     @property
@@ -83,6 +86,8 @@ class Deployment:
             "CHECKOUT_RETURN_URL": f"{self.url}/_local/paid",
             # A real key speaks with the real Stripe.
             **({} if os.environ.get("STRIPE_API_KEY") else {"STRIPE_BASE_URL": self._stack.stripe.url}),
+            **self._ad_keys,
+            "AD_UNITS": AD_UNITS,
             **{name: os.environ[name] for name in PASSED_ON if os.environ.get(name)},
             **self._extra,
         }
@@ -143,6 +148,9 @@ class Deployment:
             certificates = folder / "certificates.json"
             certificates.write_text(self.issuer.certificates(), encoding="utf-8")
             self._log_files = self._write_log_files(folder)
+            ad_keys = folder / "ad_keys.json"
+            ad_keys.write_text(self.admob.verifier_keys(), encoding="utf-8")
+            self._ad_keys = {"AD_KEYS_FILE": str(ad_keys)}
             command = [sys.executable, "-m", "local.gateway", str(self._port), certificates]
             inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
             environment = {**inherited, "PYTHONPATH": str(REPOSITORY), **self.environment}

@@ -35,6 +35,10 @@ class Work(Protocol):
         """Whether an event of either type has in it what it should."""
         ...
 
+    def shown(self, event: Mapping[str, Any]) -> None:
+        """Take note of a part that is about to be sent."""
+        ...
+
     def usage(self, finished: Mapping[str, Any] | None) -> Usage | None:
         """What to charge for: the finished work, or with None the one that was only shown. None is free."""
         ...
@@ -75,6 +79,7 @@ class WorkStream:
                     raise UpstreamUnavailable(name, f"failed in the middle of its {noun}")
                 if kind == self._work.partial and self._work.holds(event.data):
                     self._shown = True
+                    self._work.shown(event.data)
                     yield b"event: " + self._work.partial.encode() + b"\n" + event.raw
                 if kind == self._work.finished and self._work.holds(event.data):
                     self._finished = event.data

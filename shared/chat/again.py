@@ -155,6 +155,8 @@ class Keeper:
         """Keep what was collected, once it is charged. What the provider counted wrongly or not at all has no price."""
         if not (self._plain and self._stopped and usage and usage.source is UsageSource.REPORTED and tally.reported):
             return
+        if not self._chars:
+            return
         if priced_micros(quoted, usage) > quoted.amount_micros:
             return
         answer = KeptAnswer(

@@ -8,16 +8,17 @@ from shared.base.errors import CredenceError
 from shared.base.ids import RequestId
 from shared.base.log import write_line
 from shared.calls.service import call_facts
-from shared.catalog.models import Model
+from shared.catalog.models import Capability, Model
 from shared.chat.again import Keeper
 from shared.chat.models import ChatRequest, Tally
-from shared.chat.tally import count_chunk, usage_of
+from shared.chat.repeats import Repeats
+from shared.chat.tally import count_chunk, usage_of, used
 from shared.chat.told import Teller, usage_with_cost
 from shared.metering.models import Charge, Outcome, Usage
 from shared.metering.service import MeteredCall
 from shared.providers.errors import UpstreamUnavailable
 from shared.providers.gateway import UpstreamStream
-from shared.providers.models import DisconnectPolicy
+from shared.providers.models import KNOWN, DisconnectPolicy, Wire
 from shared.routing.service import Routed
 
 USAGE_WAIT_S = 5.0
@@ -47,8 +48,11 @@ class ChatStream:
         self._request_id = request_id
         self._teller = teller
         self._keeper = keeper
-        self._incoming = self._upstream.events()
         self._tally = Tally()
+        # Where chunks are passed on as they came, and nothing else is made of them, most need not be parsed.
+        relays = teller.relays and keeper is None and self._upstream.provider.wire is Wire.OPENAI
+        self._repeats = Repeats(self._tally) if relays else None
+        self._incoming = self._upstream.events(self._repeats.count if self._repeats else None)
         self._resolved = False
         self.headers = {"x-credence-model": model.id, **routed.headers, "x-credence-receipt": call.receipt_id}
 
@@ -58,9 +62,14 @@ class ChatStream:
             if beginning := self._teller.begin():
                 yield beginning
             async for event in self._incoming:
+                if event.data is KNOWN:
+                    yield event.raw
+                    continue
                 if event.data is None:
                     break
                 count_chunk(self._tally, event.data)
+                if self._repeats:
+                    self._repeats.learn(event)
                 if self._keeper:
                     self._keeper.add(event.data)
                 if event.data.get("error"):
@@ -86,7 +95,7 @@ class ChatStream:
         """Settle a stream whose client left, as the provider's policy says, and let the provider go."""
         try:
             if not self._resolved:
-                if self._upstream.provider.disconnect is DisconnectPolicy.DRAIN:
+                if self._policy is DisconnectPolicy.DRAIN:
                     await self._drain()
                 elif self._tally.finished:
                     # Nothing is saved by leaving now: the provider has written it all, and is about to say how much.
@@ -98,12 +107,22 @@ class ChatStream:
             self._upstream.close()
             await self._routed.close()
 
+    @property
+    def _policy(self) -> DisconnectPolicy:
+        """The provider's, but that a model which thinks is read to its end wherever leaving is estimated: its thoughts
+        are billed, nobody is shown them, and only the end tells how many there were.
+        """
+        policy = self._upstream.provider.disconnect
+        thinks = Capability.REASONING in self._model.capabilities
+        return DisconnectPolicy.DRAIN if thinks and policy is DisconnectPolicy.ESTIMATE else policy
+
     async def _drain(self) -> None:
         """Read on to the provider's own count. A provider that breaks off leaves us with ours."""
         try:
             async for event in self._incoming:
                 if event.data is None:
                     return
+                # A known one is in the tally already, and KNOWN weighs nothing.
                 count_chunk(self._tally, event.data)
         except UpstreamUnavailable:
             return
@@ -112,7 +131,11 @@ class ChatStream:
         """Capture or release, once. If we die in here, either the charge stands or the hold expires."""
         self._resolved = True
         usage = usage_of(self._tally, self._request, self._model)
-        policy = self._upstream.provider.disconnect
+        policy = self._policy
+        if usage is None and outcome is Outcome.ABANDONED and policy is DisconnectPolicy.ESTIMATE:
+            # It has read the prompt, and bills that. If leaving before the first word were free, so were filling a
+            # provider's cache with a prompt whose next reading then costs a tenth.
+            usage = used(self._tally, self._request, self._model)
         # An answer that was written to its end is billed by every provider; leaving before `[DONE]` makes it no gift.
         free = outcome is Outcome.ABANDONED and policy is DisconnectPolicy.FREE and not self._tally.finished
         if usage is None or free:

@@ -16,6 +16,8 @@ class Teller(Protocol):
 
     last: bytes
     """What closes every stream, however it went."""
+    relays: bool
+    """Whether chunks that only say more words are told as they came."""
 
     def begin(self) -> bytes:
         """What comes before the provider's first word."""
@@ -38,6 +40,7 @@ class ChatTeller:
     """OpenAI's chat: the provider's own chunks, and `[DONE]`."""
 
     last = b"data: [DONE]\n\n"
+    relays = True
 
     def __init__(self, *, tells_usage: bool) -> None:
         self._tells_usage = tells_usage

@@ -22,6 +22,9 @@ class Painting:
         """Whether there is a picture in it."""
         return is_picture(event)
 
+    def shown(self, event: Mapping[str, Any]) -> None:
+        """A part of a picture is charged as all of it, so nothing is to be noted."""
+
     def usage(self, finished: Mapping[str, Any] | None) -> Usage:
         """One picture, finished or not."""
         source = UsageSource.ESTIMATED if finished is None else UsageSource.REPORTED

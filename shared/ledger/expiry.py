@@ -4,12 +4,7 @@ Nobody waits for it: expired credits are spent by no call from the moment they e
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import Protocol
 
-from google.api_core import exceptions as google_errors
-from google.cloud import firestore
-from google.cloud.firestore_v1.base_query import FieldFilter
 from msgspec import Struct
 
 from shared.base.clock import Clock
@@ -17,37 +12,13 @@ from shared.base.errors import CredenceError
 from shared.base.ids import AccountId
 from shared.base.log import write_line
 from shared.ledger.administration import Administration
-from shared.ledger.documents import BANDS, lanes_of
+from shared.ledger.documents import BANDS
 from shared.ledger.errors import HoldsOpen, NothingExpired
-from shared.ledger.store import StoreUnavailable
-from shared.ledger.windows import SCAN_TIMEOUT_S
+from shared.ledger.lapsed import Lapsed
 
 ACCOUNTS_MAX = 500
 """Of one band in one run; the next goes on."""
 AT_ONCE = 16
-
-
-class Expirable(Protocol):
-    """Finds the accounts with credits that have expired."""
-
-    async def expired(self, band: int, at_ms: int, limit: int) -> Sequence[AccountId]:
-        """Those of a band, the longest expired first. Raise StoreUnavailable."""
-
-
-class FirestoreExpirable:
-    """Heads name their next expiry, `expires_next_ms`; an index by lane finds those in the past."""
-
-    def __init__(self, client: firestore.AsyncClient) -> None:
-        self._client = client
-
-    async def expired(self, band: int, at_ms: int, limit: int) -> Sequence[AccountId]:
-        heads = self._client.collection("accounts").where(filter=FieldFilter("lane", "in", list(lanes_of(band))))
-        due = heads.where(filter=FieldFilter("expires_next_ms", "<=", at_ms)).order_by("expires_next_ms")
-        try:
-            found = due.select(["expires_next_ms"]).limit(limit).stream(retry=None, timeout=SCAN_TIMEOUT_S)
-            return [AccountId(snapshot.id) async for snapshot in found]
-        except google_errors.GoogleAPICallError as error:
-            raise StoreUnavailable from error
 
 
 class ExpiryReport(Struct, frozen=True):
@@ -62,15 +33,15 @@ class ExpiryReport(Struct, frozen=True):
 class Expiry:
     """Sweeps accounts."""
 
-    def __init__(self, administration: Administration, expirable: Expirable, clock: Clock) -> None:
+    def __init__(self, administration: Administration, lapsed: Lapsed, clock: Clock) -> None:
         self._administration = administration
-        self._expirable = expirable
+        self._lapsed = lapsed
         self._clock = clock
 
     async def run(self) -> ExpiryReport:
         """Sweep each account once. A run that died in between leaves the rest to the next. Raise StoreUnavailable."""
         at_ms = self._clock()
-        bands = await asyncio.gather(*(self._expirable.expired(band, at_ms, ACCOUNTS_MAX) for band in range(BANDS)))
+        bands = await asyncio.gather(*(self._lapsed.expired(band, at_ms, ACCOUNTS_MAX) for band in range(BANDS)))
         due = [account_id for band in bands for account_id in band]
         swept = 0
         for first in range(0, len(due), AT_ONCE):

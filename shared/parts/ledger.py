@@ -63,9 +63,10 @@ class LedgerParts(Parts):
 
     @cached_property
     def expiry(self) -> "Expiry":
-        from shared.ledger.expiry import Expiry, FirestoreExpirable
+        from shared.ledger.expiry import Expiry
+        from shared.ledger.lapsed import FirestoreLapsed
 
-        return Expiry(self.administration, FirestoreExpirable(self.firestore), self.clock)
+        return Expiry(self.administration, FirestoreLapsed(self.firestore), self.clock)
 
     @cached_property
     def settlement(self) -> "Settlement":

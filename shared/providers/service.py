@@ -98,7 +98,12 @@ def _known(settings: Settings) -> Iterable[Provider]:
 def _custom(endpoint: Endpoint, *, guarded: bool) -> Provider:
     # Ollama, llama.cpp and vLLM stop when the connection closes; nobody bills.
     return Provider(
-        endpoint.name, *_opened(endpoint.base_url, endpoint.key), DisconnectPolicy.ESTIMATE, guarded=guarded
+        endpoint.name,
+        *_opened(endpoint.base_url, endpoint.key),
+        DisconnectPolicy.ESTIMATE,
+        guarded=guarded,
+        # vLLM and llama.cpp read an image from any address, and follow wherever that redirects them.
+        inside=True,
     )
 
 

@@ -59,6 +59,7 @@ class ResponseTeller:
     """Tells a chat's stream as typed, numbered events. Implements the chat's Teller."""
 
     last = b""
+    relays = False
 
     def __init__(self, telling: Telling) -> None:
         self._telling = telling

@@ -50,6 +50,11 @@ def check(request: SpeechRequest) -> None:
         raise SpeechInvalid(f"A recording has at most {RECORDING_BYTES_MAX} bytes.", param="file")
 
 
+def file_name_of(request: SpeechRequest) -> str:
+    """The name that the recording is sent under."""
+    return request.file.name or "recording"
+
+
 def is_streamed(request: SpeechRequest) -> bool:
     """Whether the text is wanted while it is written. Raise SpeechInvalid for what is neither yes nor no."""
     match (request.stream or "false").lower():
@@ -67,7 +72,7 @@ def is_told_as_written(model: Model) -> bool:
 
 def quote_of(request: SpeechRequest, model: Model, price: Price) -> Quote:
     """The worst case: as long as a recording of so many bytes can be."""
-    counts_max = {Unit.AUDIO_MS: duration.longest_ms(request.file.content)}
+    counts_max = {Unit.AUDIO_MS: duration.longest_ms(request.file.content, file_name_of(request))}
     return quote(price.rates(), counts_max, price_version=model.price_version)
 
 
@@ -82,7 +87,7 @@ def upstream_form(request: SpeechRequest, upstream_model: str, *, streamed: bool
         fields += [(name, each) for each in (value if isinstance(value, list) else [value])]
     return AudioForm(
         model=upstream_model,
-        file_name=request.file.name or "recording",
+        file_name=file_name_of(request),
         content=request.file.content,
         media_type=request.file.media_type,
         fields=tuple(fields),
@@ -96,12 +101,13 @@ def usage_of(answer: Mapping[str, Any], request: SpeechRequest) -> Usage | None:
     reported = duration.reported_ms(answer)
     if reported is not None:
         return Usage({Unit.AUDIO_MS: reported}, UsageSource.REPORTED)
-    return usage_estimated(request)
+    return usage_estimated(request, answer["text"])
 
 
-def usage_estimated(request: SpeechRequest) -> Usage:
-    """The length that the recording probably has."""
-    return Usage({Unit.AUDIO_MS: duration.usual_ms(request.file.content)}, UsageSource.ESTIMATED)
+def usage_estimated(request: SpeechRequest, text: str) -> Usage:
+    """The length that the recording probably has, `text` being what was heard in it so far."""
+    estimated = duration.usual_ms(request.file.content, file_name_of(request), text)
+    return Usage({Unit.AUDIO_MS: estimated}, UsageSource.ESTIMATED)
 
 
 def subtitles(answer: Mapping[str, Any], form: Form) -> str:

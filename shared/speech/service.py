@@ -10,7 +10,7 @@ from shared.catalog.allowed import check_allowed
 from shared.catalog.models import Capability, Modality, Model, Price
 from shared.catalog.service import Catalog
 from shared.metering.models import Usage
-from shared.providers.errors import UpstreamUnavailable
+from shared.providers.errors import Fault, UpstreamUnavailable
 from shared.providers.gateway import Upstreams, UpstreamStream
 from shared.providers.models import Provider
 from shared.speech import rules
@@ -72,7 +72,8 @@ class Speech:
             try:
                 return {**answer, SUBTITLES: rules.subtitles(answer, request.response_format)}
             except ValueError:
-                raise UpstreamUnavailable(provider.name, "told no times") from None
+                # No failure of the route: it does so whenever it is asked, and asking again would be billed again.
+                raise UpstreamUnavailable(provider.name, "tells no times", fault=Fault.UNFIT) from None
 
         def count(answer: dict[str, Any]) -> Usage | None:
             return rules.usage_of(answer, request)

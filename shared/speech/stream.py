@@ -22,6 +22,11 @@ class Transcript:
 
     def __init__(self, request: SpeechRequest) -> None:
         self._request = request
+        self._said = ""
+
+    def shown(self, event: Mapping[str, Any]) -> None:
+        """Take note of what was said in a part."""
+        self._said += event["delta"]
 
     def holds(self, event: Mapping[str, Any]) -> bool:
         """Whether there is text in it, be it an empty one: silence has been heard, too."""
@@ -29,7 +34,9 @@ class Transcript:
 
     def usage(self, finished: Mapping[str, Any] | None) -> Usage | None:
         """The whole recording, which the provider has been sent and bills, however much of its text has come."""
-        return rules.usage_estimated(self._request) if finished is None else rules.usage_of(finished, self._request)
+        if finished is None:
+            return rules.usage_estimated(self._request, self._said)
+        return rules.usage_of(finished, self._request)
 
     def told(self, finished: Mapping[str, Any], usage: Usage | None, charge: Charge) -> dict[str, Any]:
         """The text with its cost."""

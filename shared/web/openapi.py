@@ -101,8 +101,11 @@ def _operation(contract: Contract) -> dict[str, Any]:
 
 
 def _parameters(contract: Contract) -> list[dict[str, Any]]:
-    """The field in the path; and for a GET the others, which are in the query."""
-    if contract.body is Raw:
+    """The field in the path; and for a GET the others, which are in the query.
+
+    None for a query that somebody else defines and signs.
+    """
+    if contract.raw_query is not None or contract.body is Raw:
         return []
     schema = _schema(contract.body)
     return [

@@ -96,6 +96,9 @@ def _request(
         return row.path, {"json": {"recipient": recipient.uid, "amount_micros": 5, "idempotency_key": row.name}}
     if row.name == "settlement_get":
         return row.path.replace("{settlement_id}", treasury.settle_nothing(uid)), {}
+    if row.name == "ad_reward":
+        nonce = answer(call(deployment, "POST", "/v1/ads", token, json={"tier": "text"}))["nonce"]
+        return f"{row.path}?{deployment.admob.callback('text', nonce)}", {}
     if row.name == "receipt_get":
         receipt_id = answer(call(deployment, "POST", "/v1/debits", deployment.backend_token, json=debit))["entry_id"]
         return row.path.replace("{receipt_id}", receipt_id), {}
@@ -135,6 +138,7 @@ def _request(
         }
     embedding = {"model": "BAAI/bge-en-icl", "input": "Hello"}
     bodies = {
+        "ad_start": {"tier": "text"},
         "card_create": card,
         "chat_completions": chat,
         "credit_debit": debit,

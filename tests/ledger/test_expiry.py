@@ -7,7 +7,8 @@ from google.cloud import firestore
 
 from shared.ledger.administration import Administration
 from shared.ledger.engine import Engine
-from shared.ledger.expiry import Expiry, ExpiryReport, FirestoreExpirable
+from shared.ledger.expiry import Expiry, ExpiryReport
+from shared.ledger.lapsed import FirestoreLapsed
 from shared.ledger.models import HOUSE_BREAKAGE
 from shared.ledger.store import FirestoreLedgerStore, StoreUnavailable
 from tests.accounts.test_claims_contract import firestore_at
@@ -24,7 +25,7 @@ class Desk:
         self.time = Ticker()
         self.store = FirestoreLedgerStore(client)
         self.engine = Engine(self.store)
-        self.expiry = Expiry(Administration(self.engine, self.store, self.time), FirestoreExpirable(client), self.time)
+        self.expiry = Expiry(Administration(self.engine, self.store, self.time), FirestoreLapsed(client), self.time)
 
     async def balances(self) -> list[int]:
         seen = await self.store.read([ADA, BEN, CLARA], ())
@@ -79,6 +80,6 @@ async def test_credits_that_a_call_under_way_may_still_pay_with_wait(desk: Desk)
 
 async def test_a_store_that_does_not_answer_is_told(desk: Desk) -> None:
     async with firestore_at("127.0.0.1:1", "demo-nobody") as nowhere:
-        desk.expiry = Expiry(Administration(desk.engine, desk.store, desk.time), FirestoreExpirable(nowhere), desk.time)
+        desk.expiry = Expiry(Administration(desk.engine, desk.store, desk.time), FirestoreLapsed(nowhere), desk.time)
         with pytest.raises(StoreUnavailable):
             await desk.expiry.run()

@@ -82,6 +82,7 @@ def test_endpoints_of_ones_own_are_providers() -> None:
     assert (ollama.name, ollama.base_url, ollama.wire) == ("ollama", "http://127.0.0.1:11434/v1", Wire.OPENAI)
     assert other.base_url == "https://x.io"
     assert not ollama.guarded
+    assert ollama.inside
 
 
 def test_in_production_endpoints_of_ones_own_are_guarded() -> None:

@@ -22,7 +22,7 @@ from shared.cards.models import CardId
 from shared.cards.store import FirestoreCards
 from shared.catalog.store import FirestoreModels
 from shared.ledger.archive import PAGE_ENTRIES_MAX, FirestoreLedgerArchive, Stamp
-from shared.ledger.expiry import FirestoreExpirable
+from shared.ledger.lapsed import FirestoreLapsed
 from shared.ledger.marks import FirestoreAuditMarks
 from shared.ledger.sales import FirestoreSales
 from shared.ledger.windows import FirestoreLedgerWindows
@@ -55,7 +55,7 @@ async def _entries_of_a_window(client: AsyncClient) -> None:
 
 
 async def _accounts_with_expired_credits(client: AsyncClient) -> None:
-    assert await FirestoreExpirable(client).expired(1, 1, 10) == []
+    assert await FirestoreLapsed(client).expired(1, 1, 10) == []
 
 
 async def _sales_of_a_payee(client: AsyncClient) -> None:

@@ -36,14 +36,21 @@ accounts/user:alice/entries/second       | -      | get      | -        | -     
 accounts/user:bob/entries/first          | -      | -        | get      | get             | -
 accounts/user:alice/entries/first/more/m | -      | -        | -        | -               | -
 accounts/user:alice/notes/first          | -      | -        | -        | -               | -
-accounts/card:alice                      | -      | -        | -        | -               | -
-accounts/card:alice/entries/first        | -      | -        | -        | -               | -
+accounts/card:alice                      | -      | get      | -        | -               | -
+accounts/card:alice/entries/first        | -      | get      | -        | -               | -
+accounts/card:bob                        | -      | -        | get      | get             | -
+accounts/card:ghost                      | -      | -        | -        | -               | -
 accounts/pool:alice                      | -      | -        | -        | -               | -
 accounts/pool:alice/entries/first        | -      | -        | -        | -               | -
 accounts/escrow:alice                    | -      | -        | -        | -               | -
 accounts/earn:alice                      | -      | -        | -        | -               | -
 accounts/house:revenue                   | -      | -        | -        | -               | -
 accounts/house:revenue/entries/first     | -      | -        | -        | -               | -
+ad_allowances/user:alice                 | -      | -        | -        | -               | -
+ad_transactions/admob:alice              | -      | -        | -        | -               | -
+ad_views/alice                           | -      | get      | -        | -               | -
+ad_views/bob                             | -      | -        | get      | get             | -
+ad_views/alice/more/m                    | -      | -        | -        | -               | -
 audit_marks/user:alice                   | -      | -        | -        | -               | -
 alarms/alice                             | -      | -        | -        | -               | -
 card_records/alice                       | -      | -        | -        | -               | -
@@ -95,7 +102,7 @@ alice's entries, skipping some           | -      | -        | -        | -     
 alice's entries, counted                 | -      | list     | -        | -               | -
 alice's entries, counted without limit   | -      | -        | -        | -               | -
 bob's entries                            | -      | -        | list     | list            | -
-entries of a card                        | -      | -        | -        | -               | -
+entries of a card                        | -      | list     | -        | -               | -
 entries of everybody                     | -      | -        | -        | -               | -
 entries of everybody, counted            | -      | -        | -        | -               | -
 entries anywhere under alice's wallet    | -      | -        | -        | -               | -
@@ -344,8 +351,9 @@ class Database:
         self._api.commit(request, metadata=metadata, retry=None, timeout=CALL_TIMEOUT_S)
 
     def _document(self, path: str) -> dict[str, Any]:
-        # A card is its owner's by what it says; in the table the last part of the path says it too.
-        fields = {"seq": {"integer_value": 1}, "owner": {"string_value": path.rpartition("/")[2]}}
+        # A card or an ad is its owner's by what it says; in the table the last part of the path says it too.
+        owner = {"string_value": path.rpartition("/")[2]}
+        fields = {"seq": {"integer_value": 1}, "owner": owner, "user_id": owner}
         return {"update": {"name": f"{self._root}/{path}", "fields": fields}}
 
 

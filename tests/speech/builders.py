@@ -29,18 +29,27 @@ MP3 = b"ID3" + bytes(7_497)
 """At most ten seconds, probably 1,875 milliseconds."""
 
 
-def request_of(content: bytes = MP3, **fields: object) -> SpeechRequest:
+def request_of(content: bytes = MP3, *, name: str = "a.mp3", **fields: object) -> SpeechRequest:
     """A request as it comes out of a form."""
-    file = {"name": "a.mp3", "media_type": "audio/mpeg", "content": content}
+    file = {"name": name, "media_type": "audio/mpeg", "content": content}
     return shape(SpeechRequest, {"model": MODEL.id, "file": file, **fields})
 
 
 def wav(
-    samples_bytes: int, *, rate: int = 16_000, channels: int = 1, bits: int = 16, kind: int = 1, told_bytes: int = 0
+    samples_bytes: int,
+    *,
+    rate: int = 16_000,
+    channels: int = 1,
+    bits: int = 16,
+    kind: int = 1,
+    told_bytes: int = 0,
+    before: bytes = b"LIST\4\0\0\0abcd",
+    more: bytes = b"",
 ) -> bytes:
-    """A WAV file of so many bytes of sound, whose header says `told_bytes` of them and a wrong rate of bytes."""
-    head = struct.pack("<HHIIHH", kind, channels, rate, 2**31, 1, bits)
-    chunks = b"LIST\3\0\0\0abc\0" + b"fmt " + struct.pack("<I", len(head)) + head
+    """A WAV file of so many bytes of sound, whose header says `told_bytes` of them and a wrong rate of bytes. Chunks
+    stand before its format; `more` ends that."""
+    head = struct.pack("<HHIIHH", kind, channels, rate, 2**31, 1, bits) + more
+    chunks = before + b"fmt " + struct.pack("<I", len(head)) + head
     data = b"data" + struct.pack("<I", told_bytes) + bytes(samples_bytes)
     return b"RIFF" + struct.pack("<I", len(chunks) + len(data) + 4) + b"WAVE" + chunks + data
 

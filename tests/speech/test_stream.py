@@ -130,6 +130,18 @@ async def test_leaving_is_charged_as_the_providers_policy_says(
     assert await shop.spent_micros() == charged
 
 
+async def test_who_has_read_much_and_leaves_heard_a_long_recording(shop: Shop) -> None:
+    """Pressed into few bytes it looks short; what was said of it does not."""
+    shop.first.replies.append(fake.stream(fake.event({"type": DELTA, "delta": "x" * 100}), fake.event(FINISHED)))
+    stream = await stream_of(shop)
+    relay = stream.events()
+    await anext(relay)
+
+    await stream.close()
+
+    assert await shop.spent_micros() == 5_000
+
+
 @pytest.mark.parametrize(
     "ending",
     [

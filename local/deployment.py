@@ -26,12 +26,18 @@ from shared.proof.signer import LocalSigner
 GATEWAY_DEADLINE_S = 60.0
 """It is ready in about two seconds; the rest is for a machine that is busy."""
 LOG_ORIGIN = "credence.local/log"
+STRIPE_PATH = "/v1/webhooks/stripe"
+WEBHOOK_SECRET = "whsec_local"  # noqa: S105 - of a stand-in
+"""What the stand-in for Stripe signs with. It listens on this machine only."""
 PASSED_ON = tuple(
     name.upper()
     for name in Settings.__struct_fields__
-    if name.endswith(("_api_key", "_base_url")) or name in ("cloudflare_account_id", "custom_providers")
+    if name.endswith(("_api_key", "_base_url"))
+    or name in ("cloudflare_account_id", "custom_providers", "stripe_webhook_secret")
 )
 """What the developer's environment (or `.env`) may add: a real provider's key takes the place of the stand-in."""
+
+MODEL_KEYS = tuple(name for name in PASSED_ON if name.endswith("_API_KEY") and name != "STRIPE_API_KEY")
 
 
 class Deployment:
@@ -75,11 +81,21 @@ class Deployment:
             "TASK_URL": f"{self.url}{TASK_PATH}/{{function}}",
             "TASK_SERVICE_ACCOUNT": TASKS,
             **self._log_files,
+            "STRIPE_API_KEY": self.stripe_key,
+            "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
+            "CHECKOUT_RETURN_URL": f"{self.url}/_local/paid",
+            # A real key speaks with the real Stripe.
+            **({} if os.environ.get("STRIPE_API_KEY") else {"STRIPE_BASE_URL": self._stack.stripe.url}),
             **self._ad_keys,
             "AD_UNITS": AD_UNITS,
             **{name: os.environ[name] for name in PASSED_ON if os.environ.get(name)},
             **self._extra,
         }
+
+    @property
+    def stripe_key(self) -> str:
+        """The key, and so the account, of this deployment at the stand-in for Stripe."""
+        return f"sk_test_{self.project_id}"
 
     @property
     def backend_token(self) -> str:
@@ -145,6 +161,7 @@ class Deployment:
             self._service = service
             self._stack.cloud_tasks.attach(self.project_id, self.issuer, read_queues())
             until_ready.callback(self._stack.cloud_tasks.detach, self.project_id, read_queues())
+            self._stack.stripe.hook(self.stripe_key, self.url + STRIPE_PATH, WEBHOOK_SECRET)
             if self._events:
                 self._subscribe(until_ready)
             self._exit = until_ready.pop_all()

@@ -1,5 +1,7 @@
 """The product's numbers, in one typed place. Prices of models are in shared/catalog/catalog.toml."""
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from shared.base.micros import credits_to_micros
@@ -54,6 +56,30 @@ ANSWER_AGAIN_PPM = 100_000
 """What an answer told again costs, in millionths of what asking the model would have cost: a tenth."""
 ANSWER_LIFETIME_MS = DAY_MS
 """How long an answer is kept for whoever asked to be told it again."""
+
+
+class Pack(Struct, frozen=True):
+    """Credits that are sold together. Prices are in the currency's smallest unit: cents, paise."""
+
+    pack_id: str
+    title: str
+    credits_micros: int
+    bonus_micros: int
+    """Promotional credits on top; they go back with a refund."""
+    prices_minor: Mapping[str, int]
+
+
+PACKS = (
+    Pack("starter", "Starter", credits_to_micros(100), 0, {"USD": 99, "INR": 7_900}),
+    Pack("popular", "Popular", credits_to_micros(500), credits_to_micros(50), {"USD": 499, "INR": 39_900}),
+    Pack("best_value", "Best Value", credits_to_micros(1_000), credits_to_micros(200), {"USD": 899, "INR": 69_900}),
+)
+PACK_BONUS_LIFETIME_MS = 365 * DAY_MS
+"""Bought credits never expire; those on top are spent first, and a year is enough for it."""
+ORDER_LIFETIME_MS = 60 * 60_000
+"""How long a checkout stays open. Stripe takes from 30 minutes to a day."""
+REFUND_WINDOW_MS = 14 * DAY_MS
+"""How long buyers may give back what they have not touched; the European right of withdrawal is as long."""
 
 
 class AdTier(Struct, frozen=True):

@@ -90,6 +90,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     openai_base_url: str = "https://api.openai.com/v1"
     openrouter_api_key: Secret | None = None
     openrouter_base_url: str = "https://openrouter.ai/api/v1"
+    stripe_api_key: Secret | None = None
+    stripe_webhook_secret: Secret | None = None
+    """What Stripe signs events with; two with a comma between while one replaces the other. Without it no event comes
+    in, so without it nothing is sold either."""
+    stripe_base_url: str = "https://api.stripe.com"
+    checkout_return_url: str | None = None
+    """Where buyers come back to from a checkout."""
     custom_providers: Secret | None = None
     """Endpoints of one's own (Ollama, llama.cpp, vLLM): see `shared/base/endpoints.py`. A secret, for it has keys."""
 

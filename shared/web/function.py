@@ -16,10 +16,10 @@ from starlette.responses import Response
 
 from shared.app import App, current_app
 from shared.base.ahead import import_ahead
-from shared.base.body import Empty
+from shared.base.body import Empty, Raw
 from shared.base.ids import RequestId
 from shared.web.auth import Auth, Caller, authenticate
-from shared.web.body import BODY_BYTES_MAX, read_body
+from shared.web.body import BODY_BYTES_MAX, read_body, read_bytes
 from shared.web.cors import is_preflight, preflight_response, show_to_pages
 from shared.web.edge import serve_logged
 from shared.web.errors import MethodWrong
@@ -153,6 +153,9 @@ async def _answer(contract: Contract, handler: Handler, request: Request, reques
         given = read_raw_query(request, contract.body, contract.raw_query)
     elif contract.method == "GET":
         given = read_query(request, contract.body, parameters)
+    elif contract.body is Raw:
+        content = await read_bytes(request, bytes_max=contract.body_bytes_max)
+        given = Raw(content, dict(request.headers))
     elif contract.form:
         # Loaded by the one function that takes a form.
         from shared.web.form import read_form

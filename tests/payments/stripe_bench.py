@@ -9,11 +9,11 @@ from local.stripe.refusal import StripeRefusal
 from local.stripe.wire import parse_form, sign
 from shared.base.secret import Secret
 from shared.payments.errors import RailRefused
-from shared.payments.models import Order, PaymentId, RailName
+from shared.payments.models import Order, PaymentId, RailName, Subject
 from shared.payments.rails import EventReader, Rail
 from shared.payments.stripe_events import StripeEvents
 from shared.payments.stripe_gateway import form_of
-from shared.payments.stripe_rail import StripeRail
+from shared.payments.stripe_rail import ORDER_KEY, StripeRail
 
 SECRET = "whsec_test"
 Delivery = tuple[bytes, Mapping[str, str]]
@@ -90,6 +90,14 @@ class StripeBench:
             self.account.tamper(payment_id, amount_received=amount_minor)
         if currency is not None:
             self.account.tamper(payment_id, currency=currency.lower())
+
+    def claim(self, payment_id: PaymentId, order: Order) -> None:
+        """Let the provider show the payment as one of another order."""
+        self.account.tamper(payment_id, metadata={ORDER_KEY: order.order_id})
+
+    def subject(self, payment_id: PaymentId) -> Subject:
+        """What to look at to see the payment."""
+        return Subject("payment_intent", payment_id)
 
     def confuse(self, payment_id: PaymentId) -> None:
         """Let the provider show a status that nobody has heard of."""

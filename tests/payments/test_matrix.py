@@ -7,7 +7,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from msgspec.structs import replace
 
+from shared.payments import rules
 from shared.payments.errors import EventRefused
 from shared.payments.models import Order, OrderState, PaymentId
 from tests.images.jobs import Fate, Killed
@@ -394,3 +396,26 @@ async def _dies(shop: Shop, dies_at: int) -> bool:
             await shop.run("payment_apply", {"event_id": event_id})
         return True
     return False
+
+
+async def test_an_order_that_is_paid_twice_is_granted_once_and_seen(shop: Shop) -> None:
+    """Two payments name one order: the second one's money is there, and a person gives it back."""
+    order, _ = await bought(shop)
+    shop.bench.claim(shop.bench.pay(await shop.order()), order)
+
+    await shop.settle()
+
+    assert await shop.credits() == WHOLE
+    assert shop.reasons() == {"paid_twice"}
+
+
+async def test_a_payment_of_another_rail_is_granted_nothing(shop: Shop) -> None:
+    """Whatever a rail shows is an order of that rail, or none."""
+    order = await shop.order()
+    seen = await shop.bench.rail(lambda inner: inner).look(shop.bench.subject(shop.bench.pay(order)))
+    assert seen is not None
+
+    review = rules.flaw(shop.kept(order), replace(seen, rail="another"))
+
+    assert review is not None
+    assert review.reason == "wrong_rail"

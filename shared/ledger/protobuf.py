@@ -23,15 +23,15 @@ UpdateTime = tuple[int, int]
 
 async def commit(client: firestore.AsyncClient, writes: Sequence[Any], *, timeout_s: float) -> list[UpdateTime]:
     """Make the writes, all or none, each as one function below has built it. Raise grpc.RpcError, and never retry."""
-    request, response = messages.CommitRequest.pb(), messages.CommitResponse.pb()
+    asked, answered = messages.CommitRequest.pb(), messages.CommitResponse.pb()
     database = client._database_string
     call = client._firestore_api.transport.grpc_channel.unary_unary(
-        _COMMIT, request_serializer=request.SerializeToString, response_deserializer=response.FromString
+        _COMMIT, request_serializer=asked.SerializeToString, response_deserializer=answered.FromString
     )
     # The one interceptor writes debug logs, for who switches them on; to pass it takes two more tasks for each call.
     call._interceptors = None
     answer = await call(
-        request(database=database, writes=writes),
+        asked(database=database, writes=writes),
         timeout=timeout_s,
         metadata=(*client._rpc_metadata, ("x-goog-request-params", f"database={quote(database)}")),
     )

@@ -36,6 +36,7 @@ class StripeAccount:
         self._clock_s = clock_s
         self._page_url = page_url
         self._objects: dict[str, Object] = {}
+        self._intent_metadata: dict[str, Object] = {}
         self._answers: dict[str, tuple[str, Object]] = {}
         self._numbers = itertools.count(1)
 
@@ -61,8 +62,7 @@ class StripeAccount:
         """The buyer pays; `later` by a bank that takes its time. Answers the payment intent."""
         session = self._session(session_id, "open")
         intent = self._intent(session)
-        session["payment_intent"], session["status"] = intent["id"], "complete"
-        session["url"] = None
+        session.update(payment_intent=intent["id"], status="complete", url=None)
         if later:
             intent["status"] = "processing"
             self._tell("payment_intent.processing", intent)
@@ -205,7 +205,7 @@ class StripeAccount:
             cancel_url=params.get("cancel_url"),
         )
         session["url"] = f"{self._page_url}/{session['id']}"
-        session["intent_metadata"] = dict(params.get("payment_intent_data", {}).get("metadata", {}))
+        self._intent_metadata[session["id"]] = dict(params.get("payment_intent_data", {}).get("metadata", {}))
         return session
 
     def _make_refund(self, params: Mapping[str, Any]) -> Object:
@@ -253,7 +253,7 @@ class StripeAccount:
             currency=session["currency"],
             status="requires_payment_method",
             latest_charge=None,
-            metadata=session["intent_metadata"],
+            metadata=self._intent_metadata[session["id"]],
         )
 
     def _charge(self, intent: Object) -> None:

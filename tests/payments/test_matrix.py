@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from shared.payments import rules
 from shared.payments.errors import EventRefused
 from shared.payments.models import Order, OrderState, PaymentId
+from shared.tasks.errors import TasksUnavailable
 from tests.images.jobs import Fate, Killed
 from tests.payments.builders import CREDIT, PACK, Shop
 from tests.payments.stripe_bench import StripeBench
@@ -419,3 +420,19 @@ async def test_a_payment_of_another_rail_is_granted_nothing(shop: Shop) -> None:
 
     assert review is not None
     assert review.reason == "wrong_rail"
+
+
+async def test_an_event_that_was_kept_and_not_queued_is_queued_when_it_comes_again(shop: Shop) -> None:
+    """The provider was not answered, so it sends the event again; that it is kept already must not end its way."""
+    shop.bench.pay(await shop.order())
+    deliveries = shop.bench.deliveries()
+    shop.queues.fails_before = True
+    for delivery in deliveries:
+        with pytest.raises(TasksUnavailable):
+            await shop.receive([delivery])
+    shop.queues.fails_before = False
+
+    await shop.receive(deliveries)
+    await shop.work()
+
+    assert await shop.credits() == WHOLE

@@ -32,6 +32,8 @@ class SettlementGetResponse(Body, frozen=True, kw_only=True):
     delta_micros: int
     facts: dict[str, str]
     sales: list[SettledSale]
+    sales_are_whole: bool
+    """False when there were too many for one answer, and `sales` are the first of them; `facts` count them all."""
 
 
 @http_function(
@@ -53,4 +55,5 @@ async def settlement_get(body: SettlementRequest, caller: Caller, app: App) -> S
             )
             for sale in settled.sales
         ],
+        sales_are_whole=settled.sales_are_whole,
     )

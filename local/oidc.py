@@ -16,9 +16,10 @@ BACKEND = "backend@local.iam.gserviceaccount.com"
 SCHEDULER = "scheduler@local.iam.gserviceaccount.com"
 EVENTARC = "eventarc@local.iam.gserviceaccount.com"
 OPERATOR = "operator@local.iam.gserviceaccount.com"
+TASKS = "tasks@local.iam.gserviceaccount.com"
 CALLERS = (
     f"credit:debit={BACKEND} card:charge={BACKEND} card:validate={BACKEND} timer={SCHEDULER} event={EVENTARC} "
-    f"catalog:write={OPERATOR}"
+    f"catalog:write={OPERATOR} payment:refund={OPERATOR} task={TASKS}"
 )
 KEY_ID = "local"
 TOKEN_LIFETIME_S = 3600

@@ -1,4 +1,4 @@
-"""The local stack: Firestore, its events, Auth and the model stand-in, started together, stopped together."""
+"""The local stack: Firestore, its events, Auth, Cloud Tasks, and stand-ins for models and Stripe, as one."""
 
 import contextlib
 import functools
@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from local.cloud_tasks.emulator import CloudTasksEmulator, start_cloud_tasks
 from local.emulators import EmulatorMissing, start_auth, start_firestore, warm_up_firestore
 from local.events import EventDelivery
 from local.node import NodeMissing
 from local.process import ProcessFailed, Service
 from local.standin import start_standin
+from local.stripe.standin import StripeStandin, start_stripe
 
 CANNOT_START = (EmulatorMissing, NodeMissing, ProcessFailed)
 """Why a stack does not start; each says what is missing and how to get it."""
@@ -26,6 +28,10 @@ class Stack:
 
     events: EventDelivery
     """Where deployments subscribe their functions to what happens in Firestore. Made when the stack is entered."""
+    cloud_tasks: CloudTasksEmulator
+    """Where their functions' tasks wait. Made when the stack is entered."""
+    stripe: StripeStandin
+    """Where what they sell is paid. Made when the stack is entered."""
 
     def __init__(self, report: Callable[[str], None] = lambda line: None) -> None:
         """`report` is told, one line at a time, what starts and what is ready."""
@@ -40,13 +46,19 @@ class Stack:
             folder = Path(until_ready.enter_context(tempfile.TemporaryDirectory(prefix="credence-")))
             self.events = until_ready.enter_context(EventDelivery())
             until_ready.callback(self._stop_services)
-            self._report("Starting the Firestore emulator, the Auth emulator and the model stand-in")
+            self._report(
+                "Starting the emulators of Firestore, Auth and Cloud Tasks, and the stand-ins for models and Stripe"
+            )
             # The emulators first: Firestore is the one that may be missing, Auth the one that takes longest.
             start_sender = functools.partial(start_firestore, events_address=self.events.address)
             for start in (start_sender, start_auth, start_standin):
                 self._services.append(start(folder))
-            firestore, auth, standin = self._services
-            for service in (standin, firestore, auth):
+            self.cloud_tasks = start_cloud_tasks(folder)
+            self._services.append(self.cloud_tasks.service)
+            self.stripe = start_stripe(folder)
+            self._services.append(self.stripe.service)
+            firestore, auth, standin, cloud_tasks, stripe = self._services
+            for service in (standin, firestore, cloud_tasks, stripe, auth):
                 service.wait_until_ready()
                 if service is firestore:
                     warm_up_firestore(service.address)
@@ -85,6 +97,7 @@ class Stack:
             "GOOGLE_CLOUD_PROJECT": project_id,
             "FIRESTORE_EMULATOR_HOST": self.firestore_address,
             "FIREBASE_AUTH_EMULATOR_HOST": self.auth_address,
+            "CLOUD_TASKS_EMULATOR_HOST": self.cloud_tasks.address,
             "STANDIN_URL": self.standin_url,
         }
 

@@ -55,10 +55,15 @@ function meantToolCall(request) {
   return { toolCalls: [{ name, arguments: JSON.stringify(valueFor(parameters, lastUserText(request))) }] };
 }
 
-function jsonAnswer(request) {
+function formedAnswer(request) {
   const prompt = lastUserText(request);
   const schema = request.response_format.json_schema?.schema;
   return capped(request, JSON.stringify(schema ? valueFor(schema, prompt) : objectFor(prompt)));
+}
+
+// The JSON after the word, as a model that is held to a schema gives it.
+function jsonAnswer(request) {
+  return capped(request, lastUserText(request).replace("[[json]]", "").trim());
 }
 
 const answerWithUsage = (tokens) => (request) => ({
@@ -78,6 +83,7 @@ const fixtures = [
   onWord("usage-zero", answerWithUsage(0)),
   onWord("usage-negative", answerWithUsage(-1_000)),
   onWord("tool", toolCall, { match: { hasToolResult: false } }),
+  onWord("json", jsonAnswer),
   onWord("empty", { content: "" }),
   onWord("long", longAnswer, { delivery: { chunkSize: LONG_CHUNK_CHARS, latency: 5 } }),
   onWord("cut", friendlyAnswer, { delivery: { truncateAfterChunks: 4, latency: 5 } }),
@@ -92,7 +98,7 @@ const fixtures = [
   },
   {
     match: { endpoint: "chat", predicate: ({ response_format: form }) => form?.type?.startsWith("json") },
-    response: jsonAnswer,
+    response: formedAnswer,
   },
   { match: { endpoint: "chat", predicate: () => true }, response: friendlyAnswer },
   { match: { endpoint: "transcription", predicate: () => true }, response: { transcription: RECORDED } },

@@ -8,7 +8,7 @@ from mutants.changes import SmallChange, small_changes
 from mutants.tree import ROOT, UNNOTICED, Change, SuitesBroken, Verdict, copies, each, run_suites, try_change
 
 PATH = "shared/ledger/rules.py"
-NAMES = ("rules_bounds", "rules_sending", "rules", "postings", "corrections", "standing")
+NAMES = ("rules_bounds", "rules_sending", "rules", "postings", "corrections", "standing", "allowances", "funding")
 SUITES = tuple(f"tests/ledger/test_{name}.py" for name in NAMES)
 CAUGHT_RATIO_MIN = 0.95
 SAID_EVERY = 20
@@ -27,10 +27,12 @@ _TOO_MUCH_SENT = (
     "raise SendLimitExceeded(left_micros=left_micros, retry_after_ms=max({}, day_start_ms + DAY_MS - at_ms))"
 )
 _BELOW_ZERO = "if amount < 0 and amount < had.get(key, {}) and (not (may_owe and key[1] is None)):"
+_SORTED = "return tuple(merged if len(merged) < {} else sorted(merged, key=_spending_order))"
 EQUIVALENT: Mapping[str, str] = {
     _named("module", "_NEVER_MS = {}", "2 ** 63", "3 ** 63"): "still later than any moment a document can hold",
     _named("module", "_NEVER_MS = {}", "2 ** 63", "2 ** 64"): "still later than any moment a document can hold",
     _named("apply_changes", _BELOW_ZERO, "0", "1"): "an amount that is below zero is below one as well",
+    _named("apply_changes", _SORTED, "2", "1"): "one lot is in order by itself",
     _named("legs_of", _LEGS, "True", "False"): "a split has as many parts as there are shares, or raises",
     _named(
         "count_sent", _TOO_MUCH_SENT, "0", "1"

@@ -24,9 +24,9 @@ SETTLING = (
         "the horizon moves before the postings stand",
         "settlement order",
         f"{LEDGER}/settlement.py",
-        "                report = _added(report, await self._settle(window))\n",
-        "                await self._windows.put_horizon(band, window.ends_at)\n"
-        "                report = _added(report, await self._settle(window))\n",
+        "            report = _added(report, await self._settle(window))\n",
+        "            await self._windows.put_horizon(band, window.ends_at)\n"
+        "            report = _added(report, await self._settle(window))\n",
         SETTLEMENT,
     ),
     Mutant(
@@ -53,8 +53,8 @@ PROOFS = (
         "an entry's hash leaves out the one before it",
         "hash link",
         f"{LEDGER}/chain.py",
-        "raw = text.encode() if text.isascii() else encode((LINK_TAG, prev_hash, content_hash))",
-        "raw = encode((LINK_TAG, content_hash))",
+        'raw = f"{_LINK_PREV}{prev_hash}{_LINK_CONTENT}{content_hash},".encode()',
+        'raw = f"{_LINK_PREV}{_LINK_CONTENT}{content_hash},".encode()',
         CHAIN,
     ),
     Mutant(

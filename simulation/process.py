@@ -39,6 +39,7 @@ class Process:
     ) -> None:
         self.name = name
         self.alive = True
+        self.timers_running = 0
         self.lineage = Lineage()
         self.reach = reach(self)
         self.store = ProcessStore(self.reach)

@@ -108,6 +108,9 @@ class World:
         now_s = self.loop.time()
         interval_s = 1.5 * max((timer.interval_s for timer in TIMERS), default=0.0)
         await asyncio.sleep(WINDOW_S - now_s % WINDOW_S + MARGIN_S + 2 * RUNS_TO_CONVERGE * interval_s)
+        # A run under way may have signed what it has not published yet.
+        while any(process.timers_running for process in self.processes):
+            await asyncio.sleep(PAUSE_S_MAX)
 
     def _spawn(self, number: int) -> Process:
         name = f"p{number}.{len(self.graveyard)}"

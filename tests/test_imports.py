@@ -13,15 +13,17 @@ MAY_CALL_OUT = {
     "marks.py",
     "windows.py",
     "sales.py",
+    "lapsed.py",
     "protobuf.py",
     "gateway.py",
+    "stripe_gateway.py",
     "connections.py",
     "fetcher.py",
     "graph.py",
     "app.py",
     "base.py",
 }
-"""Stores (the ledger has five, one writes protocol buffers, one adds up), gateways (that of the providers keeps its
+"""Stores (the ledger has six, one writes protocol buffers, one adds up), gateways (that of the providers keeps its
 connections apart), what fetches for them, and the place that builds them, whose base is `parts/base.py`."""
 
 

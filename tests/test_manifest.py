@@ -9,7 +9,7 @@ import pytest
 import schemathesis
 
 from local.gateway import build_document
-from local.manifest import FunctionRow, read_manifest
+from local.manifest import FunctionRow, read_manifest, read_queues
 from local.node import REPOSITORY
 from local.oidc import CALLERS
 from shared.base.body import Misshapen, shape
@@ -17,24 +17,31 @@ from shared.base.callers import parse_callers
 from shared.base.economy import HOLD_LIFETIME_MS
 from shared.base.secret import Secret
 from shared.base.settings import Settings
+from shared.tasks.targets import TARGETS
 from shared.web.event import EventContract
 from shared.web.function import Contract
+from shared.web.task import TaskContract
 
 ROWS = read_manifest()
+QUEUES = {row.name: row for row in read_queues()}
 CLOUD_RUN_BODY_BYTES_MAX = 32 * 1024 * 1024
 CLOUD_RUN_TIMEOUT_S_MAX = 3600
 SCHEDULER_TIMEOUT_S_MAX = 1800
 """Cloud Scheduler waits no longer for an HTTP target."""
 EVENTARC_TIMEOUT_S_MAX = 600
 """A push subscription of Pub/Sub, which Eventarc delivers through, waits no longer."""
+TASK_DEADLINE_S_MIN, TASK_DEADLINE_S_MAX = 15, 1800
+"""As short and as long as Cloud Tasks waits for an answer."""
 SECRETS = {name.upper() for name, kind in get_type_hints(Settings).items() if Secret in (kind, *get_args(kind))}
 
 each_row = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 
 
-def contract_of(row: FunctionRow) -> Contract | EventContract:
+def contract_of(row: FunctionRow) -> Contract | EventContract | TaskContract:
     """What the function's own file promises."""
-    contract: Contract | EventContract = getattr(import_module(f"functions.{row.name}"), row.name).contract
+    contract: Contract | EventContract | TaskContract = getattr(
+        import_module(f"functions.{row.name}"), row.name
+    ).contract
     return contract
 
 
@@ -66,7 +73,7 @@ def test_the_row_and_the_contract_agree(row: FunctionRow) -> None:
 def test_the_paths_parameter_is_the_contracts(row: FunctionRow) -> None:
     """It stands at the end, or before what the function expects there, and is a field of the request."""
     contract = contract_of(row)
-    if isinstance(contract, EventContract):
+    if not isinstance(contract, Contract):
         return
     parameters = re.findall(r"{(\w+)}", row.path)
 
@@ -89,8 +96,8 @@ def test_a_service_needs_a_scope_that_somebody_has(row: FunctionRow) -> None:
 
 @each_row
 def test_a_row_has_one_trigger(row: FunctionRow) -> None:
-    """A route, a schedule of five fields, or an event."""
-    triggers = (row.trigger.http, row.trigger.schedule, row.trigger.event)
+    """A route, a schedule of five fields, an event, or a queue."""
+    triggers = (row.trigger.http, row.trigger.schedule, row.trigger.event, row.trigger.task)
     assert len([trigger for trigger in triggers if trigger is not None]) == 1
     if row.trigger.schedule is not None:
         assert re.fullmatch(r"([\d*/,-]+ ){4}[\d*/,-]+", row.trigger.schedule)
@@ -107,6 +114,25 @@ def test_an_event_is_the_contracts(row: FunctionRow) -> None:
     if isinstance(contract, EventContract):
         assert contract.event == row.trigger.event
         assert row.timeout_s <= EVENTARC_TIMEOUT_S_MAX
+
+
+@each_row
+def test_a_task_is_waited_for_as_long_as_its_function_may_run(row: FunctionRow) -> None:
+    """Who posts tasks knows the queue and the time that the manifest names; only services deliver them."""
+    target = TARGETS.get(row.name)
+
+    assert (target is not None) == isinstance(contract_of(row), TaskContract) == (row.trigger.task is not None)
+    if target is not None:
+        assert row.auth == "service"
+        assert (target.queue, target.deadline_s) == (row.trigger.task, row.timeout_s)
+        assert TASK_DEADLINE_S_MIN <= target.deadline_s <= TASK_DEADLINE_S_MAX
+        assert target.queue in QUEUES
+
+
+def test_tasks_have_a_function_and_queues_have_tasks() -> None:
+    """Nothing is posted to nobody, and no queue is made for nothing."""
+    assert set(TARGETS) <= {row.name for row in ROWS}
+    assert {target.queue for target in TARGETS.values()} == set(QUEUES)
 
 
 @each_row
@@ -140,18 +166,36 @@ def test_every_secret_reaches_somebody() -> None:
 
 def test_only_those_who_call_providers_hold_their_keys() -> None:
     """What tells of models or their prices needs to know which keys there are; nobody else does."""
-    assert {row.name for row in ROWS if row.secrets} == {
+    models = [row for row in ROWS if "OPENAI_API_KEY" in row.secrets]
+    assert {row.name for row in models} == {
         "chat_completions",
         "embedding_create",
         "image_generate",
+        "image_run",
         "model_get",
         "model_list",
         "price_get",
+        "response_create",
         "speech_transcribe",
     }
-    assert len({row.secrets for row in ROWS if row.secrets}) == 1
-    assert {row.service_account for row in ROWS if row.secrets} == {"gateway"}
-    assert {row.service_account for row in ROWS if not row.secrets} & {"gateway"} == set()
+    assert len({row.secrets for row in models}) == 1
+    assert {row.service_account for row in models} == {"gateway"}
+    assert {row.service_account for row in ROWS if row not in models} & {"gateway"} == set()
+
+
+def test_only_those_who_sell_hold_the_keys_of_rails() -> None:
+    """What the whole world may post to can check a signature, and has no key that moves money."""
+    selling = {row.name: row.secrets for row in ROWS if any(name.startswith("STRIPE") for name in row.secrets)}
+
+    assert {name for name, secrets in selling.items() if "STRIPE_API_KEY" in secrets} == {
+        "checkout_create",
+        "order_check",
+        "order_refund",
+        "pack_list",
+        "payment_apply",
+        "payment_refund",
+    }
+    assert selling["stripe_webhook"] == ("STRIPE_WEBHOOK_SECRET",)
 
 
 @pytest.mark.parametrize(
@@ -206,4 +250,4 @@ def test_the_readme_maps_it(row: FunctionRow) -> None:
 
     assert len(found) == 1
     route = found[0].split("|")[2]
-    assert f"`{row.trigger.http}`" in route if row.trigger.http else re.search(r"every|each new", route)
+    assert f"`{row.trigger.http}`" in route if row.trigger.http else re.search(r"every|each new|each task", route)

@@ -3,9 +3,11 @@
 Requests carry no key, no cookie and nothing else of ours.
 """
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Set
+from concurrent.futures import ThreadPoolExecutor
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -15,6 +17,8 @@ from shared.base.egress import AddressRefused, checked_host, is_public
 
 CONNECTIONS_MAX = 50
 CONNECT_TIMEOUT_S = 5.0
+NAMES_AT_ONCE_MAX = 8
+"""Names being resolved; each takes a thread for as long as its owner's servers let it wait."""
 _UNREACHABLE = "What the URL leads to could not be read."
 """One sentence for whatever went wrong: telling a closed port from a forbidden address would map the inside."""
 
@@ -24,6 +28,35 @@ class Fetched(Struct, frozen=True):
 
     content: bytes
     media_type: str
+
+
+class NameThreads(AbstractResolver):
+    """Asks the machine's own resolver, in threads of its own.
+
+    Whoever chooses a name may own the servers that answer for it, and let them be silent. In the loop's own few threads
+    that would keep the names of providers waiting too, and with them everybody's calls.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(NAMES_AT_ONCE_MAX, thread_name_prefix="names")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Raise OSError for a name that nobody knows."""
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(
+            self._threads, socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG
+        )
+        numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        return [
+            ResolveResult(hostname=host, host=str(at[0]), port=port, family=kind, proto=protocol, flags=numeric)
+            for kind, _, protocol, _, at in found
+        ]
+
+    async def close(self) -> None:
+        """Leave the threads that still wait; they end by themselves."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class PublicResolver(AbstractResolver):
@@ -62,7 +95,7 @@ def guarded_session(
     """
     connector = aiohttp.TCPConnector(
         limit=connections_max,
-        resolver=PublicResolver(resolver or aiohttp.ThreadedResolver(), is_allowed=is_allowed),
+        resolver=PublicResolver(resolver or NameThreads(), is_allowed=is_allowed),
         ssl=tls or True,
     )
     return aiohttp.ClientSession(connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar())

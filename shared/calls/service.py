@@ -6,8 +6,9 @@ What is common to all calls of models: chats, images, embeddings and recordings.
 from collections.abc import Awaitable, Callable, Mapping, Set
 from typing import Any, TypeVar
 
+from shared.base.economy import HOLD_LIFETIME_MS
 from shared.base.errors import CredenceError
-from shared.base.ids import RequestId
+from shared.base.ids import AccountId, HoldId, RequestId
 from shared.base.log import write_line
 from shared.base.micros import CREDIT_MICROS
 from shared.calls.models import Answered, Asking
@@ -18,6 +19,7 @@ from shared.metering.service import Meter, MeteredCall
 from shared.pricing.demand import DemandSource
 from shared.providers.gateway import CALL_TIMEOUT_S, Upstreams
 from shared.providers.models import Provider
+from shared.routing.models import Preference
 from shared.routing.service import Routed, Router
 
 T = TypeVar("T")
@@ -78,10 +80,16 @@ class Calls:
         """Raise RouteAbsent for what no route could even be asked, before anything is held for it."""
         self._router.check(model, preference=asking.preference, needs=needs)
 
-    async def hold(self, asking: Asking, model: Model, quote: Quote) -> MeteredCall:
+    async def hold(
+        self, asking: Asking, model: Model, quote: Quote, *, lifetime_ms: int = HOLD_LIFETIME_MS
+    ) -> MeteredCall:
         """Hold what the quote comes to at the model's demand now. Raises what the meter does."""
         quote = at_demand(quote, (await self._demand.of(model.id)).demand_ppm)
-        return await self._meter.begin(asking.account_id, asking.request_id, quote)
+        return await self._meter.begin(asking.account_id, asking.request_id, quote, lifetime_ms=lifetime_ms)
+
+    def resume(self, account_id: AccountId, hold_id: HoldId, quote: Quote) -> MeteredCall:
+        """A call that another process held for."""
+        return self._meter.resume(account_id, hold_id, quote)
 
     async def first_answer(
         self,
@@ -97,22 +105,34 @@ class Calls:
 
         Whoever got it must close it. When this raises, the hold was given back.
         """
+        try:
+            return await self.routed(model, ask, preference=asking.preference, needs=needs, begun=begun)
+        except BaseException:
+            await give_back(call)
+            raise
+
+    async def routed(
+        self,
+        model: Model,
+        ask: AskProvider[T],
+        *,
+        preference: Preference,
+        needs: Set[str] = frozenset(),
+        begun: bool,
+    ) -> Routed[T]:
+        """The same without a look at the hold, for work that asks more than once under one."""
 
         async def ask_route(route: Route, timeout_s: float) -> T:
             return await ask(self._upstreams[route.provider], route.model, timeout_s)
 
-        try:
-            return await self._router.first_answer(
-                model,
-                ask_route,
-                timeout_s=self._call_timeout_s,
-                preference=asking.preference,
-                needs=needs,
-                times_first_byte=begun,
-            )
-        except BaseException:
-            await give_back(call)
-            raise
+        return await self._router.first_answer(
+            model,
+            ask_route,
+            timeout_s=self._call_timeout_s,
+            preference=preference,
+            needs=needs,
+            times_first_byte=begun,
+        )
 
 
 async def give_back(call: MeteredCall) -> None:

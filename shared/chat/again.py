@@ -18,9 +18,11 @@ from shared.base.ids import RequestId
 from shared.base.units import Rates
 from shared.catalog.models import Route
 from shared.chat.models import ChatRequest, Tally
-from shared.chat.told import told_event
+from shared.chat.told import Teller
 from shared.metering.models import Quote, Usage, UsageSource
 from shared.metering.rules import priced_micros, quote
+from shared.providers.events import event_of
+from shared.providers.models import StreamEvent
 
 PPM = 1_000_000
 NOT_OF_THE_ANSWER = frozenset({"credence_cache", "stream", "stream_options"})
@@ -78,38 +80,44 @@ def body_again(kept: KeptAnswer, request_id: RequestId, usage: Mapping[str, Any]
 
 
 class StreamAgain:
-    """A kept answer as OpenAI streams one. It is charged before it begins, so nothing is left to settle."""
+    """A kept answer, streamed. It is charged before it begins, so nothing is left to settle."""
 
     def __init__(
         self,
         kept: KeptAnswer,
         request_id: RequestId,
         *,
-        usage: Mapping[str, Any] | None,
+        usage: Mapping[str, Any],
         headers: Mapping[str, str],
+        teller: Teller,
     ) -> None:
-        """`usage` is told at the end, unless it is None."""
         self._kept = kept
         self._envelope = {**_envelope(kept, request_id), "object": "chat.completion.chunk"}
         self._usage = usage
+        self._teller = teller
         self.headers = dict(headers)
 
     async def events(self) -> AsyncIterator[bytes]:
         """The answer in pieces."""
-        yield self._event({"role": "assistant", "content": ""})
-        for piece in _pieces(self._kept.content):
-            yield self._event({"content": piece})
-        yield self._event({}, finish_reason="stop")
-        if self._usage is not None:
-            yield told_event({**self._envelope, "choices": [], "usage": self._usage})
-        yield b"data: [DONE]\n\n"
+        for told in (self._teller.begin(), *map(self._teller.tell, self._chunks()), self._teller.end(self._usage)):
+            if told:
+                yield told
+        if self._teller.last:
+            yield self._teller.last
 
     async def close(self) -> None:
         """Nothing is held any more."""
 
-    def _event(self, delta: Mapping[str, Any], finish_reason: str | None = None) -> bytes:
+    def _chunks(self) -> Iterator[StreamEvent]:
+        yield self._chunk({"role": "assistant", "content": ""})
+        for piece in _pieces(self._kept.content):
+            yield self._chunk({"content": piece})
+        yield self._chunk({}, finish_reason="stop")
+
+    def _chunk(self, delta: Mapping[str, Any], finish_reason: str | None = None) -> StreamEvent:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
-        return told_event({**self._envelope, "choices": [choice]})
+        data = {**self._envelope, "choices": [choice]}
+        return StreamEvent(event_of(data), data)
 
 
 class Keeper:
@@ -146,6 +154,8 @@ class Keeper:
     async def keep(self, tally: Tally, usage: Usage | None, quoted: Quote) -> None:
         """Keep what was collected, once it is charged. What the provider counted wrongly or not at all has no price."""
         if not (self._plain and self._stopped and usage and usage.source is UsageSource.REPORTED and tally.reported):
+            return
+        if not self._chars:
             return
         if priced_micros(quoted, usage) > quoted.amount_micros:
             return

@@ -46,6 +46,8 @@ class Tally(Struct):
     begun: set[int] = field(default_factory=set)
     ended: set[int] = field(default_factory=set)
     """Choices by index; at most CHOICES_MAX of them."""
+    answered: bool = False
+    """True once a choice ended as an answer does: where it stopped may be all that it says."""
     reported: Mapping[str, Any] | None = None
     """The provider's last usage whose counts can be counts."""
 

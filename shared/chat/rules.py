@@ -27,17 +27,30 @@ NOT_FOR_SALE = {
     "audio": "audio output",
     "best_of": "best_of",
     "chat_template": "a chat template of one's own",
+    "compound_custom": "a provider's own tools",
+    "connectors": "provider web search",
+    "enable_search": "provider web search",
+    "extra_body": "settings of the provider",
     "max_new_tokens": "another cap than max_tokens",
     "max_output_tokens": "another cap than max_tokens",
     "mm_processor_kwargs": "settings of the image processor",
     "models": "a list of models",
+    "n_predict": "another cap than max_tokens",
+    "num_predict": "another cap than max_tokens",
+    "options": "settings of the provider",
     "plugins": "provider plugins",
     "prediction": "predicted outputs",
     "preset": "provider presets",
     "provider": "provider preferences",
     "route": "provider routing",
+    "safety_model": "a second model",
+    "search_options": "provider web search",
+    "search_parameters": "provider web search",
+    "search_settings": "provider web search",
     "service_tier": "service tiers",
     "transforms": "provider transforms",
+    "venice_parameters": "provider web search",
+    "web_search": "provider web search",
     "web_search_options": "provider web search",
 }
 """Fields that would make a provider sell us something else than what was quoted, at a price we have not agreed."""
@@ -61,7 +74,7 @@ def check_payload(request: ChatRequest, model: Model) -> None:
         if plain == "modalities" and value not in (None, ["text"]):
             raise ChatInvalid("Only text answers are offered here.", param=name)
     for index, tool in enumerate(request.tools or []):
-        if tool.get("type") != "function":
+        if tool.get("type") != "function" or any(name != "type" and name.casefold() == "type" for name in tool):
             raise ChatInvalid("Only tools of type function are offered here.", param=f"tools[{index}]")
     for index, message in enumerate(request.messages):
         for name in message:
@@ -117,9 +130,14 @@ def quote_of(request: ChatRequest, model: Model, price: Price) -> Quote:
 
 
 def rates_of(request: ChatRequest, price: Price) -> Rates:
-    """The rates that the request can meet: a provider writes to its cache at a higher one only where it is told to."""
+    """The rates that the request can meet.
+
+    Anthropic, which sells two lifetimes, writes to its cache at a higher rate only where it is told to. OpenAI, which
+    sells one, writes every longer prompt unasked and bills that since GPT-5.6 (its guide to prompt caching).
+    """
     rates = price.rates()
-    if not mentions([request.messages, request.tools, request.others], "cache_control"):
+    told_to = mentions([request.messages, request.tools, request.others], "cache_control")
+    if Unit.CACHE_WRITE_LONG_TOKEN in rates and not told_to:
         rates = {unit: rate for unit, rate in rates.items() if unit not in CACHE_WRITES}
     return rates
 

@@ -15,7 +15,7 @@ from shared.chat.again import Keeper, Lookup, StreamAgain
 from shared.chat.models import ChatAnswer, ChatRequest, Tally
 from shared.chat.stream import ChatStream
 from shared.chat.tally import tally_of, usage_of
-from shared.chat.told import usage_with_cost
+from shared.chat.told import ChatTeller, Teller, usage_with_cost
 from shared.metering.models import Outcome
 from shared.metering.service import MeteredCall
 from shared.providers.gateway import Upstreams, UpstreamStream
@@ -61,13 +61,21 @@ class Chats:
         headers = {"x-credence-model": model.id, **routed.headers, **charge_headers(charge), **lookup.headers}
         return ChatAnswer(body, headers)
 
-    async def stream(self, asking: Asking, request: ChatRequest) -> ChatStream | StreamAgain:
-        """An answer under way. Raises like `answer` until the provider has begun; afterwards the stream tells."""
+    async def stream(
+        self, asking: Asking, request: ChatRequest, teller: Teller | None = None
+    ) -> ChatStream | StreamAgain:
+        """An answer under way, in chat's words unless another `teller` is given.
+
+        Raises like `answer` until the provider has begun; afterwards the stream tells.
+        """
+        if teller is None:
+            options = request.stream_options
+            teller = ChatTeller(tells_usage=bool(options and options.include_usage))
         model, call, lookup = await self._begin(asking, request)
         if kept := lookup.found:
             told, headers = await _charge_again(kept, model, call, asking.request_id)
-            usage = told if request.stream_options and request.stream_options.include_usage else None
-            return StreamAgain(kept, asking.request_id, usage=usage, headers=headers | lookup.headers)
+            headers |= lookup.headers
+            return StreamAgain(kept, asking.request_id, usage=told, headers=headers, teller=teller)
 
         async def ask(provider: Provider, upstream_model: str, timeout_s: float) -> UpstreamStream:
             payload = rules.upstream_payload(request, upstream_model, call.quote)
@@ -76,7 +84,9 @@ class Chats:
         needs = rules.needs_of(request)
         routed = await self._calls.first_answer(asking, model, call, ask, needs=needs, begun=True)
         keeper = self._keeper(lookup, routed.route)
-        stream = ChatStream(request, call, routed, model=model, request_id=asking.request_id, keeper=keeper)
+        stream = ChatStream(
+            request, call, routed, model=model, request_id=asking.request_id, teller=teller, keeper=keeper
+        )
         stream.headers |= lookup.headers
         return stream
 

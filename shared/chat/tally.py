@@ -10,13 +10,16 @@ from shared.chat.weight import bytes_of, text_bytes_of, tokens_of, weigh_prompt
 from shared.metering.models import Usage, UsageSource
 
 DETAILS_OF_PROMPT = {
-    Unit.CACHED_TOKEN: "cached_tokens",
-    Unit.CACHE_WRITE_LONG_TOKEN: "cache_creation_long_tokens",
-    Unit.CACHE_WRITE_TOKEN: "cache_creation_tokens",
+    Unit.CACHED_TOKEN: ("cached_tokens",),
+    Unit.CACHE_WRITE_LONG_TOKEN: ("cache_creation_long_tokens",),
+    Unit.CACHE_WRITE_TOKEN: ("cache_creation_tokens", "cache_write_tokens"),
 }
-"""How `prompt_tokens_details` names the parts of a prompt. `cached_tokens` is OpenAI's; the others are ours."""
+"""How `prompt_tokens_details` names the parts of a prompt: `cached_tokens` and `cache_write_tokens` are OpenAI's, the
+others ours. Of two names for one part the larger count holds: who says both says the same twice."""
 
 
+ANSWERED = ("stop", "length", "tool_calls", "function_call")
+"""How an answer ends, if not by a fault and not withheld."""
 PLAIN_CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs"})
 
 
@@ -31,7 +34,11 @@ def count_chunk(tally: Tally, chunk: Mapping[str, Any]) -> None:
         if isinstance(choice, dict):
             index = choice.get("index")
             known_index = index if type(index) is int and 0 <= index < CHOICES_MAX else 0
-            (tally.ended if choice.get("finish_reason") else tally.begun).add(known_index)
+            if finish := choice.get("finish_reason"):
+                tally.ended.add(known_index)
+                tally.answered = tally.answered or finish in ANSWERED
+            else:
+                tally.begun.add(known_index)
     if isinstance(usage := chunk.get("usage"), dict) and _counts(usage):
         tally.reported = usage
         tally.unreported_bytes = tally.unreported_pieces = 0
@@ -45,12 +52,20 @@ def tally_of(answer: Mapping[str, Any]) -> Tally:
 
 
 def usage_of(tally: Tally, request: ChatRequest, model: Model) -> Usage | None:
-    """What to charge for: the provider's count when it can be one, else ours. None when nothing came: that is free.
+    """What to charge for. None when nothing came: that is free.
+
+    An answer without a word may still be one: that it ended at a stop the client chose, some say at which, or that it
+    thought up to its cap. It is charged where the provider counted what it wrote.
+    """
+    came = tally.text_bytes > 0 or (tally.answered and tally.reported is not None)
+    return used(tally, request, model) if came else None
+
+
+def used(tally: Tally, request: ChatRequest, model: Model) -> Usage:
+    """What was used so far, even if nothing came of it yet: the provider's count when it can be one, else ours.
 
     What came after the provider's last count is added to it: some count the prompt at the start, and no more if cut.
     """
-    if tally.text_bytes == 0:
-        return None
     # A piece of a stream is at least one token, however short.
     uncounted_tokens = max(tokens_of(tally.unreported_bytes), tally.unreported_pieces)
     if reported := _counts(tally.reported or {}):
@@ -75,9 +90,9 @@ def prompt_counts(prompt_tokens: int, usage: Mapping[str, Any]) -> dict[Unit, in
     told = details if isinstance(details, dict) else {}
     left = prompt_tokens
     counts: dict[Unit, int] = {}
-    for unit, name in DETAILS_OF_PROMPT.items():
-        count = told.get(name)
-        if type(count) is int and count > 0:
+    for unit, names in DETAILS_OF_PROMPT.items():
+        count = max(count if type(count := told.get(name)) is int else 0 for name in names)
+        if count > 0:
             counts[unit] = min(count, left)
             left -= counts[unit]
     return {Unit.PROMPT_TOKEN: left, **counts}

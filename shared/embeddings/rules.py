@@ -1,6 +1,7 @@
 """Pure decisions about embeddings: what may be asked, what it can cost, what to charge, in which form to answer."""
 
 import base64
+import json
 import math
 import struct
 from collections.abc import Mapping
@@ -19,13 +20,35 @@ BYTES_PER_TOKEN = 4
 """The usual length of a token in English. For estimates only; bounds use one byte, since no token is shorter."""
 FLOAT_BYTES = 4
 
+_OTHER_INPUT = "another input than input"
+NOT_FOR_SALE = {
+    "contexts": _OTHER_INPUT,
+    "documents": _OTHER_INPUT,
+    "image": "pictures",
+    "images": "pictures",
+    "inputs": _OTHER_INPUT,
+    "messages": _OTHER_INPUT,
+    "models": "a list of models",
+    "parameters": "settings of the provider",
+    "provider": "provider preferences",
+    "query": _OTHER_INPUT,
+    "route": "provider routing",
+    "service_tier": "service tiers",
+    "text": _OTHER_INPUT,
+    "texts": _OTHER_INPUT,
+}
+"""Fields that would make a provider sell us something else than what was quoted, at a price we have not agreed."""
+
 
 def check(request: EmbeddingRequest) -> None:
     """Raise EmbeddingInvalid for what cannot be priced. Everything else is the provider's to judge."""
-    for name in request.others:
+    for name, value in request.others.items():
         # Some providers' parsers ignore case, and would let a second `MODEL` or `Input` win over ours.
-        if name.casefold() in EmbeddingRequest.names():
-            raise EmbeddingInvalid(f"{name.casefold()} is written in lower case.", param=name)
+        plain = name.casefold()
+        if plain in EmbeddingRequest.names():
+            raise EmbeddingInvalid(f"{plain} is written in lower case.", param=name)
+        if plain in NOT_FOR_SALE and value is not None:
+            raise EmbeddingInvalid(f"Not offered here: {NOT_FOR_SALE[plain]} ({plain}).", param=name)
     inputs = inputs_of(request)
     if not inputs:
         raise EmbeddingInvalid("There is nothing to embed.", param="input")
@@ -45,8 +68,12 @@ def inputs_of(request: EmbeddingRequest) -> list[Any]:
 
 
 def quote_of(request: EmbeddingRequest, model: Model, price: Price) -> Quote:
-    """The worst case: a token for each byte, within what the model reads of one text."""
-    tokens_max = sum(min(_tokens_max(item) + TOKENS_OVERHEAD, model.context_tokens) for item in inputs_of(request))
+    """The worst case: a token for each byte, within what the model reads of one text.
+
+    What we do not know counts with each text: some providers put an instruction before every one of them.
+    """
+    beside = TOKENS_OVERHEAD + (len(json.dumps(request.others)) if request.others else 0)
+    tokens_max = sum(min(_tokens_max(item) + beside, model.context_tokens) for item in inputs_of(request))
     return quote(price.rates(), {Unit.PROMPT_TOKEN: tokens_max}, price_version=model.price_version)
 
 

@@ -22,4 +22,7 @@ class ImageRequest(ForeignBody, frozen=True, kw_only=True):
     quality: Annotated[str, Meta(max_length=20)] | None = None
     response_format: Literal["b64_json", "url"] | None = None
     stream: bool | None = None
+    background: bool | Annotated[str, Meta(max_length=20)] | None = None
+    """True for a job that is answered at once and painted later. A text is OpenAI's own field, passed on: what is
+    behind the picture."""
     partial_images: Annotated[int, Meta(ge=0, le=PARTIAL_IMAGES_MAX)] | None = None

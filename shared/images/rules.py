@@ -1,5 +1,6 @@
 """Pure decisions about pictures: what a model's price covers, what they can cost, what the provider is sent."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -24,28 +25,48 @@ _SIZE = re.compile(r"([1-9][0-9]{1,4})x([1-9][0-9]{1,4})")
 
 NOT_FOR_SALE = {
     "aspect_ratio": "another measure than size",
+    "batch_count": "another number than n",
     "batch_size": "another number than n",
+    "control_image": "pictures to start from",
+    "controlnet": "pictures to start from",
+    "enhance_prompt": "prompts written anew",
     "extra_body": "settings of the provider",
     "fidelity": "pictures to start from",
     "generation_config": "settings of the provider",
     "height": "another measure than size",
     "image": "pictures to start from",
+    "image_prompt": "pictures to start from",
+    "image_prompts": "pictures to start from",
     "image_size": "another measure than size",
     "image_url": "pictures to start from",
+    "image_urls": "pictures to start from",
     "images": "pictures to start from",
+    "inference_steps": "numbers of steps",
     "input_fidelity": "pictures to start from",
     "input_image": "pictures to start from",
+    "input_images": "pictures to start from",
+    "lora_weights": "weights of one's own",
+    "loras": "weights of one's own",
     "mask": "pictures to start from",
+    "megapixels": "another measure than size",
     "models": "a list of models",
+    "n_iter": "another number than n",
     "num_images": "another number than n",
     "num_images_per_prompt": "another number than n",
     "num_inference_steps": "numbers of steps",
+    "num_outputs": "another number than n",
+    "num_samples": "another number than n",
+    "num_steps": "numbers of steps",
     "number_of_images": "another number than n",
     "parameters": "settings of the provider",
+    "prompt_upsampling": "prompts written anew",
     "provider": "provider preferences",
+    "reference_images": "pictures to start from",
     "resolution": "another measure than size",
     "route": "provider routing",
     "sample_count": "another number than n",
+    "samples": "another number than n",
+    "sampling_steps": "numbers of steps",
     "service_tier": "service tiers",
     "steps": "numbers of steps",
     "tools": "tools",
@@ -65,17 +86,25 @@ def check(request: ImageRequest, model: Model) -> None:
         plain = name.casefold()
         if plain in ImageRequest.names():
             raise ImageInvalid(f"{plain} is written in lower case.", param=name)
+        # A second and a third picture have the name of the first with a number behind it.
+        plain = plain.rstrip("_0123456789") or plain
         if plain in NOT_FOR_SALE and value is not None:
             raise ImageInvalid(f"Not offered here: {NOT_FOR_SALE[plain]} ({plain}).", param=name)
-    if len(request.prompt.encode(errors="surrogatepass")) > PROMPT_BYTES_MAX:
-        raise ImageInvalid(f"A prompt has at most {PROMPT_BYTES_MAX} bytes.", param="prompt")
+    if _said_bytes(request) > PROMPT_BYTES_MAX:
+        raise ImageInvalid(f"A prompt, with what we do not know, has at most {PROMPT_BYTES_MAX} bytes.", param="prompt")
     if request.quality is not None and request.quality not in QUALITIES:
         raise ImageInvalid(f"The price covers these qualities: {', '.join(sorted(QUALITIES))}.", param="quality")
     _check_size(size_of(request))
-    if request.partial_images and not request.stream:
-        raise ImageInvalid("Partial images are shown in a stream only.", param="partial_images")
+    if request.partial_images and not request.stream and request.background is not True:
+        raise ImageInvalid("Partial images are shown in a stream or a job only.", param="partial_images")
     if request.stream:
         _check_stream(request, model)
+
+
+def _said_bytes(request: ImageRequest) -> int:
+    """Bytes of all that the model may be told: some providers read a second prompt under a name of their own."""
+    others = json.dumps(request.others) if request.others else ""
+    return len(request.prompt.encode(errors="surrogatepass")) + len(others)
 
 
 def _check_size(size: str) -> None:
@@ -122,6 +151,7 @@ def upstream_payload(request: ImageRequest, upstream_model: str) -> dict[str, An
         "response_format": request.response_format,
         "stream": request.stream,
         "partial_images": request.partial_images,
+        "background": request.background if isinstance(request.background, str) else None,
     }
     asked = {**request.others, **{name: value for name, value in ours.items() if value is not None}}
     return {**asked, "model": upstream_model, "size": size_of(request)}

@@ -40,6 +40,8 @@ class Settled(Struct, frozen=True):
 
     entry: Entry
     sales: tuple[Sale, ...]
+    sales_are_whole: bool
+    """False when the window has more than SALES_MAX sales to the payee, and `sales` are the first of them."""
 
 
 class Earnings:
@@ -88,13 +90,14 @@ class Earnings:
             if entry is None or entry.kind is not EntryKind.SETTLE:
                 raise EntryAbsent
             window = window_settled_by(entry)
-            sales = []
+            sales, count = [], 0
             async for ref, document in self._sales.since(payee, window.starts_at, window.ends_at):
+                count += 1
                 if _window_of(ref, document) == window:
                     sales.append(_sale(entry_of(*ref, document), payee))
         except StoreUnavailable:
             raise LedgerUnavailable from None
-        return Settled(entry, tuple(sorted(sales, key=lambda sale: sale.entry_hash)))
+        return Settled(entry, tuple(sorted(sales, key=lambda sale: sale.entry_hash)), count <= SALES_MAX)
 
 
 def _window_of(ref: EntryRef, document: Document) -> Window:

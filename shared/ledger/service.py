@@ -138,10 +138,15 @@ class Ledger:
         )
         return await self._engine.run(transfer)
 
-    async def hold(self, account_id: AccountId, amount_micros: int, *, hold_id: HoldId) -> Held:
-        """Set credits aside. Raise CreditTooLow, TooManyHolds, RateExceeded, AccountAbsent or AccountNotOpen."""
+    async def hold(
+        self, account_id: AccountId, amount_micros: int, *, hold_id: HoldId, lifetime_ms: int = HOLD_LIFETIME_MS
+    ) -> Held:
+        """Set credits aside, for as long as the work may take that they are for.
+
+        Raise CreditTooLow, TooManyHolds, RateExceeded, AccountAbsent or AccountNotOpen.
+        """
         at_ms = self._clock()
-        hold = Hold(hold_id, amount_micros, placed_at_ms=at_ms, expires_at_ms=at_ms + HOLD_LIFETIME_MS)
+        hold = Hold(hold_id, amount_micros, placed_at_ms=at_ms, expires_at_ms=at_ms + lifetime_ms)
         return await self._engine.run(PlaceHold(account_id, hold, self._limits))
 
     async def capture(

@@ -14,7 +14,7 @@ from shared.base.clock import Clock
 from shared.base.log import write_line
 from shared.ledger.documents import BANDS
 from shared.ledger.engine import Engine
-from shared.ledger.errors import AccountAbsent, KeyReused
+from shared.ledger.errors import AccountAbsent, ChainBroken, KeyReused
 from shared.ledger.operation import Posted
 from shared.ledger.postings import OpenAccount
 from shared.ledger.settling import (
@@ -27,7 +27,7 @@ from shared.ledger.settling import (
 )
 from shared.ledger.store import VISIBLE_WITHIN_S
 from shared.ledger.verify import entry_of
-from shared.ledger.windows import LedgerWindows
+from shared.ledger.windows import Horizons, LedgerWindows
 
 MARGIN = timedelta(seconds=VISIBLE_WITHIN_S)
 """How long after its end a window counts as closed."""
@@ -59,24 +59,40 @@ class Settlement:
         self._clock = clock
 
     async def run(self) -> SettlementReport:
-        """Settle closed windows, oldest first in each band. Raise StoreUnavailable; what was done stays done."""
+        """Settle closed windows, oldest first in each band; what was done stays done.
+
+        Raise StoreUnavailable; or, once all other bands are settled, the ChainBroken or KeyReused that stopped one.
+        """
         horizons = await self._windows.horizons()
-        closed_at = horizons.read_at - MARGIN
         report = SettlementReport()
-        left = WINDOWS_MAX
+        broken: ChainBroken | KeyReused | None = None
         for band in range(BANDS):
-            since = horizons.settled_until.get(band)
-            while window := await self._next_window(band, since, closed_at):
-                if not left:
-                    return _added(report, SettlementReport(finished=False))
-                left -= 1
-                report = _added(report, await self._settle(window))
-                # If we die before this, the next run folds the window again and finds every posting done.
-                since = window.ends_at
-                await self._windows.put_horizon(band, since)
-            empty_until = window_of(band, closed_at).starts_at
-            if since is None or since < empty_until - IDLE:
-                await self._windows.put_horizon(band, empty_until)
+            left = WINDOWS_MAX - report.windows
+            try:
+                done = await self._settle_band(band, horizons, left)
+            except (ChainBroken, KeyReused) as error:
+                write_line("CRITICAL", "settlement_stopped", band=band, reason=str(error))
+                broken = broken or error
+            else:
+                report = _added(report, done)
+        if broken:
+            raise broken
+        return report
+
+    async def _settle_band(self, band: int, horizons: Horizons, windows_max: int) -> SettlementReport:
+        closed_at = horizons.read_at - MARGIN
+        since = horizons.settled_until.get(band)
+        report = SettlementReport()
+        while window := await self._next_window(band, since, closed_at):
+            if report.windows == windows_max:
+                return _added(report, SettlementReport(finished=False))
+            report = _added(report, await self._settle(window))
+            # If we die before this, the next run folds the window again and finds every posting done.
+            since = window.ends_at
+            await self._windows.put_horizon(band, since)
+        empty_until = window_of(band, closed_at).starts_at
+        if since is None or since < empty_until - IDLE:
+            await self._windows.put_horizon(band, empty_until)
         return report
 
     async def _next_window(self, band: int, since: datetime | None, closed_at: datetime) -> Window | None:

@@ -5,6 +5,7 @@ A call that is never resolved, because the process died, costs nothing: its hold
 
 from collections.abc import Mapping
 
+from shared.base.economy import HOLD_LIFETIME_MS
 from shared.base.ids import AccountId, HoldId, RequestId, entry_id_of
 from shared.base.log import write_line
 from shared.ledger.errors import CreditTooLow, HoldAbsent, LedgerBusy, LedgerUnavailable
@@ -24,17 +25,23 @@ class Meter:
         self._ledger = ledger
         self._owed = owed
 
-    async def begin(self, account_id: AccountId, request_id: RequestId, quote: Quote) -> "MeteredCall":
-        """Hold the quote. Raise CallUnaffordable, or what `Ledger.hold` raises."""
+    async def begin(
+        self, account_id: AccountId, request_id: RequestId, quote: Quote, *, lifetime_ms: int = HOLD_LIFETIME_MS
+    ) -> "MeteredCall":
+        """Hold the quote, for as long as the call may take. Raise CallUnaffordable, or what `Ledger.hold` raises."""
         hold_id = HoldId(request_id)
         try:
-            await self._ledger.hold(account_id, quote.amount_micros, hold_id=hold_id)
+            await self._ledger.hold(account_id, quote.amount_micros, hold_id=hold_id, lifetime_ms=lifetime_ms)
         except CreditTooLow as refusal:
             raise CallUnaffordable(
                 needed_micros=quote.amount_micros,
                 spendable_micros=refusal.spendable_micros,
                 affordable_max_tokens=rules.affordable_completion_tokens(quote, refusal.spendable_micros),
             ) from None
+        return self.resume(account_id, hold_id, quote)
+
+    def resume(self, account_id: AccountId, hold_id: HoldId, quote: Quote) -> "MeteredCall":
+        """A call whose hold another process placed. However many resume it, it is charged once at most."""
         return MeteredCall(self._ledger, self._owed, account_id, hold_id, quote)
 
 

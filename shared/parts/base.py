@@ -1,13 +1,15 @@
-"""What all parts of the app are built from: settings, a clock, Firestore."""
+"""What all parts of the app are built from: settings, a clock, Firestore, queues."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.base.clock import Clock, system_clock
-from shared.base.settings import Settings
+from shared.base.settings import Settings, SettingsWrong
 
 if TYPE_CHECKING:
     from google.cloud.firestore import AsyncClient
+
+    from shared.tasks.service import Tasks
 
 
 class Parts:
@@ -23,3 +25,13 @@ class Parts:
 
         # The client library itself reads FIRESTORE_EMULATOR_HOST; settings refuse that variable in production.
         return AsyncClient(project=self.settings.project_id)
+
+    @cached_property
+    def tasks(self) -> "Tasks":
+        """Raise SettingsWrong where nothing says which queues there are."""
+        from shared.tasks.gateway import CloudTasks
+        from shared.tasks.service import Tasks
+
+        if self.settings.task_url is None:
+            raise SettingsWrong("TASK_URL is needed to post tasks")
+        return Tasks(CloudTasks.from_settings(self.settings), self.settings.task_url, self.clock)

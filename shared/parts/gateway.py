@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from shared.catalog.store import FirestoreModels
     from shared.chat.service import Chats
     from shared.embeddings.service import Embeddings
+    from shared.images.jobs import ImageJobs
+    from shared.images.reader import ImageJobReader
+    from shared.images.run import ImageJobRunner
     from shared.images.service import Images
+    from shared.images.store import FirestoreImageJobs
     from shared.metering.collector import Collector
     from shared.metering.service import Meter
     from shared.metering.store import OwedCharges
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from shared.pricing.store import FirestorePrices
     from shared.providers.gateway import Upstreams
     from shared.providers.models import Provider
+    from shared.responses.service import Responses
     from shared.routing.service import Router
     from shared.speech.service import Speech
 
@@ -101,6 +106,12 @@ class GatewayParts(LedgerParts):
         return Chats(self.catalog, self.upstreams, self.calls, self.answers)
 
     @cached_property
+    def responses(self) -> "Responses":
+        from shared.responses.service import Responses
+
+        return Responses(self.chats, self.clock)
+
+    @cached_property
     def answers(self) -> "Answers":
         from shared.answers.service import Answers
         from shared.answers.store import FirestoreAnswers
@@ -155,6 +166,33 @@ class GatewayParts(LedgerParts):
         from shared.images.service import Images
 
         return Images(self.catalog, self.upstreams, self.calls)
+
+    @cached_property
+    def image_job_store(self) -> "FirestoreImageJobs":
+        from shared.images.store import FirestoreImageJobs
+
+        return FirestoreImageJobs(self.firestore)
+
+    @cached_property
+    def image_jobs(self) -> "ImageJobs":
+        from shared.images.jobs import ImageJobs
+
+        return ImageJobs(self.images, self.calls, self.image_job_store, self.tasks, self.clock)
+
+    @cached_property
+    def image_job_reader(self) -> "ImageJobReader":
+        from shared.images.reader import ImageJobReader
+
+        return ImageJobReader(self.image_job_store, self.clock)
+
+    @cached_property
+    def image_runner(self) -> "ImageJobRunner":
+        from shared.base.fetcher import Fetcher
+        from shared.images.painter import Painter
+        from shared.images.run import ImageJobRunner
+
+        painter = Painter(self.calls, self.upstreams, self.image_job_store, Fetcher())
+        return ImageJobRunner(self.catalog, self.calls, painter, self.image_job_store, self.clock)
 
     @cached_property
     def speech(self) -> "Speech":

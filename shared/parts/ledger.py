@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 from shared.parts.base import Parts
 
 if TYPE_CHECKING:
+    from shared.ledger.administration import Administration
     from shared.ledger.audit import Audit
     from shared.ledger.earnings import Earnings
     from shared.ledger.engine import Engine
+    from shared.ledger.expiry import Expiry
     from shared.ledger.funds import Funds
+    from shared.ledger.reversals import Reversals
     from shared.ledger.service import Ledger
     from shared.ledger.settlement import Settlement
     from shared.ledger.store import FirestoreLedgerStore
@@ -45,6 +48,25 @@ class LedgerParts(Parts):
         from shared.ledger.funds import Funds
 
         return Funds(self.ledger_engine, self.clock)
+
+    @cached_property
+    def administration(self) -> "Administration":
+        from shared.ledger.administration import Administration
+
+        return Administration(self.ledger_engine, self.ledger_store, self.clock)
+
+    @cached_property
+    def reversals(self) -> "Reversals":
+        from shared.ledger.reversals import Reversals
+
+        return Reversals(self.ledger_engine, self.clock)
+
+    @cached_property
+    def expiry(self) -> "Expiry":
+        from shared.ledger.expiry import Expiry
+        from shared.ledger.lapsed import FirestoreLapsed
+
+        return Expiry(self.administration, FirestoreLapsed(self.firestore), self.clock)
 
     @cached_property
     def settlement(self) -> "Settlement":

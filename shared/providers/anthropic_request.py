@@ -53,7 +53,7 @@ def _conversation(payload: Mapping[str, Any]) -> tuple[list[_Block], list[dict[s
         if role == "tool":
             blocks: list[_Block] = [_tool_result(message, param)]
         elif role == "assistant":
-            blocks = [*_thinking(message), *_blocks(message, param), *_tool_uses(message, param)]
+            blocks = [*_thinking(message, param), *_blocks(message, param), *_tool_uses(message, param)]
         else:
             blocks = _blocks(message, param)
         speaker = "assistant" if role == "assistant" else "user"
@@ -82,9 +82,12 @@ def _image(part: Mapping[str, Any], param: str) -> _Block:
     return {"type": "image", "source": {"type": "url", "url": address}}
 
 
-def _thinking(message: Mapping[str, Any]) -> Iterable[_Block]:
+def _thinking(message: Mapping[str, Any], param: str) -> Iterable[_Block]:
     """Earlier thoughts, given back as they came: with tools, Anthropic demands its own signed ones."""
-    for block in message.get("thinking_blocks") or []:
+    thoughts = message.get("thinking_blocks") or []
+    if not isinstance(thoughts, list):
+        raise asked.refuse("thinking_blocks is a list.", f"{param}.thinking_blocks")
+    for block in thoughts:
         if isinstance(block, dict) and (fields := _THINKING_FIELDS.get(str(block.get("type")))):
             yield {name: block[name] for name in fields if name in block}
 

@@ -48,9 +48,12 @@ def tokens_max(payload: Mapping[str, Any]) -> int:
 
 
 def stops(payload: Mapping[str, Any]) -> list[str]:
-    """Where the answer is to end."""
+    """Where the answer is to end. Raise UpstreamRefused."""
     stop = payload.get("stop") or []
-    return [stop] if isinstance(stop, str) else list(stop)
+    listed = [stop] if isinstance(stop, str) else stop
+    if not isinstance(listed, list):
+        raise refuse("stop is a text or a list of texts.", "stop")
+    return listed
 
 
 def messages(payload: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any], str]]:
@@ -103,8 +106,11 @@ def image_data(address: str, param: str) -> tuple[str, str] | None:
 
 
 def tool_calls(message: Mapping[str, Any], param: str) -> Iterable[tuple[str, str, dict[str, Any], Mapping[str, Any]]]:
-    """Id, name, arguments and the whole of every call that an assistant's message makes."""
-    for call in message.get("tool_calls") or []:
+    """Id, name, arguments and the whole of every call that an assistant's message makes. Raise UpstreamRefused."""
+    calls = message.get("tool_calls") or []
+    if not isinstance(calls, list):
+        raise refuse("tool_calls is a list.", f"{param}.tool_calls")
+    for call in calls:
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             raise refuse("A tool call names its function.", f"{param}.tool_calls")

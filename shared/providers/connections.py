@@ -1,7 +1,8 @@
 """The connections to providers: bounded in time and size, no proxies, no redirects."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,6 +21,7 @@ REFUSAL_BYTES_MAX = 64 * 1024
 CONNECTIONS_MAX = 500
 BROKEN = (aiohttp.ClientError, TimeoutError)
 """What reading from a connection raises when the other end or the time has gone."""
+_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
 _JSON = {"content-type": "application/json"}
 
 
@@ -71,33 +73,48 @@ class Connections:
         return self._session
 
     async def _post(self, call: Call, path: str, body: bytes | aiohttp.Payload, headers: Mapping[str, str]) -> "Answer":
+        ends_at_s = asyncio.get_running_loop().time() + call.timeout_s
         try:
             session = self._session_for(call.provider)
-            response = await session.post(
-                call.provider.base_url + path,
-                data=body,
-                headers=headers,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(
-                    total=call.timeout_s, sock_connect=CONNECT_TIMEOUT_S, sock_read=self._silence_timeout_s
-                ),
-            )
+            async with asyncio.timeout(min(call.timeout_s, self._silence_timeout_s)):
+                response = await session.post(
+                    call.provider.base_url + path,
+                    data=body,
+                    headers=headers,
+                    allow_redirects=False,
+                    timeout=_TIMEOUT,
+                )
         except (*BROKEN, CredenceError):
             raise UpstreamUnavailable(call.provider.name, "could not be reached") from None
+        answer = Answer(call.provider.name, response, silence_timeout_s=self._silence_timeout_s, ends_at_s=ends_at_s)
         if response.status == 200:
-            return Answer(call.provider.name, response)
-        try:
-            raise await _refusal(call, response)
-        finally:
-            response.release()
+            return answer
+        async with answer:
+            raise await _refusal(call, response, answer)
 
 
 class Answer:
-    """A provider's answer with status 200, to be read once."""
+    """A provider's answer, to be read once and in time; `async with` gives its connection back.
 
-    def __init__(self, provider_name: str, response: aiohttp.ClientResponse) -> None:
+    One timer watches all of it: aiohttp would set one for each read, which costs as much as reading does.
+    """
+
+    def __init__(
+        self,
+        provider_name: str,
+        response: aiohttp.ClientResponse,
+        *,
+        silence_timeout_s: float,
+        ends_at_s: float,
+    ) -> None:
         self._provider_name = provider_name
         self._response = response
+        self._silence_timeout_s = silence_timeout_s
+        self._ends_at_s = ends_at_s
+        self._loop = asyncio.get_running_loop()
+        self._waits_since_s: float | None = None
+        """Since when the read under way waits. Between reads it is us who are silent."""
+        self._watch()
 
     async def __aenter__(self) -> Self:
         return self
@@ -105,6 +122,7 @@ class Answer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._timer.cancel()
         self._response.release()
 
     async def to_object(self) -> dict[str, Any]:
@@ -112,20 +130,43 @@ class Answer:
         try:
             # This parser knows no numbers and half characters that could not be written again: better found out before
             # the charge than after it.
-            answer = msgspec.json.decode(await _read(self._response, ANSWER_BYTES_MAX))
+            answer = msgspec.json.decode(await self.read_all(ANSWER_BYTES_MAX))
         except (*BROKEN, ValueError, RecursionError):
             raise UpstreamUnavailable(self._provider_name, "broke off or garbled its answer") from None
         if not isinstance(answer, dict):
             raise UpstreamUnavailable(self._provider_name, "gave an answer that is no object")
         return answer
 
-    def iter_any(self) -> AsyncIterator[bytes]:
-        """The pieces of the body as they come. May raise BROKEN."""
-        return self._response.content.iter_any()
+    async def read(self) -> bytes:
+        """The next piece as it comes, empty at the end. May raise BROKEN."""
+        self._waits_since_s = self._loop.time()
+        piece = await self._response.content.readany()
+        self._waits_since_s = None
+        return piece
+
+    async def read_all(self, bytes_max: int) -> bytes:
+        """The whole body. May raise BROKEN, and ValueError when it is longer than `bytes_max`."""
+        body = bytearray()
+        while piece := await self.read():
+            body += piece
+            if len(body) > bytes_max:
+                raise ValueError("the answer is too long")
+        return bytes(body)
 
     def close(self) -> None:
         """Drop the connection; a provider that notices stops writing."""
+        self._timer.cancel()
         self._response.close()
+
+    def _watch(self) -> None:
+        """Break off what takes too long or is silent for too long; look again when that may next be so."""
+        now_s = self._loop.time()
+        due_at_s = min((self._waits_since_s or now_s) + self._silence_timeout_s, self._ends_at_s)
+        if due_at_s > now_s:
+            self._timer = self._loop.call_at(due_at_s, self._watch)
+        else:
+            self._response.content.set_exception(TimeoutError())
+            self._response.close()
 
 
 def _encode(payload: Mapping[str, Any]) -> bytes:
@@ -136,19 +177,9 @@ def _encode(payload: Mapping[str, Any]) -> bytes:
         raise UpstreamRefused("The request carries a number that is out of range.") from None
 
 
-async def _read(response: aiohttp.ClientResponse, bytes_max: int) -> bytes:
-    """The whole body. Raise ValueError when it is longer than `bytes_max`."""
-    body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) > bytes_max:
-            raise ValueError("the answer is too long")
-    return bytes(body)
-
-
-async def _refusal(call: Call, response: aiohttp.ClientResponse) -> CredenceError:
+async def _refusal(call: Call, response: aiohttp.ClientResponse, answer: Answer) -> CredenceError:
     try:
-        body = await _read(response, REFUSAL_BYTES_MAX)
+        body = await answer.read_all(REFUSAL_BYTES_MAX)
     except (*BROKEN, ValueError):
         body = b""
     return refusal_of(call, status=response.status, headers=response.headers, body=body)

@@ -16,6 +16,8 @@ class Fault(StrEnum):
     """It failed, did not answer in time, or answered what cannot be read."""
     KEY = "key_refused"
     """It does not know our key: nothing will work until a person has mended that."""
+    UNFIT = "request_unfit"
+    """It does not serve this request, for its size, its words or its features, and serves others: no word on it."""
 
 
 class UpstreamRefused(CredenceError):

@@ -13,6 +13,7 @@ from shared.providers.streams import UpstreamStream
 if TYPE_CHECKING:
     from shared.base.fetcher import Fetcher
     from shared.providers.google_wire import GoogleWire
+    from shared.providers.pictures import Pictures
 
 __all__ = ["CALL_TIMEOUT_S", "UpstreamStream", "Upstreams"]
 
@@ -54,6 +55,7 @@ class Upstreams:
         self._credentials = credentials or ConfiguredCredentials()
         self._fetcher = fetcher
         self._connections = Connections(silence_timeout_s=silence_timeout_s)
+        self._pictures: Pictures | None = None
         self._openai = OpenaiWire(self._connections)
         self._anthropic: ChatWire | None = None
         self._google: GoogleWire | None = None
@@ -66,6 +68,8 @@ class Upstreams:
     ) -> dict[str, Any]:
         """One whole answer."""
         call = await self._call(provider, payload.get("model"), timeout_s)
+        if provider.inside:
+            call, payload = await self._without_addresses(call, payload)
         return await self._chat_wire(provider).chat(call, payload)
 
     async def chat_stream(
@@ -73,6 +77,8 @@ class Upstreams:
     ) -> UpstreamStream:
         """An answer as it is written."""
         call = await self._call(provider, payload.get("model"), timeout_s)
+        if provider.inside:
+            call, payload = await self._without_addresses(call, payload)
         return await self._chat_wire(provider).chat_stream(call, payload)
 
     async def embeddings(
@@ -112,12 +118,30 @@ class Upstreams:
 
     async def close(self) -> None:
         """Close the pooled connections."""
-        if self._google is not None:
-            await self._google.close()
+        if self._pictures is not None:
+            await self._pictures.close()
         await self._connections.close()
 
     async def _call(self, provider: Provider, model: object, timeout_s: float) -> Call:
         return Call(provider, await self._credentials.for_call(provider, str(model)), timeout_s)
+
+    async def _without_addresses(self, call: Call, payload: Mapping[str, Any]) -> tuple[Call, Mapping[str, Any]]:
+        """The chat with its images as data, and the call with the time that is left of it. Raise UpstreamRefused."""
+        from shared.providers.pictures import addresses_in, with_data
+
+        messages = payload["messages"]
+        if not (addresses := addresses_in(messages)):
+            return call, payload
+        images, call = await self._reader().read(addresses, call)
+        return call, {**payload, "messages": with_data(messages, images)}
+
+    def _reader(self) -> "Pictures":
+        """Loaded when an image is first to be read."""
+        if self._pictures is None:
+            from shared.providers.pictures import Pictures
+
+            self._pictures = Pictures(self._fetcher)
+        return self._pictures
 
     def _chat_wire(self, provider: Provider) -> ChatWire:
         """Translations are loaded when first used: most cold starts need none."""
@@ -134,7 +158,7 @@ class Upstreams:
                 if self._google is None:
                     from shared.providers.google_wire import GoogleWire
 
-                    self._google = GoogleWire(self._connections, self._fetcher)
+                    self._google = GoogleWire(self._connections, self._reader())
                 return self._google
 
     def _openai_wire(self, provider: Provider) -> OpenaiWire:

@@ -5,9 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from shared.providers import asked
-
-Images = Mapping[str, tuple[str, str]]
-"""Media type and base64 of images by their address. Gemini reads no images from addresses, so we have read them."""
+from shared.providers.pictures import Images
 
 _Part = dict[str, Any]
 _TUNING = {
@@ -37,7 +35,10 @@ def image_addresses(payload: Mapping[str, Any]) -> list[str]:
 
 
 def to_generate_content(payload: Mapping[str, Any], images: Images, provider_name: str) -> dict[str, Any]:
-    """The request's body. Raise UpstreamRefused for what Gemini cannot be asked."""
+    """The request's body. Raise UpstreamRefused for what Gemini cannot be asked.
+
+    Gemini reads no images from addresses, so `images` are those that we have read.
+    """
     asked.check_translatable(payload, provider_name)
     system, contents = _conversation(payload, images)
     body: dict[str, Any] = {"contents": contents, "generationConfig": _generation(payload)}

@@ -14,7 +14,7 @@ class DisconnectPolicy(StrEnum):
     DRAIN = "drain"
     """The provider bills the whole answer anyway: read on, charge what it reports."""
     ESTIMATE = "estimate"
-    """The provider stops when we do and reports nothing: charge for what was delivered, counted by us."""
+    """It stops when we do and reports nothing: charge for the prompt and what was delivered, counted by us."""
     FREE = "free"
     """The provider does not bill an abandoned answer: charge nothing."""
 
@@ -37,10 +37,14 @@ class Provider(Struct, frozen=True):
     wire: Wire = Wire.OPENAI
     guarded: bool = False
     """Its address was given by somebody who might mean us harm: only public https addresses are called."""
+    inside: bool = False
+    """It stands where addresses lead to what only the inside may read, so it is sent no address that a client chose."""
     renamed: tuple[tuple[str, str], ...] = ()
     """Fields of OpenAI's wire that this provider knows under another name."""
     unknown: frozenset[str] = frozenset()
     """Fields that we send of our own accord and that this provider would refuse the request for."""
+    splits_size: bool = False
+    """It takes a picture's width and height as two fields, and no size."""
 
 
 class Call(Struct, frozen=True):
@@ -63,7 +67,13 @@ class AudioForm(Struct, frozen=True, kw_only=True):
 
 
 class StreamEvent(Struct, frozen=True):
-    """One server-sent event: its bytes as they came, and what they say. `data` is None for `[DONE]`."""
+    """One server-sent event: its bytes as they came, and what they say.
+
+    `data` is None for `[DONE]`, and KNOWN for an event that whoever reads the stream knows and had no need of parsed.
+    """
 
     raw: bytes
     data: dict[str, Any] | None
+
+
+KNOWN: dict[str, Any] = {}

@@ -44,7 +44,7 @@ class OpenaiWire:
 
     async def images(self, call: Call, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Pictures, each as base64 or as an address."""
-        answer = await self._whole(call, _IMAGES, payload)
+        answer = await self._whole(call, _IMAGES, _sized(call, payload))
         if not _all_have(answer.get("data"), {"b64_json": (str,), "url": (str,)}):
             raise UpstreamUnavailable(call.provider.name, "gave an answer that is no list of images")
         return answer
@@ -89,6 +89,15 @@ def _fitted(call: Call, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         return payload
     names = dict(call.provider.renamed)
     return {names.get(name, name): value for name, value in payload.items() if name not in call.provider.unknown}
+
+
+def _sized(call: Call, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The payload with the size of a picture as this provider takes it."""
+    width, _, height = str(payload.get("size", "")).partition("x")
+    if not call.provider.splits_size or not (width.isdecimal() and height.isdecimal()):
+        return payload
+    kept = {name: value for name, value in payload.items() if name != "size"}
+    return {**kept, "width": int(width), "height": int(height)}
 
 
 def _all_have(items: object, fields: Mapping[str, tuple[type, ...]]) -> bool:

@@ -21,6 +21,11 @@ _ACCOUNT_STATUS = "FAILED_PRECONDITION"
 """Google's, with 400, for a region that is not served or an account without billing."""
 _NO_MONEY = "insufficient_quota"
 """OpenAI's, with 429. The words beside it are no sign: Google says the same of a plain limit of the rate."""
+_UNFIT_WORDS = {404: "no endpoints found that ", 429: "request too large"}
+"""OpenRouter's and OpenAI's for what was asked of us: a feature that no backend has, more tokens at once than our rate
+is for. Others are served meanwhile, so it is neither our account nor our rate."""
+_FLAGGED = "flagged_input"
+"""OpenRouter's, with 403, beside the reasons why a moderator did not let the words pass."""
 _DELAY = re.compile(r"(\d{1,6})(?:\.\d+)?s")
 
 
@@ -28,6 +33,8 @@ def refusal_of(call: Call, *, status: int, headers: Mapping[str, str], body: byt
     """The error for a status other than 200. It carries no key, even if the provider quotes it."""
     name = call.provider.name
     said = _parsed(body)
+    if what := _unfit(status, said):
+        return UpstreamUnavailable(name, what, fault=Fault.UNFIT)
     if status in _ACCOUNT_AT_FAULT or _blames_account(status, said):
         fault = Fault.KEY if status == 401 else Fault.DENIED
         return UpstreamUnavailable(name, "does not accept our account at the moment", fault=fault)
@@ -79,6 +86,19 @@ def _blames_account(status: int, said: Mapping[str, Any]) -> bool:
         return _NO_MONEY in (error.get("code"), error.get("type"))
     words = _message(said).casefold()
     return status == 400 and (error.get("status") == _ACCOUNT_STATUS or any(word in words for word in _ACCOUNT_WORDS))
+
+
+def _unfit(status: int, said: Mapping[str, Any]) -> str:
+    """What is wrong with this one request, if it is refused with a status that otherwise is about us. In our words:
+    theirs may name our account.
+    """
+    error = said.get("error")
+    metadata = error.get("metadata") if isinstance(error, dict) else None
+    if status == 403 and isinstance(metadata, dict) and _FLAGGED in metadata:
+        return "did not let the request's words pass"
+    if status in _UNFIT_WORDS and _message(said).casefold().startswith(_UNFIT_WORDS[status]):
+        return "does not serve a request of this size" if status == 429 else "does not offer what the request asks for"
+    return ""
 
 
 def _retry_after_ms(headers: Mapping[str, str]) -> int | None:

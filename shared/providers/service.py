@@ -8,6 +8,9 @@ from shared.base.settings import Environment, Settings, SettingsWrong
 from shared.providers.models import DisconnectPolicy, Provider, Wire
 
 STANDIN = "standin"
+HUGGINGFACE_PARTNERS = (("nebius", True), ("nscale", False))
+"""Whom Hugging Face's router passes requests on to, at a path of their own, and whether they want a picture's width and
+height apart: as its client libraries call them. At its own path it answers chats only."""
 
 
 def configured_providers(settings: Settings) -> list[Provider]:
@@ -50,12 +53,25 @@ def _known(settings: Settings) -> Iterable[Provider]:
         DisconnectPolicy.DRAIN,
         wire=Wire.GOOGLE,
     )
+    # What is not a chat is asked for in OpenAI's form, which Google serves beside its own.
+    yield Provider(
+        "google-openai",
+        *_opened(f"{settings.google_base_url.rstrip('/')}/openai", settings.google_api_key),
+        DisconnectPolicy.DRAIN,
+    )
     yield Provider(
         "huggingface",
         *_opened(settings.huggingface_base_url, settings.huggingface_api_key),
         # A router to backends that are mostly vLLM and TGI, which stop when the connection closes.
         DisconnectPolicy.ESTIMATE,
     )
+    for partner, splits_size in HUGGINGFACE_PARTNERS:
+        yield Provider(
+            f"huggingface-{partner}",
+            *_opened(_of_partner(settings.huggingface_base_url, partner), settings.huggingface_api_key),
+            DisconnectPolicy.ESTIMATE,
+            splits_size=splits_size,
+        )
     yield Provider(
         "mistral",
         *_opened(settings.mistral_base_url, settings.mistral_api_key),
@@ -82,7 +98,12 @@ def _known(settings: Settings) -> Iterable[Provider]:
 def _custom(endpoint: Endpoint, *, guarded: bool) -> Provider:
     # Ollama, llama.cpp and vLLM stop when the connection closes; nobody bills.
     return Provider(
-        endpoint.name, *_opened(endpoint.base_url, endpoint.key), DisconnectPolicy.ESTIMATE, guarded=guarded
+        endpoint.name,
+        *_opened(endpoint.base_url, endpoint.key),
+        DisconnectPolicy.ESTIMATE,
+        guarded=guarded,
+        # vLLM and llama.cpp read an image from any address, and follow wherever that redirects them.
+        inside=True,
     )
 
 
@@ -91,6 +112,12 @@ def _standin(settings: Settings) -> list[Provider]:
         return []
     policy = DisconnectPolicy(settings.standin_disconnect)
     return [Provider(STANDIN, *_opened(settings.standin_url, Secret(STANDIN)), policy)]
+
+
+def _of_partner(base_url: str, partner: str) -> str:
+    """`https://router.huggingface.co/v1` with the partner before its version."""
+    root, _, version = base_url.rstrip("/").rpartition("/")
+    return f"{root}/{partner}/{version}"
 
 
 def _opened(base_url: str, key: Secret | None) -> tuple[str, Secret]:

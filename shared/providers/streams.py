@@ -1,13 +1,13 @@
 """An answer as it is written: a provider's server-sent events as events of OpenAI's wire."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from shared.providers.connections import BROKEN
 from shared.providers.errors import UpstreamUnavailable
 from shared.providers.events import EventBlocks, data_of, event_of, parse_object
-from shared.providers.models import Provider, StreamEvent
+from shared.providers.models import KNOWN, Provider, StreamEvent
 
 EVENT_BYTES_MAX = 4 * 1024 * 1024
 PICTURE_EVENT_BYTES_MAX = 24 * 1024 * 1024
@@ -18,8 +18,8 @@ DONE = StreamEvent(b"data: [DONE]\n\n", None)
 class Pieces(Protocol):
     """A body that arrives in pieces."""
 
-    def iter_any(self) -> AsyncIterator[bytes]:
-        """The pieces as they come. May raise BROKEN."""
+    async def read(self) -> bytes:
+        """The next piece as it comes, empty at the end. May raise BROKEN."""
         ...
 
     def close(self) -> None:
@@ -62,11 +62,17 @@ class UpstreamStream:
         """Drop the connection; a provider that notices stops writing."""
         self._answer.close()
 
-    async def events(self) -> AsyncIterator[StreamEvent]:
-        """Every event up to and with `[DONE]`. Raise UpstreamUnavailable when the stream breaks or cannot be read."""
+    async def events(self, knows: Callable[[bytes], bool] | None = None) -> AsyncIterator[StreamEvent]:
+        """Every event up to and with `[DONE]`. Raise UpstreamUnavailable when the stream breaks or cannot be read.
+
+        What arrives between events is first shown to `knows`: if that says yes, it is given out as an event unparsed.
+        """
         blocks = EventBlocks()
         try:
-            async for piece in self._answer.iter_any():
+            while piece := await self._answer.read():
+                if knows and not blocks.pending_bytes and knows(piece):
+                    yield StreamEvent(piece, KNOWN)
+                    continue
                 for block in blocks.feed(piece):
                     for event in self._events(block):
                         yield event

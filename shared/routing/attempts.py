@@ -6,7 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from shared.catalog.models import Route
-from shared.providers.errors import Fault, UpstreamBusy, UpstreamUnavailable
+from shared.providers.errors import Fault, UpstreamBusy, UpstreamRefused, UpstreamUnavailable
 from shared.routing import breaker, rules
 from shared.routing.models import ANSWERED, RESTING, Attempt, Condition, Trail
 
@@ -105,7 +105,7 @@ class Attempts:
         """The whole way, when `route` answered."""
         return Trail((*self._trail, Attempt(route.provider, ANSWERED)))
 
-    def refusal(self, conditions: Known, now_ms: int) -> UpstreamBusy | UpstreamUnavailable:
+    def refusal(self, conditions: Known, now_ms: int) -> UpstreamBusy | UpstreamUnavailable | UpstreamRefused:
         """What to say when nobody answered: why the last one did not, and when the first may."""
         for route in self._left:
             self._note_resting(route)
@@ -115,6 +115,8 @@ class Attempts:
         match self._error:
             case UpstreamBusy(provider=provider):
                 return UpstreamBusy(provider, again_ms, tried=tried)
+            case UpstreamUnavailable(fault=Fault.UNFIT):
+                return UpstreamRefused(self._error.message)
             case UpstreamUnavailable(provider=provider, what=what, fault=fault):
                 return UpstreamUnavailable(provider, what, fault=fault, retry_after_ms=again_ms, tried=tried)
         fault = conditions[soonest].fault or Fault.DOWN
@@ -127,7 +129,7 @@ class Attempts:
         """Until the route can be asked; None when it is one too many."""
         if route not in self._tries and len(self._tries) >= self._limits.routes_max:
             return None
-        ready_at_ms = breaker.ready_at_ms(condition)
+        ready_at_ms = breaker.ready_at_ms(condition, now_ms)
         if ready_at_ms is None:
             return self._limits.probe_poll_ms + rules.jitter_ms(self._seed)
         rest_ms = ready_at_ms - now_ms
@@ -142,5 +144,5 @@ class Attempts:
 
 
 def _again_in_ms(condition: Condition, now_ms: int) -> int:
-    ready_at_ms = breaker.ready_at_ms(condition)
+    ready_at_ms = breaker.ready_at_ms(condition, now_ms)
     return AGAIN_MS if not ready_at_ms else max(breaker.REST_MS_MIN, ready_at_ms - now_ms)

@@ -23,6 +23,9 @@ REST_MS_MIN = 100
 """However soon a provider wants us back: a probe is not sent in a tight loop."""
 REST_MS_MAX = 300_000
 """However long a provider wants us gone: it is asked once in five minutes whether it still does."""
+PROBE_MS_MAX = 15_000
+"""How long a probe keeps the others waiting. When it takes longer, as a long answer does, the next call probes too:
+else whoever asks for the longest answer could close a route to everybody for minutes."""
 PRIOR_CALLS = 4
 """As many answered calls are assumed before any was made, so that one failure is not all that is known."""
 SMOOTHING = 4
@@ -30,7 +33,7 @@ SMOOTHING = 4
 PPM = 1_000_000
 
 
-def ready_at_ms(condition: Condition) -> int | None:
+def ready_at_ms(condition: Condition, now_ms: int) -> int | None:
     """When a call may pass, or None while another call probes: that depends on what comes of it."""
     match condition.phase:
         case Phase.CLOSED:
@@ -38,18 +41,19 @@ def ready_at_ms(condition: Condition) -> int | None:
         case Phase.OPEN:
             return condition.ready_at_ms
         case Phase.PROBING:
-            return None
+            return condition.ready_at_ms if condition.ready_at_ms <= now_ms else None
 
 
-def after_admission(condition: Condition) -> tuple[Condition, bool]:
-    """Let a call pass whose time has come. True when it is the probe, on which the breaker waits."""
+def after_admission(condition: Condition, now_ms: int) -> tuple[Condition, bool]:
+    """Let a call pass whose time has come. True when it is a probe, on which the breaker waits for a while."""
     if condition.phase is Phase.CLOSED:
         return condition, False
-    return replace(condition, phase=Phase.PROBING), True
+    return replace(condition, phase=Phase.PROBING, ready_at_ms=now_ms + PROBE_MS_MAX), True
 
 
 def after_answer(condition: Condition, now_ms: int, *, probe: bool, first_byte_ms: int | None) -> Condition:
     """The route answered. Only a probe closes: an answer to a call from before the rest says nothing of now."""
+    probe = probe and condition.phase is Phase.PROBING
     known_ms = condition.first_byte_ms
     if first_byte_ms is not None:
         known_ms = first_byte_ms if known_ms is None else known_ms + (first_byte_ms - known_ms) // SMOOTHING
@@ -68,6 +72,8 @@ def after_fault(
     condition: Condition, now_ms: int, fault: Fault, *, probe: bool, retry_after_ms: int | None
 ) -> Condition:
     """The route failed."""
+    # A probe that others have overtaken is a call like any other.
+    probe = probe and condition.phase is Phase.PROBING
     window = _counted(condition.window, now_ms, failed=1)
     if not (probe or condition.phase is Phase.OPEN or _opens(condition, window, now_ms, fault)):
         return replace(condition, window=window)
@@ -95,6 +101,7 @@ def after_fault(
 
 def after_nothing(condition: Condition, now_ms: int, *, probe: bool) -> Condition:
     """The call ended without a verdict: its client left, or the request was at fault. Then another may probe."""
+    probe = probe and condition.phase is Phase.PROBING
     return replace(condition, phase=Phase.OPEN, ready_at_ms=now_ms) if probe else condition
 
 

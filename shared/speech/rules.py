@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.base.units import Unit
-from shared.catalog.models import Model, Price
+from shared.catalog.models import Capability, Model, Price
 from shared.metering.models import Quote, Usage, UsageSource
 from shared.metering.rules import quote
 from shared.providers.models import AudioForm
@@ -42,32 +42,52 @@ def check(request: SpeechRequest) -> None:
         # The recording is priced, and no other file.
         if not isinstance(value, str) and not (isinstance(value, list) and all(isinstance(v, str) for v in value)):
             raise SpeechInvalid("Only one file is taken, under the name file.", param=name)
-    if (request.stream or "false").lower() not in ("false", "0"):
-        raise SpeechInvalid("A transcription is answered whole here, not streamed.", param="stream")
+    if is_streamed(request) and request.response_format is not Form.JSON:
+        raise SpeechInvalid("A stream tells its text as json.", param="response_format")
     if not request.file.content:
         raise SpeechInvalid("The recording is empty.", param="file")
     if len(request.file.content) > RECORDING_BYTES_MAX:
         raise SpeechInvalid(f"A recording has at most {RECORDING_BYTES_MAX} bytes.", param="file")
 
 
+def file_name_of(request: SpeechRequest) -> str:
+    """The name that the recording is sent under."""
+    return request.file.name or "recording"
+
+
+def is_streamed(request: SpeechRequest) -> bool:
+    """Whether the text is wanted while it is written. Raise SpeechInvalid for what is neither yes nor no."""
+    match (request.stream or "false").lower():
+        case "true" | "1":
+            return True
+        case "false" | "0":
+            return False
+    raise SpeechInvalid("stream is true or false.", param="stream")
+
+
+def is_told_as_written(model: Model) -> bool:
+    """Whether the model's providers tell a text while they write it. The others are asked for it whole."""
+    return Capability.STREAMING in model.capabilities
+
+
 def quote_of(request: SpeechRequest, model: Model, price: Price) -> Quote:
     """The worst case: as long as a recording of so many bytes can be."""
-    counts_max = {Unit.AUDIO_MS: duration.longest_ms(request.file.content)}
+    counts_max = {Unit.AUDIO_MS: duration.longest_ms(request.file.content, file_name_of(request))}
     return quote(price.rates(), counts_max, price_version=model.price_version)
 
 
-def upstream_form(request: SpeechRequest, upstream_model: str) -> AudioForm:
+def upstream_form(request: SpeechRequest, upstream_model: str, *, streamed: bool = False) -> AudioForm:
     """What the provider is sent: the client's own form under the provider's name for the model.
 
     Text and subtitles we make ourselves, out of what also tells how long the recording was.
     """
     asked = Form.VERBOSE_JSON if request.response_format in WITH_SEGMENTS else Form.JSON
-    fields = [("response_format", asked.value)]
+    fields = [("response_format", asked.value), *([("stream", "true")] if streamed else [])]
     for name, value in request.others.items():
         fields += [(name, each) for each in (value if isinstance(value, list) else [value])]
     return AudioForm(
         model=upstream_model,
-        file_name=request.file.name or "recording",
+        file_name=file_name_of(request),
         content=request.file.content,
         media_type=request.file.media_type,
         fields=tuple(fields),
@@ -81,7 +101,13 @@ def usage_of(answer: Mapping[str, Any], request: SpeechRequest) -> Usage | None:
     reported = duration.reported_ms(answer)
     if reported is not None:
         return Usage({Unit.AUDIO_MS: reported}, UsageSource.REPORTED)
-    return Usage({Unit.AUDIO_MS: duration.usual_ms(request.file.content)}, UsageSource.ESTIMATED)
+    return usage_estimated(request, answer["text"])
+
+
+def usage_estimated(request: SpeechRequest, text: str) -> Usage:
+    """The length that the recording probably has, `text` being what was heard in it so far."""
+    estimated = duration.usual_ms(request.file.content, file_name_of(request), text)
+    return Usage({Unit.AUDIO_MS: estimated}, UsageSource.ESTIMATED)
 
 
 def subtitles(answer: Mapping[str, Any], form: Form) -> str:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from shared.app import App
 from shared.base.errors import CredenceError, Kind
-from shared.base.ids import CARD_KEY_PREFIX, AccountId, RequestId
+from shared.base.ids import CARD_KEY_PREFIX, AccountId, RequestId, UserId
 
 if TYPE_CHECKING:
     from shared.cards.models import Card
@@ -68,6 +68,10 @@ class Caller(Struct, frozen=True):
     def models_allowed(self) -> frozenset[str] | None:
         """The models that the caller may call; None for all of them."""
         return self.card.terms.models if self.card else None
+
+    def owner_uid(self) -> UserId:
+        """The user, or whose card it is, in a function whose callers spend; anything else is a defect of it."""
+        return self.card.owner if self.card else self.known_user().uid
 
     def known_user(self) -> "User":
         """The user, in a function whose callers are users; anything else is a defect of the function."""

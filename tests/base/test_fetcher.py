@@ -8,8 +8,10 @@ import datetime
 import gzip
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -20,10 +22,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from shared.base.egress import AddressRefused, is_public
-from shared.base.fetcher import Fetched, Fetcher, guarded_session
+from shared.base.fetcher import NAMES_AT_ONCE_MAX, Fetched, Fetcher, NameThreads, guarded_session
 
 HOST, URL = "pictures.example", "https://pictures.example/cat.png"
 PNG = b"\x89PNG\r\n\x1a\n" + b"x" * 1_000
+TIMEOUT_S = 10.0
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -279,3 +282,43 @@ async def test_a_proxy_of_the_environment_is_not_asked(site: Site, monkeypatch: 
         monkeypatch.setenv(name, "http://127.0.0.1:1")
 
     assert (await fetch(site.fetcher())).content == PNG
+
+
+async def test_names_that_nobody_answers_for_keep_no_other_name_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their owner chose them and runs their servers; providers' names are resolved in the loop's own threads."""
+    silent = threading.Event()
+    real = socket.getaddrinfo
+
+    def resolve(host: Any, *rest: Any, **more: Any) -> Any:
+        if str(host).endswith(".silent.example"):
+            silent.wait(TIMEOUT_S)
+        return real("127.0.0.1" if str(host).endswith(".example") else host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    fetcher = Fetcher()
+    urls = [f"https://n{number}.silent.example/" for number in range(8 * NAMES_AT_ONCE_MAX)]
+    fetches = [
+        asyncio.ensure_future(fetcher.fetch(url, bytes_max=1, media_types={"image/png"}, timeout_s=TIMEOUT_S))
+        for url in urls
+    ]
+    await asyncio.sleep(0.05)
+    try:
+        async with asyncio.timeout(TIMEOUT_S / 2):
+            assert await asyncio.get_running_loop().getaddrinfo("provider.example", 443)
+    finally:
+        silent.set()
+        ended = await asyncio.gather(*fetches, return_exceptions=True)
+    assert all(isinstance(error, AddressRefused) for error in ended)
+    await fetcher.close()
+
+
+async def test_a_name_is_resolved_as_the_machine_does() -> None:
+    """An unknown one is an OSError, as connectors expect."""
+    names = NameThreads()
+
+    found = await names.resolve("localhost", 443, socket.AF_INET)
+
+    assert [(one["host"], one["port"], one["family"]) for one in found[:1]] == [("127.0.0.1", 443, socket.AF_INET)]
+    with pytest.raises(OSError):  # noqa: PT011 - whatever the machine calls it
+        await names.resolve("nobody.invalid", 443)
+    await names.close()

@@ -26,10 +26,13 @@ PROVIDERS = {
     "openai",
     "anthropic",
     "google",
+    "google-openai",
     "openrouter",
     "deepseek",
     "mistral",
     "huggingface",
+    "huggingface-nebius",
+    "huggingface-nscale",
     "cloudflare",
     "custom",
 }
@@ -46,6 +49,13 @@ def models() -> dict[str, Model]:
 def test_what_is_loaded_is_what_was_written() -> None:
     """`python -m credence catalog` was run after the last change; every row was checked again by that."""
     assert COMPILED.read_bytes() == to_json(compile_source(SOURCE.read_text(encoding="utf-8")))
+
+
+def test_only_chats_go_to_a_provider_whose_own_wire_has_only_chats(models: dict[str, Model]) -> None:
+    """Video has no function yet."""
+    for model in models.values():
+        if model.modality in (Modality.EMBEDDING, Modality.IMAGE, Modality.SPEECH):
+            assert not {route.provider for route in model.routes} & {"google", "anthropic"}, model.id
 
 
 def test_loading_takes_no_time() -> None:

@@ -64,8 +64,8 @@ async def test_an_answer_without_a_usable_usage_is_estimated_and_says_so(shop: S
 @pytest.mark.parametrize(
     "body",
     [
-        fake.completion("", usage=fake.usage(10, 5)),
-        fake.completion(None, usage=fake.usage(10, 5)),
+        fake.completion(""),
+        fake.completion(None, usage=fake.usage(10, 0)),
         {"choices": [], "usage": fake.usage(10, 5)},
     ],
 )

@@ -4,19 +4,22 @@ import asyncio
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
+from shared.catalog.models import Capability
+from shared.catalog.service import Catalog
 from shared.chat.models import ChatRequest
 from shared.chat.service import ChatStream
 from shared.providers.models import DisconnectPolicy
-from tests.chat.builders import VISION_MODEL, image, request_of, says, text
+from tests.chat.builders import MILLION, TEXT_MODEL, VISION_MODEL, image, model_of, request_of, says, text
 from tests.chat.conftest import Shop
 from tests.providers import fake
 
 DRAIN, ESTIMATE, FREE = DisconnectPolicy
 SAID = [fake.chunk("", role="assistant"), *(fake.chunk("x" * 40) for _ in range(3)), fake.chunk(finish="stop")]
 STREAM = fake.stream(*map(fake.event, SAID), fake.event(fake.usage_chunk(1_000, 50)), fake.DONE)
-REPORTED = 1_050
+REPORTED, PROMPT_ONLY = 1_050, -1
 STREAMED = {"stream": True}
 
 
@@ -37,11 +40,11 @@ async def read_and_leave(stream: ChatStream, events: int) -> None:
 @pytest.mark.parametrize(
     ("policy", "events", "charged"),
     [
-        # Before the first event, and after the role only: what nobody got is free unless the provider bills it.
+        # Before the first event, and after the role only: the provider has read the prompt, and bills that.
         (DRAIN, 0, REPORTED),
         (DRAIN, 1, REPORTED),
-        (ESTIMATE, 0, 0),
-        (ESTIMATE, 1, 0),
+        (ESTIMATE, 0, PROMPT_ONLY),
+        (ESTIMATE, 1, PROMPT_ONLY),
         (FREE, 0, 0),
         (FREE, 1, 0),
         # In the middle.
@@ -62,19 +65,48 @@ async def read_and_leave(stream: ChatStream, events: int) -> None:
 async def test_leaving_is_charged_as_the_providers_policy_says(
     shop: Shop, policy: DisconnectPolicy, events: int, charged: int
 ) -> None:
-    """At every stage of a stream. Small numbers count words that we had to estimate."""
+    """At every stage of a stream. Small numbers count words that we had to estimate, none of them with the prompt."""
     shop.first.policy = policy
     shop.first.replies.append(STREAM)
     request = request_of(**STREAMED)
 
     await read_and_leave(await shop.stream(request), events)
 
-    assert await shop.spent_micros() == (charged if charged in (0, REPORTED) else estimated(request, charged))
+    words = max(charged, 0)
+    assert await shop.spent_micros() == (charged if charged in (0, REPORTED) else estimated(request, words))
     for entry in shop.captures():
         facts = dict(entry.facts)
         left_early = events < 6
         assert facts["outcome"] == ("abandoned" if left_early else "finished")
         assert facts.get("disconnect_policy") == (policy.value if left_early else None)
+
+
+@pytest.mark.parametrize("events", [0, 1, 2, 4])
+async def test_a_model_that_thinks_is_read_to_its_end(shop: Shop, events: int) -> None:
+    """Its thoughts are billed and not shown: who leaves when the words have come, or before, would not pay for them."""
+    thinker = msgspec.structs.replace(TEXT_MODEL, capabilities=frozenset({Capability.REASONING}))
+    shop.catalog = Catalog([thinker], {"first"})
+    said = [*map(fake.event, SAID), fake.event(fake.usage_chunk(1_000, 4_000)), fake.DONE]
+    shop.first.replies.append(fake.stream(*said))
+
+    await read_and_leave(await shop.stream(request_of(**STREAMED)), events)
+
+    (entry,) = shop.captures()
+    facts = dict(entry.facts)
+    assert (facts["prompt_tokens"], facts["completion_tokens"]) == ("1000", "4000")
+    assert (facts["outcome"], facts["disconnect_policy"]) == ("abandoned", "drain")
+
+
+async def test_leaving_fills_no_providers_cache_for_nothing(shop: Shop) -> None:
+    """Anthropic counts the prompt, and what of it went into its cache, before the first word."""
+    model = model_of(cache_write_micros_per_mtok=2 * MILLION, providers=("first",))
+    shop.catalog = Catalog([model], {"first"})
+    written = {**fake.usage(700, 1), "prompt_tokens_details": {"cache_creation_tokens": 600}}
+    shop.first.replies.append(fake.stream(*map(fake.event, [{**SAID[0], "usage": written}, *SAID[1:]]), fake.DONE))
+
+    await read_and_leave(await shop.stream(request_of(**STREAMED)), 1)
+
+    assert await shop.spent_micros() == 100 + 2 * 600 + 1
 
 
 @pytest.mark.parametrize("policy", list(DisconnectPolicy))

@@ -35,6 +35,16 @@ from tests.chat.builders import (
         {"prediction": {"type": "content", "content": "x"}},
         {"provider": {"order": ["dearest"]}},
         {"service_tier": "priority"},
+        # OpenRouter hands what it does not know to whoever serves the model: xAI, Alibaba, Venice, Groq, Cohere.
+        {"search_parameters": {"mode": "on"}},
+        {"enable_search": True},
+        {"venice_parameters": {"enable_web_search": "on"}},
+        {"compound_custom": {"tools": {"enabled_tools": ["web_search"]}}},
+        {"connectors": [{"id": "web-search"}]},
+        {"safety_model": "a/guard"},
+        # llama.cpp and Ollama: these caps would win over ours.
+        {"n_predict": 100_000},
+        {"options": {"num_predict": 100_000}},
         {"web_search_options": {}},
     ],
     ids=lambda fields: next(iter(fields)),
@@ -64,7 +74,14 @@ def test_fields_we_do_not_know_are_the_providers_to_judge() -> None:
 
 
 @pytest.mark.parametrize(
-    "tool", [{"type": "web_search"}, {"type": "code_interpreter"}, {}, {"function": {"name": "x"}}]
+    "tool",
+    [
+        {"type": "web_search"},
+        {"type": "code_interpreter"},
+        {},
+        {"function": {"name": "x"}},
+        {"type": "function", "Type": "web_search"},
+    ],
 )
 def test_only_functions_are_tools(tool: dict[str, object]) -> None:
     """A provider's own tools are sold by the use, which nobody quoted."""

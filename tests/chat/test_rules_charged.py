@@ -106,9 +106,10 @@ def test_what_comes_after_the_last_report_is_counted_by_us() -> None:
     [
         {"choices": []},
         delta("", role="assistant"),
-        delta("", finish="stop", tool_calls=[], refusal=None, reasoning=""),
+        delta("", finish="error", tool_calls=[], refusal=None, reasoning=""),
+        delta("", finish="content_filter"),
         delta(None, partial=False, audio=None, provider_specific_fields={"stop": None}),
-        {"choices": [{"message": {"role": "assistant", "content": None}, "finish_reason": "stop"}]},
+        {"choices": [{"message": {"role": "assistant", "content": None}, "finish_reason": None}]},
     ],
 )
 def test_no_output_is_free(chunk: dict[str, Any]) -> None:
@@ -116,6 +117,24 @@ def test_no_output_is_free(chunk: dict[str, Any]) -> None:
     tally = tallied(chunk, {"usage": {"prompt_tokens": 1_000, "completion_tokens": 1_000}})
 
     assert usage_of(tally, request_of(), TEXT_MODEL) is None
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "stop_reason": "spam"}]},
+        {"choices": [{"index": 0, "message": {"content": ""}, "finish_reason": "stop"}]},
+        delta("", finish="length"),
+        delta(None, finish="stop"),
+    ],
+)
+def test_an_answer_that_says_where_it_stopped_is_no_gift(chunk: dict[str, Any]) -> None:
+    """vLLM names the stop that it met: with the answers that are possible as stops, questions would be free. And a
+    model that thought up to its cap has worked. Only without the provider's count is there nothing to charge by."""
+    counted = tallied(chunk, {"usage": {"prompt_tokens": 1_000, "completion_tokens": 1}})
+
+    assert usage_of(counted, request_of(), TEXT_MODEL) == used(1_000, 1, UsageSource.REPORTED)
+    assert usage_of(tallied(chunk), request_of(), TEXT_MODEL) is None
 
 
 @pytest.mark.parametrize(
@@ -177,6 +196,25 @@ def test_a_cached_part_of_the_prompt_is_counted_apart() -> None:
     assert counted is not None
     assert counted.counts == {Unit.PROMPT_TOKEN: 36, Unit.CACHED_TOKEN: 64, Unit.COMPLETION_TOKEN: 5}
     assert counted.prompt_tokens == 100
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        {"cached_tokens": 20, "cache_write_tokens": 70},
+        {"cached_tokens": 20, "cache_creation_tokens": 70},
+        {"cached_tokens": 20, "cache_write_tokens": 70, "cache_creation_tokens": 70},
+        {"cached_tokens": 20, "cache_write_tokens": 70, "cache_creation_tokens": None},
+    ],
+    ids=str,
+)
+def test_what_was_written_to_a_cache_is_counted_apart_whatever_it_is_called(details: dict[str, object]) -> None:
+    """Once. OpenAI bills it at a rate of its own, under the second name."""
+    assert prompt_counts(100, {"prompt_tokens_details": details}) == {
+        Unit.PROMPT_TOKEN: 10,
+        Unit.CACHED_TOKEN: 20,
+        Unit.CACHE_WRITE_TOKEN: 70,
+    }
 
 
 @given(st.integers(0, 10**12), json_values | st.dictionaries(st.text(), st.integers()))

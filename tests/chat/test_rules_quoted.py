@@ -162,9 +162,20 @@ def test_the_providers_request_is_the_clients_own_but_for_model_cap_and_usage() 
 
 def test_the_price_of_writing_a_cache_is_quoted_only_where_it_is_asked_for() -> None:
     """Otherwise every call would hold twice its prompt for what it cannot cost."""
-    model = model_of(cache_write_micros_per_mtok=2 * MILLION)
+    model = model_of(cache_write_micros_per_mtok=2 * MILLION, cache_write_long_micros_per_mtok=3 * MILLION)
     marked = says([{**text("hello"), "cache_control": {"type": "ephemeral"}}])
 
     assert Unit.CACHE_WRITE_TOKEN in quoted(request_of(marked), model).rates
     assert Unit.CACHE_WRITE_TOKEN in quoted(request_of(tools=[{**function_tool(), "cache_control": {}}]), model).rates
     assert Unit.CACHE_WRITE_TOKEN not in quoted(request_of(says("cache_control")), model).rates
+
+
+def test_the_price_of_writing_a_cache_is_quoted_where_a_provider_writes_unasked() -> None:
+    """OpenAI does, and has one lifetime to sell: whoever never says `cache_control` is billed for it all the same."""
+    model = model_of(context_tokens=10**9, cache_write_micros_per_mtok=2 * MILLION)
+    request = request_of(says("hello"))
+
+    quote = quoted(request, model)
+
+    assert quote.rates[Unit.CACHE_WRITE_TOKEN] == 2 * MILLION
+    assert quote.amount_micros == 2 * quote.prompt_tokens_max + quote.completion_tokens_max

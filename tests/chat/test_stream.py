@@ -111,8 +111,8 @@ async def test_an_error_of_null_is_no_error(shop: Shop) -> None:
 
 
 async def test_an_empty_stream_is_free(shop: Shop) -> None:
-    """A role and an end are no output, whatever is reported for them."""
-    said = [fake.chunk("", role="assistant"), fake.chunk(finish="stop"), fake.usage_chunk(10, 5)]
+    """A role and an end by a fault are no output, whatever is reported for them."""
+    said = [fake.chunk("", role="assistant"), fake.chunk(finish="error"), fake.usage_chunk(10, 5)]
     shop.first.replies.append(fake.stream(*map(fake.event, said), fake.DONE))
 
     *_, told, _ = await events_of(shop, **WITH_USAGE)
@@ -120,6 +120,17 @@ async def test_an_empty_stream_is_free(shop: Shop) -> None:
     assert told["usage"]["cost"] == 0
     assert told["usage"]["cost_details"]["receipt_id"] is None
     assert not shop.captures()
+
+
+async def test_a_stream_that_says_only_where_it_stopped_is_charged(shop: Shop) -> None:
+    """The stop that was met is an answer: vLLM tells it beside the reason."""
+    stopped = fake.chunk(finish="stop")
+    stopped["choices"][0]["stop_reason"] = "spam"
+    shop.first.replies.append(fake.stream(*map(fake.event, [stopped, fake.usage_chunk(90, 1)]), fake.DONE))
+
+    await events_of(shop, stop=["spam", "ham"], max_tokens=1)
+
+    assert await shop.spent_micros() == 91
 
 
 async def test_every_choice_of_a_stream_must_finish(shop: Shop) -> None:

@@ -13,6 +13,7 @@ from tests.e2e.books import Books
 
 EMBEDDING = "BAAI/bge-en-icl"
 SPEECH, RECORDING = "openai/whisper-1", ("a.mp3", b"ID3" * 5_000, "audio/mpeg")
+QUICK_SPEECH = "openai/gpt-4o-transcribe"
 IMAGE, IMAGE_MICROS = "black-forest-labs/flux-schnell", 450_000
 
 
@@ -92,6 +93,24 @@ async def test_a_recording_is_told_as_text(client: openai.AsyncOpenAI, form: Any
     told: Any = await client.audio.transcriptions.create(model=SPEECH, file=RECORDING, response_format=form)
 
     assert told.startswith(begins)
+
+
+@pytest.mark.parametrize("model", [SPEECH, QUICK_SPEECH])
+async def test_a_recording_is_told_in_events(
+    client: openai.AsyncOpenAI, deployment: Deployment, member: Person, model: str
+) -> None:
+    """In pieces where the model tells them, in one where it does not; the last event has the cost."""
+    before = balance_micros(deployment, member)
+
+    raw = await client.audio.transcriptions.with_raw_response.create(model=model, file=RECORDING, stream=True)
+
+    events: list[Any] = [event async for event in raw.parse()]
+    *deltas, done = events
+    usage = done.usage if isinstance(done.usage, dict) else done.usage.model_dump()
+    assert charged_of(deployment, member, before, usage, raw.headers["x-credence-receipt"]) > 0
+    assert done.type == "transcript.text.done"
+    assert "".join(event.delta for event in deltas) == done.text == "Hello from the stand-in."
+    assert (len(deltas) > 1) == (model == QUICK_SPEECH)
 
 
 @pytest.mark.parametrize("kind", ["embeddings", "images", "speech"])

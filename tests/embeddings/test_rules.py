@@ -53,6 +53,25 @@ def test_no_text_is_counted_as_longer_than_the_model_reads(texts: list[Any]) -> 
     assert quote_of([*texts, "x" * 50_000]).counts_max[Unit.PROMPT_TOKEN] <= (len(texts) + 1) * MODEL.context_tokens
 
 
+@pytest.mark.parametrize("name", [*rules.NOT_FOR_SALE, "Texts"])
+def test_another_input_than_the_one_that_was_weighed_is_refused(name: str) -> None:
+    """Some providers would embed it in place of ours, or beside it."""
+    with pytest.raises(EmbeddingInvalid) as refusal:
+        rules.check(request_of("x", **{name: ["y" * 10_000]}))
+    assert refusal.value.param == name
+    rules.check(request_of("x", **{name: None}))
+
+
+def test_what_is_put_before_each_text_is_held_for_with_each() -> None:
+    """An instruction, say, which the provider counts as often as there are texts."""
+    assert MODEL.price is not None
+    request = request_of(["x", "y"], instruction="z" * 50)
+
+    quote = rules.quote_of(request, MODEL, MODEL.price)
+
+    assert quote.counts_max[Unit.PROMPT_TOKEN] >= min(2 * 50, 2 * MODEL.context_tokens)
+
+
 @given(words)
 def test_a_token_is_never_shorter_than_a_byte(text: str) -> None:
     """So the quote has room for a token at each byte, as far as the model reads."""

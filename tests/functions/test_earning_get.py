@@ -26,6 +26,7 @@ def test_a_settlement_is_its_payees_own(stack: Stack, deployment: Deployment, ne
     own = answer(call(deployment, "GET", path, newcomer.token))
 
     assert (own["delta_micros"], own["sales"], own["facts"]["count"]) == (0, [], "0")
+    assert own["sales_are_whole"] is True
     assert refusal(call(deployment, "GET", path, add_person(stack, deployment).token), 404) == "receipt_not_found"
     assert refusal(call(deployment, "GET", f"/v1/settlements/{'0' * 64}", newcomer.token), 404) == "receipt_not_found"
 

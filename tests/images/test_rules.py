@@ -89,9 +89,12 @@ def test_a_prompt_is_as_long_as_the_price_allows() -> None:
     with pytest.raises(ImageInvalid) as refusal:
         rules.check(request_of(prompt="é" * rules.PROMPT_BYTES_MAX), MODEL)
     assert refusal.value.param == "prompt"
+    with pytest.raises(ImageInvalid):
+        rules.check(request_of(negative_prompt="x" * rules.PROMPT_BYTES_MAX), MODEL)
+    rules.check(request_of(negative_prompt="x" * 100), MODEL)
 
 
-@pytest.mark.parametrize("name", [*rules.NOT_FOR_SALE, "Image", "N", "SIZE", "Partial_Images"])
+@pytest.mark.parametrize("name", [*rules.NOT_FOR_SALE, "input_image_2", "Image", "N", "SIZE", "Partial_Images"])
 def test_what_would_change_the_price_is_refused(name: str) -> None:
     """Also under a name that only some parsers would understand."""
     with pytest.raises(ImageInvalid) as refusal:

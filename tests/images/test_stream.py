@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.images.stream import COMPLETED, PARTIAL, ImageStream
+from shared.calls.stream import WorkStream
+from shared.images.stream import COMPLETED, PARTIAL
 from shared.providers.models import DisconnectPolicy
 from tests.chat.conftest import Shop
 from tests.images.builders import PICTURE_MICROS, PNG, images_of, request_of
@@ -18,11 +19,11 @@ PAINTED = fake.stream(*map(fake.event, [*PARTIALS, FINISHED]))
 STREAMED = {"stream": True, "partial_images": 2}
 
 
-async def stream_of(shop: Shop) -> ImageStream:
+async def stream_of(shop: Shop) -> WorkStream:
     return await images_of(shop).stream(shop.asking(), request_of(**STREAMED))
 
 
-async def read(stream: ImageStream) -> list[Any]:
+async def read(stream: WorkStream) -> list[Any]:
     """What a client reads of all events; each says its kind twice."""
     said = []
     try:

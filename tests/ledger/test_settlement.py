@@ -13,7 +13,7 @@ from shared.base.ids import AccountId, EntryId
 from shared.base.merkle import EMPTY_ROOT, root_of
 from shared.ledger.documents import BANDS, Document, band_of
 from shared.ledger.earnings import Earnings
-from shared.ledger.errors import EntryAbsent, KeyReused
+from shared.ledger.errors import ChainBroken, EntryAbsent, KeyReused
 from shared.ledger.memory import MemoryLedgerArchive
 from shared.ledger.models import HOUSE_CLEARING, HOUSE_REVENUE, EntryKind, Origin, Share
 from shared.ledger.postings import Debit, OpenAccount
@@ -221,6 +221,25 @@ async def test_a_window_that_changed_after_its_settlement_is_refused_and_told(
     assert "settlement_differs" in capsys.readouterr().out
 
 
+async def test_a_band_that_cannot_be_read_keeps_no_other_waiting(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Ticker()
+    ledger = in_memory(clock)
+    buyers = {band_of(buyer): buyer for buyer in (AccountId(f"user:{number}") for number in range(50))}
+    # In the order of their bands, so that the broken one is met first.
+    broken, *others = (buyers[band] for band in range(BANDS))
+    await opened(ledger.store, paid=1_000, accounts=(broken, *others))
+    for buyer in (broken, *others):
+        await engine_on(ledger.store).run(sold(31, f"sale by {buyer}", by=buyer, shares=[Share(CREATOR, 1)]))
+    await rewrite(ledger, broken, LAST, kind="a gift")
+    clock.now_ms += CLOSED_MS
+
+    for _ in range(2):
+        with pytest.raises(ChainBroken):
+            await settlement_of(ledger, clock).run()
+        assert await balance(ledger.store, CREATOR) == 31 * len(others)
+    assert capsys.readouterr().out.count("settlement_stopped") == 2
+
+
 async def test_only_so_many_windows_are_settled_in_one_run() -> None:
     """The timer has an end; the next run goes on."""
     clock = Ticker()
@@ -417,6 +436,19 @@ async def test_a_payee_sees_pending_and_settled_apart_and_which_sales_were_folde
             await earnings.settlement(AccountId("earn:nobody"), entry_id)
     with pytest.raises(EntryAbsent):
         await earnings.settlement(CREATOR, EntryId("0" * 64))
+
+
+async def test_a_settlement_of_more_sales_than_one_answer_holds_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Ticker()
+    ledger = await busy(clock, sales=6)
+    clock.now_ms += CLOSED_MS
+    await settlement_of(ledger, clock).run()
+    earnings = Earnings(ledger.store, ledger.windows, MemorySales(ledger))
+    entry_id = settle_id(Window(NOW // 1000 - NOW // 1000 % WINDOW_S, band_of(ADA)))
+
+    for most, whole in ((6, True), (5, False)):
+        monkeypatch.setattr("shared.ledger.earnings.SALES_MAX", most)
+        assert (await earnings.settlement(CREATOR, entry_id)).sales_are_whole is whole
 
 
 async def test_a_band_with_nothing_to_settle_keeps_up() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from shared.base.errors import CredenceError
@@ -161,6 +162,21 @@ async def test_partial_images_and_text_arrive_as_events(upstreams: Upstreams, fa
         assert [event.data async for event in pictures.events()] == [partial, finished]
     async with await upstreams.transcription_stream(fake.provider, RECORDING) as text:
         assert [event.data async for event in text.events()] == [said]
+
+
+@pytest.mark.parametrize(
+    ("splits", "sent"), [(False, {"size": "512x768"}), (True, {"width": 512, "height": 768})], ids=str
+)
+async def test_a_size_is_told_as_the_provider_takes_it(
+    upstreams: Upstreams, fake: FakeProvider, splits: bool, sent: dict[str, Any]
+) -> None:
+    """In one field or in two."""
+    fake.replies.append(says.whole(IMAGES))
+    provider = msgspec.structs.replace(fake.provider, splits_size=splits)
+
+    await upstreams.images(provider, {"model": "m", "prompt": "a", "size": "512x768"})
+
+    assert fake.asked[0].payload == {"model": "m", "prompt": "a", **sent}
 
 
 async def test_fields_are_fitted_to_the_provider(fake: FakeProvider) -> None:

@@ -184,6 +184,53 @@ async def test_a_refusal_says_whose_trouble_it_is(
     assert refusal.value.fault is fault
 
 
+OPENROUTER = {"message": "Your input was flagged.", "code": 403, "metadata": {"reasons": ["x"], "flagged_input": "y"}}
+TOO_LARGE = (
+    "Request too large for gpt-4o in organization org-secret on tokens per min (TPM): Limit 30000, Requested 60000."
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (403, OPENROUTER),
+        (404, {"message": "No endpoints found that support tool use. To learn more, visit https://x", "code": 404}),
+        (429, {"message": TOO_LARGE, "type": "tokens", "param": None, "code": "rate_limit_exceeded"}),
+    ],
+)
+async def test_what_is_wrong_with_one_request_is_no_trouble_of_ours(
+    upstreams: Upstreams, fake: FakeProvider, status: int, error: dict[str, object]
+) -> None:
+    """Else one client's words, features or length would rest the route for everybody. Told in our own words."""
+    fake.replies.append(says.whole({"error": error}, status))
+
+    with pytest.raises(UpstreamUnavailable) as refusal:
+        await upstreams.chat(fake.provider, PAYLOAD)
+
+    assert refusal.value.fault is Fault.UNFIT
+    assert "org-secret" not in refusal.value.message
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "fault"),
+    [
+        (404, "No endpoints found for a/model.", Fault.DENIED),
+        (404, "No endpoints found matching your data policy", Fault.DENIED),
+        (429, "Rate limit reached for gpt-4o: Limit 30000, Used 29000, Requested 2000.", Fault.BUSY),
+    ],
+)
+async def test_what_is_about_us_stays_so(
+    upstreams: Upstreams, fake: FakeProvider, status: int, message: str, fault: Fault
+) -> None:
+    """The words are alike."""
+    fake.replies.append(says.refuse(status, message))
+
+    with pytest.raises((UpstreamBusy, UpstreamUnavailable)) as refusal:
+        await upstreams.chat(fake.provider, PAYLOAD)
+
+    assert refusal.value.fault is fault
+
+
 @pytest.mark.parametrize(
     "body",
     [

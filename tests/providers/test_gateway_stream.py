@@ -1,7 +1,6 @@
 """How a stream is read, whatever its pieces, and however it breaks."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -20,11 +19,10 @@ class Pieces:
     """A body that arrives in exactly these pieces."""
 
     def __init__(self, *pieces: bytes) -> None:
-        self._pieces = pieces
+        self._pieces = filter(None, pieces)
 
-    async def iter_any(self) -> AsyncIterator[bytes]:
-        for piece in self._pieces:
-            yield piece
+    async def read(self) -> bytes:
+        return next(self._pieces, b"")
 
     def close(self) -> None:
         """There is no connection."""

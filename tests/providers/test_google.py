@@ -5,16 +5,15 @@ from typing import Any
 
 import pytest
 
-from shared.base.egress import AddressRefused
-from shared.base.fetcher import Fetched, Fetcher
 from shared.providers.errors import UpstreamBusy, UpstreamRefused, UpstreamUnavailable
 from shared.providers.gateway import Upstreams
 from shared.providers.google_answer import usage_of
 from shared.providers.google_request import to_generate_content
-from shared.providers.google_wire import IMAGE_BYTES_MAX, IMAGES_BYTES_MAX, IMAGES_MAX
+from shared.providers.pictures import IMAGE_BYTES_MAX, IMAGES_BYTES_MAX, IMAGES_MAX
 from tests.providers import fake as says
 from tests.providers.fake import FakeProvider
 from tests.providers.native import COMPLETION_TOKENS, GOOGLE, PROMPT_TOKENS, candidate, piece
+from tests.providers.shelf import Shelf
 from tests.providers.test_wires import PAYLOAD, finishes, last_usage, said_in, streamed
 
 SCHEMA = {"type": "object", "additionalProperties": False}
@@ -156,21 +155,6 @@ def test_a_result_without_its_call_is_refused() -> None:
         body_of({"role": "tool", "tool_call_id": "c1", "content": "x"})
 
     assert refusal.value.param == "messages[0].tool_call_id"
-
-
-class Shelf(Fetcher):
-    """Stands for the internet: what is at each address, or a refusal. Remembers what it was asked."""
-
-    def __init__(self, **found: bytes) -> None:
-        super().__init__()
-        self.found = {f"https://example.com/{name}.png": content for name, content in found.items()}
-        self.asked: list[tuple[str, int]] = []
-
-    async def fetch(self, url: str, *, bytes_max: int, media_types: Any, timeout_s: float) -> Fetched:
-        self.asked.append((url, bytes_max))
-        if url not in self.found:
-            raise AddressRefused("What the URL leads to could not be read.")
-        return Fetched(self.found[url], "image/png")
 
 
 async def test_images_are_read_through_the_guard_each_once(fake: FakeProvider) -> None:

@@ -23,7 +23,7 @@ def test_a_provider_without_a_key_is_absent() -> None:
 
 def test_keys_are_bound_to_their_own_addresses() -> None:
     """Each key goes with its own provider; addresses lose the slash that would double."""
-    hugging, router = configured_providers(
+    hugging, *partners, router = configured_providers(
         settings(HUGGINGFACE_API_KEY="hf_1", OPENROUTER_API_KEY="or_2", OPENROUTER_BASE_URL="https://example.com/v1/")
     )
 
@@ -32,14 +32,18 @@ def test_keys_are_bound_to_their_own_addresses() -> None:
         Secret("hf_1"),
         "https://router.huggingface.co/v1",
     )
+    assert [(partner.name, partner.key, partner.base_url) for partner in partners] == [
+        (f"huggingface-{name}", Secret("hf_1"), f"https://router.huggingface.co/{name}/v1")
+        for name in ("nebius", "nscale")
+    ]
     assert (router.name, router.key, router.base_url) == ("openrouter", Secret("or_2"), "https://example.com/v1")
 
 
 def test_a_key_is_taken_without_the_line_break_that_secrets_often_have() -> None:
     """Else no request could be written, and the error would be a crash."""
-    (provider,) = configured_providers(settings(HUGGINGFACE_API_KEY="hf_1\n"))
+    (provider,) = configured_providers(settings(MISTRAL_API_KEY="ms_1\n"))
 
-    assert provider.key == Secret("hf_1")
+    assert provider.key == Secret("ms_1")
 
 
 def test_every_provider_can_be_configured() -> None:
@@ -49,13 +53,16 @@ def test_every_provider_can_be_configured() -> None:
 
     configured = configured_providers(settings(**keys, CLOUDFLARE_ACCOUNT_ID="a1b2"))
 
-    assert [provider.name for provider in configured] == [name.lower() for name in names]
-    assert all(provider.key == Secret(f"key of {provider.name}") for provider in configured)
+    own = [provider for provider in configured if "-" not in provider.name]
+    assert [provider.name for provider in own] == [name.lower() for name in names]
+    assert all(provider.key == Secret(f"key of {provider.name.partition('-')[0]}") for provider in configured)
     assert all(provider.base_url.startswith("https://") for provider in configured)
-    assert len({provider.base_url for provider in configured}) == len(names)
+    assert len({provider.base_url for provider in configured}) == len(configured)
     wires = {provider.name: provider.wire for provider in configured if provider.wire is not Wire.OPENAI}
     assert wires == {"anthropic": Wire.ANTHROPIC, "google": Wire.GOOGLE}
-    (cloudflare,) = [provider for provider in configured if provider.name == "cloudflare"]
+    by_name = {provider.name: provider for provider in configured}
+    assert by_name["google-openai"].base_url == f"{by_name['google'].base_url}/openai"
+    cloudflare = by_name["cloudflare"]
     assert cloudflare.base_url == "https://api.cloudflare.com/client/v4/accounts/a1b2/ai/v1"
 
 
@@ -75,6 +82,7 @@ def test_endpoints_of_ones_own_are_providers() -> None:
     assert (ollama.name, ollama.base_url, ollama.wire) == ("ollama", "http://127.0.0.1:11434/v1", Wire.OPENAI)
     assert other.base_url == "https://x.io"
     assert not ollama.guarded
+    assert ollama.inside
 
 
 def test_in_production_endpoints_of_ones_own_are_guarded() -> None:

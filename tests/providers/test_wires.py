@@ -149,7 +149,7 @@ async def test_a_stream_that_is_cut_is_a_failure_after_what_was_said(
     """Nothing is made up: no end, no `[DONE]`; and what had been said was passed on."""
     for reply in (says.cut(*dialect.text_stream[:-2]), says.hang(*dialect.text_stream[:-2])):
         events: list[StreamEvent] = []
-        impatient = Upstreams([], silence_timeout_s=0.2)
+        impatient = Upstreams([], silence_timeout_s=0.5)
         with pytest.raises(UpstreamUnavailable, match="broke off"):
             await streamed(impatient, fake, dialect, reply, events)
         await impatient.close()

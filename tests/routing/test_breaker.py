@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from shared.providers.errors import Fault
 from shared.routing import breaker
-from shared.routing.breaker import CALLS_MIN, REST_BUSY_MS, REST_MS, REST_MS_MAX, REST_MS_MIN, WINDOW_MS
+from shared.routing.breaker import CALLS_MIN, PROBE_MS_MAX, REST_BUSY_MS, REST_MS, REST_MS_MAX, REST_MS_MIN, WINDOW_MS
 from shared.routing.models import Condition, Phase
 
 NOW = 1_000_000
@@ -81,7 +81,7 @@ def test_a_provider_says_how_long_to_stay_away_within_bounds(fault: Fault, retry
 def test_each_failed_probe_doubles_the_rest_up_to_five_minutes(fault: Fault) -> None:
     condition, rests_ms = failed(Condition(), Fault.KEY), []
     for _ in range(10):
-        condition, probe = breaker.after_admission(condition)
+        condition, probe = breaker.after_admission(condition, NOW)
         assert probe
         condition = failed(condition, fault, probe=True)
         rests_ms.append(condition.ready_at_ms - NOW)
@@ -105,6 +105,21 @@ def test_an_answer_that_broke_off_counts_as_a_failure_and_no_longer_as_an_answer
         assert condition.phase is (Phase.OPEN if count == CALLS_MIN else Phase.CLOSED)
 
 
+def test_a_slow_probe_closes_the_route_to_nobody_for_long() -> None:
+    """Whoever asks for the longest answer may be the one that probes. Overtaken, it decides nothing any more."""
+    resting = failed(Condition(), Fault.KEY)
+    probing, _ = breaker.after_admission(resting, NOW)
+
+    assert breaker.ready_at_ms(probing, NOW + PROBE_MS_MAX - 1) is None
+    assert breaker.ready_at_ms(probing, NOW + PROBE_MS_MAX) == NOW + PROBE_MS_MAX
+    probing, probe = breaker.after_admission(probing, NOW + PROBE_MS_MAX)
+    assert probe
+    closed = answered(probing, NOW + PROBE_MS_MAX, probe=True)
+    assert closed.phase is Phase.CLOSED
+    assert failed(closed, Fault.DOWN, NOW + 2 * PROBE_MS_MAX, probe=True).phase is Phase.CLOSED
+    assert breaker.after_nothing(closed, NOW, probe=True) == closed
+
+
 class Breaker(RuleBasedStateMachine):
     """Calls come, wait for their providers side by side, and end in every way there is, while time goes on."""
 
@@ -113,10 +128,11 @@ class Breaker(RuleBasedStateMachine):
         self.now_ms = NOW
         self.condition = Condition()
         self.under_way: list[bool] = []
-        """For each call, whether it is the probe."""
+        """For each call, whether it began as a probe."""
+        self.probed_at_ms = -PROBE_MS_MAX
 
     def _may_pass(self) -> bool:
-        ready_at_ms = breaker.ready_at_ms(self.condition)
+        ready_at_ms = breaker.ready_at_ms(self.condition, self.now_ms)
         return ready_at_ms is not None and ready_at_ms <= self.now_ms
 
     @rule(ms=st.integers(0, REST_MS_MAX))
@@ -126,9 +142,13 @@ class Breaker(RuleBasedStateMachine):
     @precondition(lambda self: self._may_pass())
     @rule()
     def a_call_passes(self) -> None:
-        was_open = self.condition.phase is Phase.OPEN
-        self.condition, probe = breaker.after_admission(self.condition)
-        assert probe == was_open
+        before = self.condition.phase
+        self.condition, probe = breaker.after_admission(self.condition, self.now_ms)
+        assert probe == (before is not Phase.CLOSED)
+        if before is Phase.PROBING:
+            assert self.now_ms - self.probed_at_ms >= PROBE_MS_MAX
+        if probe:
+            self.probed_at_ms = self.now_ms
         self.under_way.append(probe)
 
     @precondition(lambda self: self.under_way)
@@ -137,7 +157,7 @@ class Breaker(RuleBasedStateMachine):
         probe = self.under_way.pop(which % len(self.under_way))
         before = self.condition.phase
         self.condition = breaker.after_answer(self.condition, self.now_ms, probe=probe, first_byte_ms=first_byte_ms)
-        assert self.condition.phase is (Phase.CLOSED if probe else before)
+        assert self.condition.phase is (Phase.CLOSED if probe and before is Phase.PROBING else before)
 
     @precondition(lambda self: self.under_way)
     @rule(which=st.integers(0, 10**6), fault=faults, retry_after_ms=st.none() | st.integers(0, 10**9))
@@ -147,7 +167,7 @@ class Breaker(RuleBasedStateMachine):
         self.condition = breaker.after_fault(
             self.condition, self.now_ms, fault, probe=probe, retry_after_ms=retry_after_ms
         )
-        if probe:
+        if probe and before.phase is Phase.PROBING:
             assert self.condition.phase is Phase.OPEN
         elif before.phase is not Phase.CLOSED:
             assert self.condition.phase is before.phase
@@ -157,8 +177,9 @@ class Breaker(RuleBasedStateMachine):
     @rule(which=st.integers(0, 10**6))
     def one_is_given_up(self, which: int) -> None:
         probe = self.under_way.pop(which % len(self.under_way))
+        before = self.condition.phase
         self.condition = breaker.after_nothing(self.condition, self.now_ms, probe=probe)
-        if probe:
+        if probe and before is Phase.PROBING:
             assert self._may_pass()
 
     @rule()
@@ -166,8 +187,8 @@ class Breaker(RuleBasedStateMachine):
         self.condition = breaker.after_break(self.condition, self.now_ms)
 
     @invariant()
-    def there_is_one_probe_and_only_while_probing(self) -> None:
-        assert sum(self.under_way) == (self.condition.phase is Phase.PROBING)
+    def who_waits_for_a_probe_waits_for_one_that_is_there(self) -> None:
+        assert self.condition.phase is not Phase.PROBING or any(self.under_way)
 
     @invariant()
     def no_rest_is_longer_than_the_longest(self) -> None:

@@ -22,6 +22,7 @@ from shared.cards.models import CardId
 from shared.cards.store import FirestoreCards
 from shared.catalog.store import FirestoreModels
 from shared.ledger.archive import PAGE_ENTRIES_MAX, FirestoreLedgerArchive, Stamp
+from shared.ledger.lapsed import FirestoreLapsed
 from shared.ledger.marks import FirestoreAuditMarks
 from shared.ledger.sales import FirestoreSales
 from shared.ledger.windows import FirestoreLedgerWindows
@@ -51,6 +52,10 @@ async def _entries_of_a_window(client: AsyncClient) -> None:
     assert [ref async for ref, _ in windows.entries_between(1, STAMP.posted_at, STAMP.posted_at)] == []
     horizons = await windows.horizons()
     assert [ref async for ref, _ in windows.entries_beyond(replace(horizons, settled_until={1: STAMP.posted_at}))] == []
+
+
+async def _accounts_with_expired_credits(client: AsyncClient) -> None:
+    assert await FirestoreLapsed(client).expired(1, 1, 10) == []
 
 
 async def _sales_of_a_payee(client: AsyncClient) -> None:
@@ -88,6 +93,7 @@ EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "archive changes after a stamp": lambda client: FirestoreLedgerArchive(client).changed_after(range(16), STAMP, 10),
     "oldest entry of a band": lambda client: FirestoreLedgerWindows(client).first_committed_at(0, STAMP.posted_at),
     "entries of a window": _entries_of_a_window,
+    "accounts with expired credits": _accounts_with_expired_credits,
     "sales of a payee": _sales_of_a_payee,
     "epoch sums": _epoch_sums,
     "log's statements": _statements_of_two_pages,

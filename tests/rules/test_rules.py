@@ -36,14 +36,21 @@ accounts/user:alice/entries/second       | -      | get      | -        | -     
 accounts/user:bob/entries/first          | -      | -        | get      | get             | -
 accounts/user:alice/entries/first/more/m | -      | -        | -        | -               | -
 accounts/user:alice/notes/first          | -      | -        | -        | -               | -
-accounts/card:alice                      | -      | -        | -        | -               | -
-accounts/card:alice/entries/first        | -      | -        | -        | -               | -
+accounts/card:alice                      | -      | get      | -        | -               | -
+accounts/card:alice/entries/first        | -      | get      | -        | -               | -
+accounts/card:bob                        | -      | -        | get      | get             | -
+accounts/card:ghost                      | -      | -        | -        | -               | -
 accounts/pool:alice                      | -      | -        | -        | -               | -
 accounts/pool:alice/entries/first        | -      | -        | -        | -               | -
 accounts/escrow:alice                    | -      | -        | -        | -               | -
 accounts/earn:alice                      | -      | -        | -        | -               | -
 accounts/house:revenue                   | -      | -        | -        | -               | -
 accounts/house:revenue/entries/first     | -      | -        | -        | -               | -
+ad_allowances/user:alice                 | -      | -        | -        | -               | -
+ad_transactions/admob:alice              | -      | -        | -        | -               | -
+ad_views/alice                           | -      | get      | -        | -               | -
+ad_views/bob                             | -      | -        | get      | get             | -
+ad_views/alice/more/m                    | -      | -        | -        | -               | -
 audit_marks/user:alice                   | -      | -        | -        | -               | -
 alarms/alice                             | -      | -        | -        | -               | -
 card_records/alice                       | -      | -        | -        | -               | -
@@ -51,6 +58,20 @@ cards/alice                              | -      | get      | -        | -     
 cards/bob                                | -      | -        | get      | get             | -
 cards/alice/more/m                       | -      | -        | -        | -               | -
 cards/nobody                             | -      | -        | -        | -               | -
+jobs/alice                               | -      | get      | -        | -               | -
+jobs/alice/chunks/alice                  | -      | -        | -        | -               | -
+jobs/bob                                 | -      | -        | get      | get             | -
+jobs/alice/more/m                        | -      | -        | -        | -               | -
+orders/alice                             | -      | get      | -        | -               | -
+orders/bob                               | -      | -        | get      | get             | -
+orders/alice/more/m                      | -      | -        | -        | -               | -
+invoices/alice                           | -      | get      | -        | -               | -
+invoices/bob                             | -      | -        | get      | get             | -
+invoices/alice/more/m                    | -      | -        | -        | -               | -
+invoice_series/alice                     | -      | -        | -        | -               | -
+payments/alice                           | -      | -        | -        | -               | -
+payment_events/alice                     | -      | -        | -        | -               | -
+payment_reviews/alice                    | -      | -        | -        | -               | -
 log/state                                | -      | -        | -        | -               | -
 log_tiles/0:0                            | -      | -        | -        | -               | -
 log_heads/user:alice                     | -      | -        | -        | -               | -
@@ -81,7 +102,7 @@ alice's entries, skipping some           | -      | -        | -        | -     
 alice's entries, counted                 | -      | list     | -        | -               | -
 alice's entries, counted without limit   | -      | -        | -        | -               | -
 bob's entries                            | -      | -        | list     | list            | -
-entries of a card                        | -      | -        | -        | -               | -
+entries of a card                        | -      | list     | -        | -               | -
 entries of everybody                     | -      | -        | -        | -               | -
 entries of everybody, counted            | -      | -        | -        | -               | -
 entries anywhere under alice's wallet    | -      | -        | -        | -               | -
@@ -108,6 +129,24 @@ prices                                   | -      | -        | -        | -     
 days of all models                       | -      | -        | -        | -               | -
 audit_marks                              | -      | -        | -        | -               | -
 alarms                                   | -      | -        | -        | -               | -
+alice's jobs                             | -      | list     | -        | -               | -
+alice's jobs, one too many               | -      | -        | -        | -               | -
+alice's jobs, without limit              | -      | -        | -        | -               | -
+jobs                                     | -      | -        | -        | -               | -
+chunks of alice's job                    | -      | -        | -        | -               | -
+chunks of all jobs                       | -      | -        | -        | -               | -
+alice's orders                           | -      | list     | -        | -               | -
+alice's orders, one too many             | -      | -        | -        | -               | -
+alice's orders, without limit            | -      | -        | -        | -               | -
+orders                                   | -      | -        | -        | -               | -
+alice's invoices                         | -      | list     | -        | -               | -
+alice's invoices, one too many           | -      | -        | -        | -               | -
+alice's invoices, without limit          | -      | -        | -        | -               | -
+invoices                                 | -      | -        | -        | -               | -
+payments                                 | -      | -        | -        | -               | -
+payment_events                           | -      | -        | -        | -               | -
+payment_reviews                          | -      | -        | -        | -               | -
+invoice_series                           | -      | -        | -        | -               | -
 alice's cards                            | -      | list     | -        | -               | -
 alice's cards, one too many              | -      | -        | -        | -               | -
 alice's cards, without limit             | -      | -        | -        | -               | -
@@ -163,6 +202,24 @@ def _owned(owner: str, body: dict[str, Any], collection: str = "cards") -> Query
 
 
 QUERIES = {
+    "alice's orders": _owned("alice", {"limit": 100}, "orders"),
+    "alice's orders, one too many": _owned("alice", {"limit": 101}, "orders"),
+    "alice's orders, without limit": _owned("alice", {}, "orders"),
+    "orders": Query("orders"),
+    "alice's invoices": _owned("alice", {"limit": 100}, "invoices"),
+    "alice's invoices, one too many": _owned("alice", {"limit": 101}, "invoices"),
+    "alice's invoices, without limit": _owned("alice", {}, "invoices"),
+    "invoices": Query("invoices"),
+    "payments": Query("payments"),
+    "payment_events": Query("payment_events"),
+    "payment_reviews": Query("payment_reviews"),
+    "invoice_series": Query("invoice_series"),
+    "alice's jobs": _owned("alice", {"limit": 100}, "jobs"),
+    "alice's jobs, one too many": _owned("alice", {"limit": 101}, "jobs"),
+    "alice's jobs, without limit": _owned("alice", {}, "jobs"),
+    "jobs": Query("jobs"),
+    "chunks of alice's job": Query("chunks", "/jobs/alice"),
+    "chunks of all jobs": Query("chunks", descend=True),
     "alice's cards": _owned("alice", {"limit": 100}),
     "alice's cards, one too many": _owned("alice", {"limit": 101}),
     "alice's cards, without limit": _owned("alice", {}),
@@ -294,8 +351,9 @@ class Database:
         self._api.commit(request, metadata=metadata, retry=None, timeout=CALL_TIMEOUT_S)
 
     def _document(self, path: str) -> dict[str, Any]:
-        # A card is its owner's by what it says; in the table the last part of the path says it too.
-        fields = {"seq": {"integer_value": 1}, "owner": {"string_value": path.rpartition("/")[2]}}
+        # A card or an ad is its owner's by what it says; in the table the last part of the path says it too.
+        owner = {"string_value": path.rpartition("/")[2]}
+        fields = {"seq": {"integer_value": 1}, "owner": owner, "user_id": owner}
         return {"update": {"name": f"{self._root}/{path}", "fields": fields}}
 
 
@@ -409,3 +467,31 @@ def test_the_owner_of_a_notice_marks_it_as_read(database: Database) -> None:
 def test_the_owner_of_a_notice_that_was_never_written_cannot_mark_it(database: Database) -> None:
     with pytest.raises(PermissionDenied):
         database.write_fields(NOTICE, MARK, ("read",), database.metadata("alice", {}))
+
+
+JOB, CHUNK = "jobs/alices", "jobs/alices/chunks/1-0-0"
+
+
+@pytest.mark.parametrize(
+    ("state", "preview", "is_shown"),
+    [
+        ("queued", False, False),
+        ("running", False, False),
+        ("running", True, True),
+        ("failed", False, False),
+        ("expired", False, False),
+        ("succeeded", False, True),
+        ("succeeded", True, True),
+    ],
+)
+def test_a_picture_is_shown_once_it_is_charged(database: Database, state: str, preview: bool, is_shown: bool) -> None:
+    """To the owner of its job and nobody else; a preview before that."""
+    job = {"owner": {"string_value": "alice"}, "state": {"string_value": state}}
+    database.write_fields(JOB, job, job, ADMIN)
+    database.write_fields(CHUNK, {"preview": {"boolean_value": preview}}, ("preview",), ADMIN)
+
+    def may_read(actor: str) -> bool:
+        return _succeeds(lambda: database.try_document("get", CHUNK, database.metadata(*ACTORS[actor])))
+
+    assert may_read("alice") == is_shown
+    assert not any(may_read(actor) for actor in ACTORS if actor != "alice")

@@ -16,12 +16,22 @@ from shared.speech.models import RECORDING_BYTES_MAX, Form
 from tests.chat.builders import json_values
 from tests.speech.builders import MODEL, MP3, heard, request_of, wav
 
+PCM_GUID = bytes.fromhex("0100000000001000800000aa00389b71")
+TRUE_FORMAT = wav(0, rate=8_000, bits=8, before=b"")[12:36]
+"""A format that some decoders go by when another follows."""
 SEGMENTS = [{"start": 0, "end": 2.5, "text": " Hello\n\nthere."}, {"start": 3_661.001, "end": 3_662, "text": "Bye."}]
 
 
 def quote_of(content: bytes = MP3) -> Any:
     assert MODEL.price is not None
-    return rules.quote_of(request_of(content), MODEL, MODEL.price)
+    return rules.quote_of(request_of(content, name="a.wav"), MODEL, MODEL.price)
+
+
+def test_a_second_format_makes_no_recording_shorter() -> None:
+    """Half an hour at eight kilobytes a second, said to be a blink at a hundred megabytes a second."""
+    liar = wav(14_400_000, rate=384_000, channels=32, bits=64, before=TRUE_FORMAT)
+
+    assert quote_of(liar).counts_max[Unit.AUDIO_MS] >= 1_800_000
 
 
 @given(
@@ -36,14 +46,26 @@ def test_plain_wav_is_as_long_as_its_samples(size: int, rate: int, channels: int
     content = wav(size, rate=rate, channels=channels, bits=bits, told_bytes=told)
 
     exact_ms = max(1, math.ceil(size * 1_000 / (rate * channels * bits // 8)))
-    assert duration.longest_ms(content) == duration.usual_ms(content) == exact_ms
+    assert duration.longest_ms(content, "A.wav") == duration.usual_ms(content, "a.WAV", "Hello.") == exact_ms
 
 
 @given(st.binary(min_size=1, max_size=3_000))
 def test_everything_else_is_as_long_as_its_bytes_allow(content: bytes) -> None:
     """At the thriftiest rate there is; the estimate is shorter, and neither is nothing."""
-    assert duration.longest_ms(content) >= len(content) * 1_000 / duration.WORST_BYTES_PER_S
-    assert 0 < duration.usual_ms(content) <= duration.longest_ms(content)
+    assert duration.longest_ms(content, "a.wav") >= len(content) * 1_000 / duration.WORST_BYTES_PER_S
+    assert 0 < duration.usual_ms(content, "a.wav", "") <= duration.longest_ms(content, "a.wav")
+
+
+def test_wav_that_is_called_otherwise_is_taken_for_the_worst() -> None:
+    """A decoder that goes by the name finds another sound in it: frames of MP3 may stand where samples should."""
+    assert duration.longest_ms(wav(75_000), "a.mp3") > 100_000 > duration.longest_ms(wav(75_000), "a.wav")
+
+
+def test_much_text_is_no_short_recording() -> None:
+    """A client can press an hour of speech into few bytes; where nobody tells its length, what was said does."""
+    assert duration.usual_ms(bytes(400), "a.ogg", "x" * 1_200) == 60_000
+    assert duration.usual_ms(bytes(400), "a.ogg", "\u6f22" * 400) == 60_000
+    assert duration.usual_ms(bytes(400_000), "a.ogg", "x" * 1_200) == 100_000
 
 
 @pytest.mark.parametrize(
@@ -55,6 +77,12 @@ def test_everything_else_is_as_long_as_its_bytes_allow(content: bytes) -> None:
         wav(400, rate=2**31),
         wav(400, channels=0),
         wav(400, bits=1),
+        wav(400, kind=3, bits=16),
+        wav(400, kind=0xFFFE),
+        wav(400, kind=0xFFFE, more=bytes(8) + b"\1" + bytes(15)),
+        wav(400, before=TRUE_FORMAT),
+        wav(400, before=b"XMA2\4\0\0\0abcd"),
+        wav(400, before=b"LIST\3\0\0\0abc\0"),
         wav(400)[:40],
         b"RIFF\0\0\0\0WAVE",
         b"RIFF\0\0\0\0WAVEdata\0\0\0\0" + bytes(400),
@@ -64,6 +92,11 @@ def test_everything_else_is_as_long_as_its_bytes_allow(content: bytes) -> None:
 def test_wav_that_is_not_plain_is_taken_for_the_worst(content: bytes) -> None:
     """It may hold any compressed sound."""
     assert duration.wav_ms(content) is None
+
+
+def test_an_extensible_format_may_be_plain_too() -> None:
+    """Recorders of more than sixteen bits write it."""
+    assert duration.wav_ms(wav(32_000, kind=0xFFFE, more=bytes(8) + PCM_GUID)) == 1_000
 
 
 @given(
@@ -117,7 +150,7 @@ def test_no_text_is_free() -> None:
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"stream": "true"}, "stream"),
+        ({"stream": "true", "response_format": "srt"}, "response_format"),
         ({"stream": "yes"}, "stream"),
         ({"content": b""}, "file"),
         ({"content": bytes(RECORDING_BYTES_MAX + 1)}, "file"),
@@ -146,6 +179,10 @@ def test_a_provider_is_sent_what_the_client_asked() -> None:
 
     assert (form.model, form.file_name, form.media_type, form.content) == ("their/name", "a.mp3", "audio/mpeg", MP3)
     assert form.fields == (("response_format", "json"), ("language", "en"), ("timestamp_granularities[]", "word"))
+    assert rules.upstream_form(request_of(stream="true"), "m", streamed=True).fields == (
+        ("response_format", "json"),
+        ("stream", "true"),
+    )
     assert rules.upstream_form(request_of(response_format="srt"), "m").fields == (("response_format", "verbose_json"),)
 
 

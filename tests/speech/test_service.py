@@ -7,6 +7,7 @@ from shared.calls.models import Asking
 from shared.catalog.errors import ModelNotAllowed, ModelUnknown
 from shared.metering.errors import CallUnaffordable
 from shared.providers.errors import UpstreamRefused, UpstreamUnavailable
+from shared.routing.breaker import CALLS_MIN
 from shared.speech.errors import SpeechInvalid
 from tests.chat.conftest import ADA, FUNDS_MICROS, Shop
 from tests.providers import fake
@@ -44,7 +45,7 @@ async def test_a_report_beyond_the_quote_is_charged_as_the_quote(shop: Shop) -> 
     """A second of plain WAV is a second, whatever the provider says."""
     shop.first.replies.append(fake.whole(heard(duration=3_600)))
 
-    await speech_of(shop).transcribe(shop.asking(), request_of(wav(32_000)))
+    await speech_of(shop).transcribe(shop.asking(), request_of(wav(32_000), name="a.wav"))
 
     assert await shop.spent_micros() == 1_000
 
@@ -97,11 +98,10 @@ async def test_silence_is_free(shop: Shop) -> None:
         ("json", fake.refuse(500)),
         ("json", fake.drop),
         ("json", fake.whole({"text": None})),
-        ("srt", fake.whole(heard())),
     ],
 )
 async def test_a_failure_of_every_provider_is_free(shop: Shop, form: str, reply: fake.Reply) -> None:
-    """The hold is given back at once; a provider that tells no times has failed at subtitles."""
+    """The hold is given back at once."""
     shop.first.replies.extend([reply] * 10)
     shop.second.replies.extend([reply] * 10)
 
@@ -109,6 +109,22 @@ async def test_a_failure_of_every_provider_is_free(shop: Shop, form: str, reply:
         await speech_of(shop).transcribe(shop.asking(), request_of(response_format=form))
 
     assert await shop.spent_micros() == 0
+
+
+async def test_subtitles_that_no_provider_can_make_are_asked_of_each_once(shop: Shop) -> None:
+    """It is no failure of theirs: who asks for them again and again closes the route to nobody."""
+    for provider in (shop.first, shop.second):
+        provider.replies.extend([fake.whole(heard())] * CALLS_MIN)
+    speech = speech_of(shop)
+
+    for _ in range(CALLS_MIN):
+        with pytest.raises(UpstreamRefused, match="tells no times"):
+            await speech.transcribe(shop.asking(), request_of(response_format="srt"))
+
+    assert len(shop.first.asked) == len(shop.second.asked) == CALLS_MIN
+    assert await shop.spent_micros() == 0
+    shop.first.replies.append(fake.whole(heard(duration=2.5)))
+    assert (await speech.transcribe(shop.asking(), request_of())).headers["x-credence-provider"] == "first"
 
 
 async def test_a_request_at_fault_is_free_and_asked_of_nobody_else(shop: Shop) -> None:

@@ -1,0 +1,124 @@
+"""One picture of a job: asked for, shown while it is painted, kept."""
+
+from typing import Any
+
+from shared.base.errors import CredenceError
+from shared.base.fetcher import Fetcher
+from shared.base.ids import RequestId
+from shared.calls.service import Calls, call_facts
+from shared.catalog.models import Model
+from shared.images import job_rules, rules
+from shared.images.claim import Claim
+from shared.images.job_errors import PicturesTooLarge, PictureUnreadable
+from shared.images.job_models import Picture
+from shared.images.store import ImageJobStore, chunks_of
+from shared.images.stream import COMPLETED, PARTIAL
+from shared.metering.models import Outcome
+from shared.providers.errors import UpstreamUnavailable
+from shared.providers.gateway import Upstreams, UpstreamStream
+from shared.providers.models import Provider
+from shared.routing.service import Routed
+
+FETCH_TIMEOUT_S = 60.0
+
+
+class Painter:
+    """Has single pictures made and keeps them."""
+
+    def __init__(self, calls: Calls, upstreams: Upstreams, store: ImageJobStore, fetcher: Fetcher) -> None:
+        """`fetcher` reads pictures that a provider gives by their address."""
+        self._calls = calls
+        self._upstreams = upstreams
+        self._store = store
+        self._fetcher = fetcher
+
+    async def paint(self, claim: Claim, model: Model) -> None:
+        """One more picture, kept and noted on the job. Raise what the router does, or why it cannot be kept."""
+        job, index = claim.job, len(claim.job.pictures)
+        streams = job_rules.shows_partials(model, job.request)
+        asked = job_rules.request_for(job.request, index, shows_partials=streams)
+
+        async def ask(provider: Provider, upstream_model: str, timeout_s: float) -> dict[str, Any]:
+            payload = rules.upstream_payload(asked, upstream_model)
+            return await self._upstreams.images(provider, payload, timeout_s=timeout_s)
+
+        async def ask_stream(provider: Provider, upstream_model: str, timeout_s: float) -> UpstreamStream:
+            payload = rules.upstream_payload(asked, upstream_model)
+            return await self._upstreams.images_stream(provider, payload, timeout_s=timeout_s)
+
+        if streams:
+            needs = rules.needs_of(asked)
+            begun = await self._calls.routed(model, ask_stream, preference=job.preference, needs=needs, begun=True)
+            item, route_facts = await self._watch(claim, begun), begun.facts
+        else:
+            whole = await self._calls.routed(model, ask, preference=job.preference, begun=False)
+            await whole.close()
+            item, route_facts = next((one for one in whole.answer["data"] if rules.is_picture(one)), {}), whole.facts
+        content = await self._content_of(item)
+        if sum(picture.size_bytes for picture in job.pictures) + len(content) > job_rules.PICTURES_BYTES_MAX:
+            raise PicturesTooLarge
+        # Under the run's own number: a run that lost the job writes over no picture of the one that has it.
+        picture = await self._keep(claim, f"{job.runs}-{index}", content, is_preview=False)
+        pictures = (*job.pictures, picture)
+        await claim.write(
+            pictures=pictures,
+            preview=None,
+            percent=job_rules.percent_of(job, len(pictures)),
+            facts=call_facts(model, route_facts, RequestId(job.hold_id), Outcome.FINISHED),
+        )
+
+    async def _watch(self, claim: Claim, routed: Routed[UpstreamStream]) -> dict[str, Any]:
+        """The finished picture of a stream whose partial ones are shown."""
+        upstream, partials = routed.answer, 0
+        try:
+            async for event in upstream.events():
+                if event.data is None:
+                    break
+                kind = event.data.get("type")
+                if event.data.get("error") or kind == "error":
+                    raise UpstreamUnavailable(upstream.provider.name, "failed in the middle of its picture")
+                if kind == PARTIAL and rules.is_picture(event.data):
+                    partials += 1
+                    await self._show(claim, event.data, partials)
+                if kind == COMPLETED and rules.is_picture(event.data):
+                    return event.data
+            raise UpstreamUnavailable(upstream.provider.name, "ended its answer without a picture")
+        except UpstreamUnavailable:
+            routed.broke_off()
+            raise
+        finally:
+            upstream.close()
+            await routed.close()
+
+    async def _show(self, claim: Claim, item: dict[str, Any], partials: int) -> None:
+        job, index = claim.job, len(claim.job.pictures)
+        try:
+            content = await self._content_of(item)
+        except CredenceError:
+            # The picture itself may still come.
+            return
+        preview = await self._keep(claim, f"{job.runs}-{index}-{partials}", content, is_preview=True)
+        await claim.write(preview=preview, percent=job_rules.percent_of(job, index, partials))
+
+    async def _content_of(self, item: dict[str, Any]) -> bytes:
+        """The picture's bytes. An address is the provider's own choice, and is called as warily as a stranger's."""
+        if isinstance(item.get("b64_json"), str) and item["b64_json"]:
+            content = job_rules.picture_bytes(item["b64_json"])
+        elif isinstance(item.get("url"), str):
+            fetched = await self._fetcher.fetch(
+                item["url"],
+                bytes_max=job_rules.PICTURE_BYTES_MAX,
+                media_types=job_rules.MEDIA_TYPES,
+                timeout_s=FETCH_TIMEOUT_S,
+            )
+            content = fetched.content
+        else:
+            raise PictureUnreadable
+        if len(content) > job_rules.PICTURE_BYTES_MAX:
+            raise PicturesTooLarge
+        return content
+
+    async def _keep(self, claim: Claim, name: str, content: bytes, *, is_preview: bool) -> Picture:
+        picture = Picture(name, job_rules.media_type_of(content), len(content), chunks_of(content))
+        await self._store.put_picture(claim.job, picture, content, is_preview=is_preview)
+        return picture

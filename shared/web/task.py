@@ -1,0 +1,128 @@
+"""What every task function is wrapped in: caller, body, acknowledge or retry, one log line.
+
+Cloud Tasks delivers a task at least once, and again until a 2xx answers it; an attempt that it gave up waiting for may
+still be running beside the next one. So a handler must be free to repeat, at the same time too. What can never succeed
+is acknowledged and told to the log, for a queue knows no other way to stop; all else is answered as an error.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar, Protocol, cast
+
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shared.app import App, current_app
+from shared.base.ahead import import_ahead
+from shared.base.errors import CredenceError, Kind
+from shared.base.ids import RequestId
+from shared.base.log import Value, request_fields, write_line
+from shared.tasks.rules import TASK_BYTES_MAX
+from shared.web.auth import Auth, authenticate
+from shared.web.body import read_body
+from shared.web.edge import serve_logged
+from shared.web.errors import DELIVERY_OF_KIND, Delivery, MethodWrong, error_response
+
+SCOPE = "task"
+"""What the service account that tasks carry the token of must be allowed."""
+TOO_EARLY = 425
+"""What one account or one job is too busy for is tried again. A 429 or 503 would slow the whole queue down, and every
+other job in it."""
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,500}")
+_COUNT = re.compile(r"[0-9]{1,9}")
+
+
+class Delivered(Struct, frozen=True):
+    """How a task came. The queue says so in headers: for the log, and for nothing that must be true."""
+
+    task_id: str
+    retries: int
+    """How often it was delivered before."""
+
+
+Handler = Callable[[Any, App], Awaitable[None]]
+"""The first argument is the contract's own `body`, which no type can say of a decorator's argument."""
+
+
+class TaskContract(Struct, frozen=True):
+    """All that a task function promises; the manifest is checked against it."""
+
+    method: ClassVar[str] = "POST"
+    auth: ClassVar[Auth] = "service"
+    scope: ClassVar[str] = SCOPE
+    body_bytes_max: ClassVar[int] = TASK_BYTES_MAX
+
+    name: str
+    body: type[Struct]
+    summary: str
+    imports_ahead: str | None
+
+
+class TaskFunction(Protocol):
+    """A served function: call it with a request that carries a task. `contract` says what it promises."""
+
+    contract: TaskContract
+    __name__: str
+
+    async def __call__(self, request: Request) -> Response: ...
+
+
+def task_function(*, body: type[Struct], imports_ahead: str | None = None) -> Callable[[Handler], TaskFunction]:
+    """Wrap a handler of tasks whose payload is a `body`.
+
+    `imports_ahead` names a slow module that the first task imports while its caller is checked.
+    """
+
+    def wrap(handler: Handler) -> TaskFunction:
+        summary = (handler.__globals__["__doc__"] or "").strip().split("\n")[0]
+        contract = TaskContract(handler.__name__, body, summary, imports_ahead)
+
+        async def serve(request: Request) -> Response:
+            return await serve_logged(
+                contract.name, request, lambda request_id: _answer(contract, handler, request, request_id)
+            )
+
+        serve.__name__ = serve.__qualname__ = handler.__name__
+        function = cast(TaskFunction, serve)
+        function.contract = contract
+        return function
+
+    return wrap
+
+
+async def _answer(contract: TaskContract, handler: Handler, request: Request, request_id: RequestId) -> Response:
+    if request.method != contract.method:
+        raise MethodWrong(contract.method)
+    app = current_app()
+    if contract.imports_ahead is not None:
+        import_ahead(contract.imports_ahead)
+    # A stranger is refused and not acknowledged, and so is our queue until its service account is let in: nothing that
+    # waits behind a wrong setting is lost.
+    await authenticate(request, app, request_id, contract.auth, contract.scope)
+    delivered = delivered_as(request)
+    told: dict[str, Value] = {"task": delivered.task_id, "retries": delivered.retries}
+    request_fields.set({**(request_fields.get() or {}), **told})
+    try:
+        body = await read_body(request, contract.body, bytes_max=contract.body_bytes_max)
+        await handler(body, app)
+    except CredenceError as refusal:
+        if DELIVERY_OF_KIND[refusal.kind] is Delivery.RETRY:
+            return _try_again(refusal, request_id)
+        write_line("ERROR", "task_dropped", code=refusal.code, reason=refusal.message)
+    return Response(headers={"x-request-id": request_id})
+
+
+def delivered_as(request: Request) -> Delivered:
+    """What the queue says of this delivery. Whatever has another form than the queue's is left out."""
+    task_id = request.headers.get("x-cloudtasks-taskname", "")
+    retries = request.headers.get("x-cloudtasks-taskretrycount", "")
+    return Delivered(task_id if _NAME.fullmatch(task_id) else "", int(retries) if _COUNT.fullmatch(retries) else 0)
+
+
+def _try_again(refusal: CredenceError, request_id: RequestId) -> Response:
+    write_line("WARNING", "task_refused", code=refusal.code)
+    response = error_response(refusal, request_id)
+    if refusal.kind is Kind.BUSY:
+        response.status_code = TOO_EARLY
+    return response

@@ -51,9 +51,11 @@ class Deployment:
         port: int | None = None,
         environment: Mapping[str, str] | None = None,
         events: bool = True,
+        beside: "Deployment | None" = None,
     ) -> None:
         """`environment` overrides single variables, for tests of odd set-ups. Without `events` none is delivered, for
-        benchmarks: in the cloud no function shares a processor with those that take the events it causes.
+        benchmarks: in the cloud no function shares a processor with those that take the events it causes. One that
+        stands `beside` another of its project signs like it, and leaves to it what the stack delivers.
         """
         self._stack = stack
         self._port = port or free_port()
@@ -62,7 +64,8 @@ class Deployment:
         self._exit = ExitStack()
         self._service: Service | None = None
         self.project_id = project_id
-        self.issuer = LocalIssuer.new()
+        self.issuer = beside.issuer if beside else LocalIssuer.new()
+        self._is_first = beside is None
         self.admob = LocalAdMob.new()
         self._log_key = Ed25519PrivateKey.generate()
         self._log_files: dict[str, str] = {}
@@ -159,16 +162,21 @@ class Deployment:
             until_ready.callback(service.stop)
             service.wait_until_ready()
             self._service = service
-            self._stack.cloud_tasks.attach(self.project_id, self.issuer, read_queues())
-            until_ready.callback(self._stack.cloud_tasks.detach, self.project_id, read_queues())
-            self._stack.stripe.hook(self.stripe_key, self.url + STRIPE_PATH, WEBHOOK_SECRET)
-            if self._events:
-                self._subscribe(until_ready)
+            if self._is_first:
+                self._have_delivered(until_ready)
             self._exit = until_ready.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._exit.close()
+
+    def _have_delivered(self, until_done: ExitStack) -> None:
+        """Tasks, the payment provider's events, and Firestore's."""
+        self._stack.cloud_tasks.attach(self.project_id, self.issuer, read_queues())
+        until_done.callback(self._stack.cloud_tasks.detach, self.project_id, read_queues())
+        self._stack.stripe.hook(self.stripe_key, self.url + STRIPE_PATH, WEBHOOK_SECRET)
+        if self._events:
+            self._subscribe(until_done)
 
     def _subscribe(self, until_done: ExitStack) -> None:
         """Have Firestore's events delivered to the functions that take them."""

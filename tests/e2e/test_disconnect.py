@@ -162,7 +162,7 @@ async def test_a_gateway_that_is_killed_charges_nothing_and_its_hold_expires(
 ) -> None:
     """The balance stays whole; only what the hold set aside waits, and not beyond the hold's expiry."""
     before = balance_micros(deployment, member)
-    with Deployment(stack, deployment.project_id) as doomed:
+    with Deployment(stack, deployment.project_id, beside=deployment) as doomed:
         async with streaming(doomed, member, "[[long]]") as reader:
             await read_pieces(reader, 20)
             kill(doomed)

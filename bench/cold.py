@@ -207,7 +207,7 @@ class FirstRequests:
         return FirstRequest(row.method, path, token, body)
 
     def _bought(self) -> dict[str, Any]:
-        """A granted order, looked at by asking for it: here the queue was seen not to deliver, for a reason not found yet."""
+        """A granted order. Its look is asked for: the queue was seen not to deliver here, the reason is not found."""
         order = self._buyer.order()
         self._buyer.pay(order)
         self._ask(f"{TASK_PATH}/order_check", self._deployment.task_token, {"order_id": order["order_id"]})

@@ -1,5 +1,6 @@
 """The items that a response is made of, each with what is told while it grows."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ Event = dict[str, Any]
 """An event of a stream without its number."""
 
 
-class Item:
+class Item(ABC):
     """One item of the output: who adds to it passes on the events that this makes."""
 
     def __init__(self, item_id: str, index: int) -> None:
@@ -19,13 +20,13 @@ class Item:
         self.item_id = item_id
         self.status = IN_PROGRESS
 
+    @abstractmethod
     def to_dict(self) -> dict[str, Any]:
         """The item as it is told."""
-        raise NotImplementedError
 
+    @abstractmethod
     def done(self) -> Iterator[Event]:
         """What is told of its inside when nothing more comes."""
-        raise NotImplementedError
 
 
 class Thoughts(Item):

@@ -3,7 +3,7 @@
 What one says is never believed: whether the money came is read from the chain.
 """
 
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -16,6 +16,7 @@ from shared.chain.x402 import facilitator_request
 FACILITATOR_TIMEOUT_S = 60.0
 """It answers once the transfer stands in a block: two seconds on Base, a minute where blocks are full."""
 REASON_CHARS_MAX = 100
+Answer = TypeVar("Answer", bound=Struct)
 PENDING = "settlement_pending"
 """x402's word for a transaction that was sent and is in no block yet."""
 
@@ -67,7 +68,7 @@ class HttpFacilitator:
             return Digest(answer.transaction.lower()) if answer.transaction else None
         raise SettlementRefused(_bounded(answer.error_reason))
 
-    async def _ask[Answer: Struct](
+    async def _ask(
         self, path: str, authorization: Authorization, offer: Offer, token: Token, kind: type[Answer]
     ) -> Answer:
         try:

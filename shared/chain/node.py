@@ -3,8 +3,8 @@
 https://ethereum.org/developers/docs/apis/json-rpc
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from shared.chain.errors import ChainUnavailable, WrongChain
 from shared.chain.gateway import Endpoint, Unanswered
@@ -18,6 +18,7 @@ BLOCKS_MAX = 2_000
 """As far as the strictest public nodes look for logs at once. On Base it is more than an hour."""
 LOGS_MAX = 20_000
 """In one transaction; a block's gas does not suffice for more."""
+Taken = TypeVar("Taken")
 _AUTHORIZATION_STATE = keccak_256(b"authorizationState(address,bytes32)")[:4]
 
 
@@ -41,11 +42,11 @@ class Node:
 
     async def finalized(self) -> Block:
         """The last block that will not be dropped."""
-        return _read(lambda: _block_of(found)) if (found := await self._tagged("finalized")) else await self._nothing()
+        return await self._tagged("finalized")
 
     async def head(self) -> Block:
         """The last block."""
-        return _read(lambda: _block_of(found)) if (found := await self._tagged("latest")) else await self._nothing()
+        return await self._tagged("latest")
 
     async def is_used(self, token: Token, *, sender: Address, nonce: Digest) -> bool:
         """Whether the token has carried out this authorization, or cancelled it."""
@@ -69,16 +70,15 @@ class Node:
             raise ChainUnavailable("logs that cannot be")
         return _read(lambda: _digest(found[0]["transactionHash"])) if found else None
 
-    async def _tagged(self, tag: str) -> Any:
-        return await self._ask("eth_getBlockByNumber", tag, False)
-
-    async def _nothing(self) -> Block:
-        raise ChainUnavailable("no block")
+    async def _tagged(self, tag: str) -> Block:
+        found = await self._ask("eth_getBlockByNumber", tag, False)
+        return _read(lambda: _block_of(found))
 
     async def _ask(self, method: str, *parameters: object) -> Any:
         """The result of one call, on the chain that is configured."""
         if not self._is_checked:
-            served = _read(lambda: _integer(answer)) if (answer := await self._call("eth_chainId", [])) else None
+            answer = await self._call("eth_chainId", [])
+            served = _read(lambda: _integer(answer))
             if served != self._chain_id:
                 raise WrongChain(f"chain {served}")
             self._is_checked = True
@@ -95,7 +95,7 @@ class Node:
         return answer["result"]
 
 
-def _read(take: Any) -> Any:
+def _read(take: Callable[[], Taken]) -> Taken:
     """What `take` finds in an answer. Raise ChainUnavailable for one of another shape."""
     try:
         return take()
@@ -131,8 +131,7 @@ def _block_of(found: Any) -> Block:
 
 
 def _integer(found: Any) -> int:
-    text = _hexadecimal(found)
-    return int(text, 16)
+    return int(_hexadecimal(found), 16)
 
 
 def _digest(found: Any) -> Digest:

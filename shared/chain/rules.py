@@ -30,6 +30,8 @@ SETTLING_MARGIN_S = 10
 """An authorization that ends sooner may end before it stands in a block. x402's own facilitator wants 6 seconds."""
 LIFETIME_S_MAX = 3_600
 """So long at most an authorization may be good for: its use is looked for in so many seconds' blocks."""
+LIFETIME_BLOCKS_MAX = 1_800
+"""As many as Base makes in that time."""
 CLOCK_SKEW_S = 120
 """A block's time and ours may differ by so much."""
 
@@ -60,7 +62,7 @@ def require_final(receipt: Receipt, canonical: Block | None, finalized: Block) -
 
 
 def find_transfer(
-    receipt: Receipt, token: Token, *, amount: int, log_index: int | None = None, sender: Address | None = None
+    receipt: Receipt, token: Token, *, amount: int, log_index: int | None = None, payment_id: str | None = None
 ) -> Log:
     """The one transfer of exactly `amount` to us, by the token itself. Raise TransferRefused, TransferAmbiguous."""
     if not receipt.succeeded:
@@ -68,8 +70,8 @@ def find_transfer(
     received = [log for log in receipt.logs if _is_transfer(log, token) and _party(log, 2) == token.receiver]
     if log_index is not None:
         received = [log for log in received if log.index == log_index]
-    if sender is not None:
-        received = [log for log in received if _party(log, 1) == sender]
+    if payment_id is not None:
+        received = [log for log in received if payment_id_of(receipt, log, token) == payment_id]
     if not received:
         raise TransferRefused(
             "The transaction sends us nothing of the token that this order is paid in.", param="transaction"

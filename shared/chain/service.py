@@ -31,14 +31,14 @@ class Transfers:
         return transfer
 
     async def prove(
-        self, transaction: Digest, *, amount: int, log_index: int | None = None, sender: Address | None = None
+        self, transaction: Digest, *, amount: int, log_index: int | None = None, payment_id: str | None = None
     ) -> Transfer:
         """The final payment of a transaction, whoever sent it. Raises as above, but for the signature."""
         receipt, finalized = await asyncio.gather(self._node.find_receipt(transaction), self._node.finalized())
         if receipt is None:
             raise TransferPending(transaction, None)
         # Refused at once and not after a quarter of an hour: a claim of nothing does not get better by waiting.
-        log = rules.find_transfer(receipt, self._token, amount=amount, log_index=log_index, sender=sender)
+        log = rules.find_transfer(receipt, self._token, amount=amount, log_index=log_index, payment_id=payment_id)
         block = rules.require_final(receipt, await self._node.find_block(receipt.block), finalized)
         return rules.transfer_of(receipt, log, block, self._token)
 
@@ -95,7 +95,7 @@ class Upfront:
         reservation = await self._reservations.find(key)
         if reservation is None:
             head = (await self._node.head()).number
-            lookback = rules.LIFETIME_BLOCKS if is_used else 0
+            lookback = rules.LIFETIME_BLOCKS_MAX if is_used else 0
             if is_used and authorization.nonce != rules.order_nonce(self._token, offer.order_id):
                 raise AuthorizationTaken
             if not is_used:
@@ -124,4 +124,4 @@ class Upfront:
         used = await self._node.find_use(self._token, sender=sender, nonce=nonce, from_block=reservation.from_block)
         if used is None:
             raise TransferPending(transaction or nonce, None)
-        return await self._transfers.prove(used, amount=offer.amount, sender=sender)
+        return await self._transfers.prove(used, amount=offer.amount, payment_id=key)

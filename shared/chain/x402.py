@@ -135,7 +135,9 @@ def read_payment(header: str, offer: Offer, token: Token) -> Authorization:
     told = msgspec.to_builtins(payment.accepted)
     for field in ("scheme", "network", "asset", "amount", "payTo"):
         if str(told[field]).lower() != asked[field].lower():
-            raise AuthorizationRefused("The payment answers another price than this order's.", param=f"accepted.{field}")
+            raise AuthorizationRefused(
+                "The payment answers another price than this order's.", param=f"accepted.{field}"
+            )
     signed = payment.payload.authorization
     return Authorization(
         sender=Address(signed.sender.lower()),

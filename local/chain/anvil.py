@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import subprocess
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from local.process import HOST, Child, free_port, start_child
 
 ANVIL_DEADLINE_S = 30.0
 CALL_TIMEOUT_S = 10.0
+POLL_INTERVAL_S = 0.005
 CHAIN_ID = 31_337
 BLOCKS_TO_FINAL = 2
 _CONTRACTS = Path(__file__).parent / "contracts.json"
@@ -70,13 +72,14 @@ class Chain:
         """The address of a new contract of contracts.sol."""
         code = json.loads(_CONTRACTS.read_text())[name]
         hash_ = self.ask("eth_sendTransaction", {"from": self.accounts[0], "data": "0x" + code, "gas": hex(5_000_000)})
-        address: str = self.ask("eth_getTransactionReceipt", hash_)["contractAddress"]
+        address: str = self._mined(hash_)["contractAddress"]
         return address.lower()
 
     def send(self, sender: str, contract: str, signature: str, *values: object, gas: int = 500_000) -> str:
         """The hash of a transaction that calls a contract. It may fail there: its gas is given, none is tried for."""
         transaction = {"from": sender, "to": contract, "data": call_data(signature, *values), "gas": hex(gas)}
         hash_: str = self.ask("eth_sendTransaction", transaction)
+        self._mined(hash_)
         return hash_
 
     def read(self, contract: str, signature: str, *values: object) -> int:
@@ -90,6 +93,15 @@ class Chain:
     def finalize(self) -> None:
         """Make everything final that stands on the chain."""
         self.mine(BLOCKS_TO_FINAL)
+
+    def _mined(self, transaction: str) -> Any:
+        """The receipt: anvil answers before it has made the block. Raise Reverted."""
+        gives_up_at = time.monotonic() + CALL_TIMEOUT_S
+        while time.monotonic() < gives_up_at:
+            if receipt := self.ask("eth_getTransactionReceipt", transaction):
+                return receipt
+            time.sleep(POLL_INTERVAL_S)
+        raise Reverted("the transaction came into no block")
 
     def _answers(self) -> bool:
         try:

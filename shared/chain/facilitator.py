@@ -3,19 +3,21 @@
 What one says is never believed: whether the money came is read from the chain.
 """
 
-from typing import Annotated, Protocol, TypeVar
+import re
+from typing import Protocol, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from shared.chain.errors import FacilitatorUnavailable, SettlementRefused
 from shared.chain.gateway import Endpoint, Unanswered
-from shared.chain.models import Authorization, Digest, HexDigest, Offer, Token
+from shared.chain.models import Authorization, Digest, Offer, Token
 from shared.chain.x402 import facilitator_request
 
 FACILITATOR_TIMEOUT_S = 60.0
 """It answers once the transfer stands in a block: two seconds on Base, a minute where blocks are full."""
 REASON_CHARS_MAX = 100
+_DIGEST = re.compile(r"0x[0-9a-fA-F]{64}")
 Answer = TypeVar("Answer", bound=Struct)
 PENDING = "settlement_pending"
 """x402's word for a transaction that was sent and is in no block yet."""
@@ -45,7 +47,7 @@ class Settled(Struct, frozen=True, rename="camel"):
     """What `/settle` answers."""
 
     success: bool
-    transaction: HexDigest | Annotated[str, Meta(max_length=0)] | None = None
+    transaction: str = ""
     error_reason: str | None = None
 
 
@@ -65,7 +67,7 @@ class HttpFacilitator:
         """Ask `/settle`."""
         answer = await self._ask("/settle", authorization, offer, token, Settled)
         if answer.success or answer.error_reason == PENDING:
-            return Digest(answer.transaction.lower()) if answer.transaction else None
+            return Digest(answer.transaction.lower()) if _DIGEST.fullmatch(answer.transaction) else None
         raise SettlementRefused(_bounded(answer.error_reason))
 
     async def _ask(

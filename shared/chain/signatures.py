@@ -65,6 +65,15 @@ def signer_of(digest: bytes, signature: str) -> Address:
     return Address("0x" + keccak_256(key.format(compressed=False)[1:])[-20:].hex())
 
 
+def checksummed(address: Address) -> str:
+    """The address with the capitals that prove its digits (EIP-55), without which some facilitators read none."""
+    digits = address[2:]
+    proof = keccak_256(digits.encode()).hex()
+    return "0x" + "".join(
+        digit.upper() if int(nibble, 16) >= 8 else digit for digit, nibble in zip(digits, proof, strict=False)
+    )
+
+
 def word(value: int) -> bytes:
     """An integer as the EVM has it: 32 bytes, the largest first."""
     return value.to_bytes(32, "big")

@@ -25,6 +25,7 @@ from shared.chain.models import (
     Transfer,
 )
 from shared.chain.rules import order_nonce
+from shared.chain.signatures import checksummed
 
 VERSION = 2
 REQUIRED_HEADER = "payment-required"
@@ -77,9 +78,9 @@ def requirements(offer: Offer, token: Token) -> dict[str, Any]:
     return {
         "scheme": "exact",
         "network": token.network,
-        "asset": token.asset,
+        "asset": checksummed(token.asset),
         "amount": str(offer.amount),
-        "payTo": token.receiver,
+        "payTo": checksummed(token.receiver),
         "maxTimeoutSeconds": offer.timeout_s,
         "extra": {
             "name": token.name,
@@ -154,8 +155,8 @@ def facilitator_request(authorization: Authorization, offer: Offer, token: Token
     """What a facilitator is asked, made anew from what was understood: nothing of a client's is passed on unread."""
     asked = requirements(offer, token)
     signed = {
-        "from": authorization.sender,
-        "to": authorization.receiver,
+        "from": checksummed(authorization.sender),
+        "to": checksummed(authorization.receiver),
         "value": str(authorization.amount),
         "validAfter": str(authorization.valid_after_s),
         "validBefore": str(authorization.valid_before_s),

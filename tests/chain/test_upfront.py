@@ -180,8 +180,10 @@ async def test_settling_twice_at_the_same_moment_is_one_payment(shop: Shop) -> N
     outcomes = await asyncio.gather(*(shop.upfront.settle(offer, header) for _ in range(3)), return_exceptions=True)
     shop.world.chain.finalize()
 
-    assert {type(outcome) for outcome in outcomes} <= {TransferPending}
-    assert (await shop.upfront.settle(offer, header)).amount == PRICE
+    transfer = await shop.upfront.settle(offer, header)
+
+    # The tries that fail on the chain make blocks too, which may let the one that succeeds be final at once.
+    assert all(isinstance(outcome, TransferPending) or outcome == transfer for outcome in outcomes)
     assert shop.received == PRICE
 
 

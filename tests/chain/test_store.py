@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import firestore
 
 from local.stack import Stack
 from shared.chain.errors import ReservationsUnavailable

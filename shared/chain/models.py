@@ -16,11 +16,10 @@ HexDigest = Annotated[str, Meta(pattern=rf"^0x[0-9a-fA-F]{{64}}{LAST}")]
 HexSignature = Annotated[str, Meta(pattern=rf"^0x[0-9a-fA-F]{{130}}{LAST}")]
 """65 bytes: r, s, v. Contracts sign in other forms, which are not taken."""
 
-USDC_DECIMALS = 6
+UNITS_PER_CENT = 10_000
+"""USDC has six decimals."""
 AMOUNT_MAX = 10**15
 """A thousand million dollars. A larger amount is a mistake of ours."""
-FIRST_CHAIN, LAST_CHAIN = 1, 2**53 - 1
-"""Chain ids are integers that JSON carries everywhere."""
 
 
 class Token(Struct, frozen=True, kw_only=True):
@@ -38,6 +37,17 @@ class Token(Struct, frozen=True, kw_only=True):
     def network(self) -> str:
         """As CAIP-2 writes the chain."""
         return f"eip155:{self.chain_id}"
+
+
+def usdc_on_base(receiver: Address) -> Token:
+    """Circle's own USDC on Base: https://developers.circle.com/stablecoins/usdc-contract-addresses"""
+    return Token(
+        chain_id=8_453,
+        asset=Address("0x833589fcd6edb6e08f4c7c32d4f71b54bda02913"),
+        receiver=receiver,
+        name="USD Coin",
+        version="2",
+    )
 
 
 class Claim(Struct, frozen=True, kw_only=True):

@@ -1,5 +1,7 @@
 """What proves a payment on the chain: pure decisions over what a node tells and what a sender signed."""
 
+import re
+
 from shared.chain.errors import (
     AuthorizationRefused,
     ClaimNotSigned,
@@ -10,6 +12,7 @@ from shared.chain.errors import (
 from shared.chain.keccak import keccak_256
 from shared.chain.models import (
     AMOUNT_MAX,
+    UNITS_PER_CENT,
     Address,
     Authorization,
     Block,
@@ -25,6 +28,10 @@ from shared.chain.signatures import NotASignature, authorization_digest, signer_
 
 TRANSFER = Digest("0x" + keccak_256(b"Transfer(address,address,uint256)").hex())
 AUTHORIZATION_USED = Digest("0x" + keccak_256(b"AuthorizationUsed(address,bytes32)").hex())
+
+NONCE_MARK = b"credence"
+"""How nonces made for orders begin. A random one does so once in 2**64 times; what does is for its order only."""
+_DIGEST = re.compile(r"0x[0-9a-fA-F]{64}")
 
 SETTLING_MARGIN_S = 10
 """An authorization that ends sooner may end before it stands in a block. x402's own facilitator wants 6 seconds."""
@@ -133,13 +140,16 @@ def require_claimed_by_sender(claim: Claim, transfer: Transfer, token: Token) ->
 def order_nonce(token: Token, order_id: str) -> Digest:
     """The nonce that binds an authorization to an order by its signature. Clients that choose their own are bound by
     reservation."""
-    return Digest("0x" + keccak_256(f"credence order\n{token.network}\n{token.receiver}\n{order_id}".encode()).hex())
+    proof = keccak_256(f"{token.network}\n{token.receiver}\n{order_id}".encode())
+    return Digest("0x" + (NONCE_MARK + proof)[:32].hex())
 
 
 def require_pays(authorization: Authorization, offer: Offer, token: Token) -> None:
     """Raise AuthorizationRefused unless the sender signed over exactly this offer's amount of this token to us."""
     if authorization.receiver != token.receiver:
         raise AuthorizationRefused("The authorization pays somebody else.", param="payload.authorization.to")
+    if _names_an_order(authorization.nonce) and authorization.nonce != order_nonce(token, offer.order_id):
+        raise AuthorizationRefused("The authorization is for another order.", param="payload.authorization.nonce")
     if authorization.amount != offer.amount:
         raise AuthorizationRefused("The authorization is over another amount.", param="payload.authorization.value")
     try:
@@ -165,6 +175,22 @@ def require_amount(amount: int) -> None:
     """Raise TransferRefused for an amount that no order of ours costs."""
     if not 0 < amount <= AMOUNT_MAX:
         raise TransferRefused("An order costs between one unit and a thousand million dollars.")
+
+
+def digest_of(text: str) -> Digest:
+    """A hash as somebody wrote it. Raise TransferRefused."""
+    if not _DIGEST.fullmatch(text):
+        raise TransferRefused("A transaction is named by 0x and 64 hexadecimal digits.", param="transaction")
+    return Digest(text.lower())
+
+
+def units_of(cents: int) -> int:
+    """A price in cents of a dollar, in the token's smallest unit."""
+    return cents * UNITS_PER_CENT
+
+
+def _names_an_order(nonce: Digest) -> bool:
+    return bytes.fromhex(nonce[2:]).startswith(NONCE_MARK)
 
 
 def _is_transfer(log: Log, token: Token) -> bool:

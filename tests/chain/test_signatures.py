@@ -9,18 +9,12 @@ from eth_utils import to_checksum_address
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.chain.models import Address, Authorization, Digest, Token
+from shared.chain.models import Address, Authorization, Digest, usdc_on_base
 from shared.chain.signatures import NotASignature, authorization_digest, checksummed, signer_of, text_digest
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 PERSON: Any = Account.from_key("0x" + "17" * 32)
-TOKEN = Token(
-    chain_id=8_453,
-    asset=Address("0x833589fcd6edb6e08f4c7c32d4f71b54bda02913"),
-    receiver=Address("0x" + "c0de" * 10),
-    name="USD Coin",
-    version="2",
-)
+TOKEN = usdc_on_base(Address("0x" + "c0de" * 10))
 UINT256 = st.integers(0, 2**256 - 1)
 
 

@@ -254,8 +254,15 @@ async def test_a_nonce_made_for_the_order_proves_it_even_when_the_sender_carried
 
     assert (await shop.paid(offer, header)).amount == PRICE
     assert (shop.received, shop.facilitator.settled) == (PRICE, 0)
-    with pytest.raises(AuthorizationTaken):
-        await shop.upfront.settle(shop.offer("order-2"), header)
+
+
+async def test_a_nonce_made_for_one_order_pays_for_no_other_even_before_it_is_on_the_chain(shop: Shop) -> None:
+    header = shop.sign_with(shop.offer())
+
+    with pytest.raises(AuthorizationRefused, match="another order"):
+        await shop.upfront.settle(shop.offer("order-of-the-thief"), header)
+
+    assert (await shop.paid(shop.offer(), header)).amount == PRICE
 
 
 async def test_a_settled_authorization_claimed_as_a_plain_transfer_is_the_same_payment(shop: Shop) -> None:
@@ -267,7 +274,7 @@ async def test_a_settled_authorization_claimed_as_a_plain_transfer_is_the_same_p
     assert claimed.payment_id == transfer.payment_id
 
 
-async def test_an_authorization_that_a_reorganization_dropped_is_settled_again_under_the_same_name(
+async def test_an_authorization_that_a_reorganization_dropped_keeps_its_name_when_it_is_carried_out_again(
     shop: Shop,
 ) -> None:
     offer = shop.offer()

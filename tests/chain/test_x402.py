@@ -14,17 +14,11 @@ from x402.schemas import PaymentPayload, PaymentRequirements
 
 from shared.chain import x402
 from shared.chain.errors import AuthorizationRefused
-from shared.chain.models import Address, Authorization, Digest, Offer, Token, Transfer
+from shared.chain.models import Address, Authorization, Digest, Offer, Transfer, usdc_on_base
 
 DIGEST = Digest("0x" + "ab" * 32)
 SENDER = Address("0x" + "a1" * 20)
-BASE_USDC = Token(
-    chain_id=8_453,
-    asset=Address("0x833589fcd6edb6e08f4c7c32d4f71b54bda02913"),
-    receiver=Address("0x" + "c0de" * 10),
-    name="USD Coin",
-    version="2",
-)
+BASE_USDC = usdc_on_base(Address("0x" + "c0de" * 10))
 OFFER = Offer(order_id="order-1", amount=4_990_000, url="https://credence.example/v1/orders/order-1/pay")
 
 

@@ -6,6 +6,8 @@ PYTHON := $(BIN)/python
 STAMPS := .venv/.cache
 PYTHON_STAMP := $(STAMPS)/python
 NODE_STAMP := $(STAMPS)/node
+CLIENTS := .cache/clients
+CLIENTS_STAMP := $(CLIENTS)/installed
 
 # The first interpreter that really runs (a pyenv shim may exist and fail), is new enough and can make environments.
 PROBE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
@@ -24,7 +26,7 @@ export PEER
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check bench bench-ledger bench-chat bench-cold bench-hot bench-verify bench-settle bench-predict bench-stream simulate mutants lock clean format verify
+.PHONY: help setup clients demo run test check bench bench-ledger bench-chat bench-cold bench-hot bench-verify bench-settle bench-predict bench-stream simulate mutants lock clean format verify
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -32,13 +34,16 @@ help: ## Print this list
 setup: ## Make .venv and node_modules; instant when nothing changed
 	@$(MAKE) --silent --no-print-directory -j2 $(PYTHON_STAMP) $(NODE_STAMP)
 
+clients: ## Make .cache/clients, with the independent clients that tests point at the gateway
+	@$(MAKE) --silent --no-print-directory $(CLIENTS_STAMP)
+
 demo: setup ## Show the product end to end on the local stack
 	@$(PYTHON) -m local.demo
 
 run: setup ## Serve every function on the local stack until Ctrl-C
 	@$(PYTHON) -m local.run
 
-test: setup ## Run all tests, those on the local stack too
+test: setup clients ## Run all tests, those on the local stack too
 	@$(PYTHON) -m pytest
 
 check: setup ## Format, lint, types, import rules and the fast tests
@@ -91,6 +96,7 @@ mutants: setup ## Take each safeguard out in turn, and see which test notices: A
 lock: setup ## Compile the pinned requirements and package-lock.json anew
 	$(COMPILE) --output-file requirements.txt requirements.in
 	$(COMPILE) --constraint requirements.txt --output-file requirements-dev.txt requirements-dev.in
+	$(COMPILE) --output-file requirements-clients.txt requirements-clients.in
 	npm install --package-lock-only
 	@node -e '$(FORGET_REGISTRY)'
 
@@ -117,6 +123,14 @@ $(PYTHON_STAMP): requirements-dev.txt
 		|| { cat $(STAMPS)/pip.log >&2; exit 1; }
 	@touch $@
 	@echo "Python packages: ready"
+
+$(CLIENTS_STAMP): requirements-clients.txt
+	@echo "Independent clients: installing into $(CLIENTS) (about a minute the first time)"
+	@rm -rf $(CLIENTS) && $(SYSTEM_PYTHON) -m venv $(CLIENTS)
+	@$(CLIENTS)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes \
+		-r requirements-clients.txt
+	@touch $@
+	@echo "Independent clients: ready"
 
 $(NODE_STAMP): package.json package-lock.json .npmrc
 	@node -e '$(NODE_IS_NEW_ENOUGH)' >/dev/null 2>&1 || { echo "Node.js 20.15 or newer with npm is needed" \

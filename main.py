@@ -1,6 +1,5 @@
 """Where functions-framework looks: a deployed name is a file in functions/, and only that file is loaded."""
 
-import gc
 import os
 from importlib import import_module
 from pathlib import Path
@@ -8,13 +7,12 @@ from types import FunctionType
 
 import functions_framework.aio
 
+from shared.base.garbage import collect_rarely, keep_loaded
 from shared.base.settings import Settings
 
 FUNCTIONS = Path(__file__).parent / "functions"
-GARBAGE_OBJECTS = 50_000
-"""New objects after which Python looks for cycles. By default 700; a start makes a hundred thousand, mostly to stay."""
 
-gc.set_threshold(GARBAGE_OBJECTS, *gc.get_threshold()[1:])
+collect_rarely()
 
 
 def __getattr__(name: str) -> FunctionType:
@@ -23,6 +21,5 @@ def __getattr__(name: str) -> FunctionType:
         raise AttributeError(name)
     Settings.from_environment(os.environ)
     function: FunctionType = functions_framework.aio.http(getattr(import_module(f"functions.{name}"), name))
-    # What is loaded by now stays for good: the worker that is forked next need not look at it, nor copy it.
-    gc.freeze()
+    keep_loaded()
     return function

@@ -3,13 +3,15 @@
 The model is the stand-in, which answers at once, so what is left is ours: the caller checked, credits held, the call
 relayed and captured, the entry chained. One request after the other in rotating order gives what each call adds (a
 difference of two requests of the same round); many at once give the rate. The load comes from this process, which is
-neither the gateway nor the model. With PEER=1, LiteLLM's proxy without a database takes part in the same rounds. In the
-end every account is verified, and must show one capture for each call.
+neither the gateway nor the model. With PEER=1, LiteLLM's proxy without a database takes part in the same rounds.
+Memory is read after all calls, thousands to each; the gateway has every function loaded then, a deployed one has one.
+In the end every account is verified, and must show one capture for each call.
 """
 
 import asyncio
 import json
 import os
+import re
 import secrets
 import sys
 import tempfile
@@ -26,6 +28,7 @@ from google.cloud import firestore
 
 from bench.peer import new_master_key, start_litellm
 from bench.report import BenchFailed, at_most, median, percentile, rotations, run_bench, say, spread
+from bench.usage import process_id_of, resident_mib
 from local.deployment import Deployment
 from local.people import People
 from local.stack import Stack
@@ -49,7 +52,11 @@ USERS, USERS_QUICK = AT_ONCE, AT_ONCE_QUICK
 CALL_TIMEOUT_S = 20.0
 IDLE_S_MAX = 2.0
 """Uvicorn closes a connection idle for 5 seconds; one that sat out the others' bursts must not be used again."""
-ADDED_RATIO_MAX = 0.5
+ADDED_RATIO_MAX = 0.4
+FIRST_TOKEN_RATIO_MAX = 0.5
+WHOLE, STREAM, FIRST_TOKEN = "", "stream_", "first_token_"
+"""What is timed, as figures' names begin: a whole answer, a streamed one to its last byte, to its first word."""
+_WORD = re.compile(rb'"content": ?"[^"]')
 DIRECT, OURS, PEER = "direct", "ours", "peer"
 
 
@@ -65,28 +72,33 @@ class Endpoint:
 
 
 class Load:
-    """Makes calls and times them to the last byte."""
+    """Makes calls and times them."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
         self._bodies = {stream: _body(stream) for stream in (False, True)}
 
-    async def call_ms(self, endpoint: Endpoint, user: int, *, stream: bool) -> float:
-        """One call. Raise BenchFailed when it is not answered in full."""
+    async def call_ms(self, endpoint: Endpoint, user: int, *, stream: bool) -> dict[str, float]:
+        """One call, by what is timed of it. Raise BenchFailed when it is not answered in full."""
         headers = {"content-type": "application/json"}
         if endpoint.tokens:
             headers["authorization"] = f"Bearer {endpoint.tokens[user]}"
         started_at_s = time.perf_counter()
         try:
             async with self._session.post(endpoint.url, data=self._bodies[stream], headers=headers) as response:
-                answer = await response.read()
+                answer, first_token_at_s = b"", None
+                async for piece in response.content.iter_any():
+                    answer += piece
+                    if first_token_at_s is None and _WORD.search(answer):
+                        first_token_at_s = time.perf_counter()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise BenchFailed(f"{endpoint.name} did not answer: {type(error).__name__} {error}") from error
-        took_s = time.perf_counter() - started_at_s
-        if response.status != 200 or (stream and not answer.endswith(b"data: [DONE]\n\n")):
+        took_ms = (time.perf_counter() - started_at_s) * 1000
+        cut = stream and not answer.endswith(b"data: [DONE]\n\n")
+        if response.status != 200 or first_token_at_s is None or cut:
             raise BenchFailed(f"{endpoint.name} answered {response.status}: {answer[-500:]!r}")
         endpoint.calls[user] += 1
-        return took_s * 1000
+        return {STREAM: took_ms, FIRST_TOKEN: (first_token_at_s - started_at_s) * 1000} if stream else {WHOLE: took_ms}
 
     async def burst_per_s(self, endpoint: Endpoint, at_once: int, calls_each: int, *, stream: bool) -> float:
         """Calls answered in a second while `at_once` users call, each again as soon as it has its answer."""
@@ -111,25 +123,30 @@ def measure(quick: bool) -> dict[str, Any]:
         say(f"Signing up {users_count} users")
         users = [people.add(deployment.project_id) for _ in range(users_count)]
         ours = Endpoint(OURS, f"{deployment.url}/v1/chat/completions", [user.token for user in users])
+        process_ids = {OURS: deployment.process_id}
         endpoints = [Endpoint(DIRECT, f"{stack.standin_url}/chat/completions"), ours]
         if os.environ.get("PEER", "0") not in ("", "0"):
             key = new_master_key()
             peer = start_litellm(folder, model=MODEL, upstream_url=stack.standin_url, master_key=key)
             until_done.enter_context(peer)
+            process_ids[PEER] = process_id_of(peer)
             endpoints.append(Endpoint(PEER, f"http://{peer.address}/v1/chat/completions", [key] * users_count))
         os.environ["FIRESTORE_EMULATOR_HOST"] = stack.firestore_address
         times, rates = asyncio.run(_call(endpoints, f"{deployment.url}/v1/account", quick))
+        memory_mib = {name: resident_mib(process_id) for name, process_id in process_ids.items()}
         accounts = [AccountId(f"user:{user.uid}") for user in users]
         calls = {account: ours.calls[number] for number, account in enumerate(accounts)}
         captures = asyncio.run(_verify(deployment.project_id, calls))
-        return _figures(times, rates, calls=sum(calls.values()), captures=captures)
+        return _figures(times, rates, memory_mib, calls=sum(calls.values()), captures=captures)
 
 
-Times = dict[tuple[str, bool], list[float]]
-"""By endpoint and stream or not: milliseconds of one call after the other, the same place for the same round."""
+Times = dict[tuple[str, str], list[float]]
+"""By endpoint and what is timed: milliseconds of one call after the other, the same place for the same round."""
+Rates = dict[tuple[str, bool], list[float]]
+"""By endpoint and stream or not: calls in a second, burst after burst."""
 
 
-async def _call(endpoints: Sequence[Endpoint], account_url: str, quick: bool) -> tuple[Times, Times]:
+async def _call(endpoints: Sequence[Endpoint], account_url: str, quick: bool) -> tuple[Times, Rates]:
     """All calls; what each took, and the rates of the bursts."""
     timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_S_MAX)
@@ -153,22 +170,23 @@ async def _call(endpoints: Sequence[Endpoint], account_url: str, quick: bool) ->
 async def _call_in_turn(load: Load, endpoints: Mapping[str, Endpoint], quick: bool) -> Times:
     rounds = ROUNDS_QUICK if quick else ROUNDS
     warm_up_rounds = WARM_UP_ROUNDS_QUICK if quick else WARM_UP_ROUNDS
-    times: Times = {(name, stream): [] for name in endpoints for stream in (False, True)}
+    times: Times = {(name, timed): [] for name in endpoints for timed in (WHOLE, STREAM, FIRST_TOKEN)}
     users_count = USERS_QUICK if quick else USERS
     say(f"{rounds} rounds of {', '.join(endpoints)}, whole and streamed")
     for number, names in enumerate(rotations(list(endpoints), warm_up_rounds + rounds)):
         for stream in (False, True):
             for name in names:
-                took_ms = await load.call_ms(endpoints[name], number % users_count, stream=stream)
+                took = await load.call_ms(endpoints[name], number % users_count, stream=stream)
                 if number >= warm_up_rounds:
-                    times[name, stream].append(took_ms)
+                    for timed, took_ms in took.items():
+                        times[name, timed].append(took_ms)
     return times
 
 
-async def _call_at_once(load: Load, endpoints: Mapping[str, Endpoint], quick: bool) -> Times:
+async def _call_at_once(load: Load, endpoints: Mapping[str, Endpoint], quick: bool) -> Rates:
     bursts = BURSTS_QUICK if quick else BURSTS
     at_once, calls_each = (AT_ONCE_QUICK, CALLS_EACH_QUICK) if quick else (AT_ONCE, CALLS_EACH)
-    rates: Times = {(name, stream): [] for name in endpoints for stream in (False, True)}
+    rates: Rates = {(name, stream): [] for name in endpoints for stream in (False, True)}
     say(f"{bursts} bursts of {at_once} at once, whole and streamed")
     # The first burst opens the connections; it does not count.
     for number, names in enumerate(rotations(list(endpoints), 1 + bursts)):
@@ -201,9 +219,16 @@ async def _verify(project_id: str, calls: Mapping[AccountId, int]) -> int:
     return captures
 
 
-def _figures(times: Times, rates: Times, *, calls: int, captures: int) -> dict[str, Any]:
+def _figures(
+    times: Times, rates: Rates, memory_mib: Mapping[str, float], *, calls: int, captures: int
+) -> dict[str, Any]:
     ours, peer = _added(times, OURS), _added(times, PEER)
-    added_ratio = ours["added_p50_ms"] / peer["added_p50_ms"] if peer["added_p50_ms"] else None
+
+    def ratio(name: str) -> float | None:
+        added, peers = ours[name], peer[name]
+        return added / peers if added is not None and peers else None
+
+    added_ratio, first_token_ratio = ratio("added_p50_ms"), ratio("first_token_added_p50_ms")
     return {
         **ours,
         "rps": _rate(rates, OURS, stream=False),
@@ -214,13 +239,19 @@ def _figures(times: Times, rates: Times, *, calls: int, captures: int) -> dict[s
         "peer_rps": _rate(rates, PEER, stream=False),
         "peer_stream_rps": _rate(rates, PEER, stream=True),
         "added_ratio": added_ratio,
+        "first_token_added_ratio": first_token_ratio,
+        "memory_mib": memory_mib[OURS],
+        "peer_memory_mib": memory_mib.get(PEER),
         "calls": calls,
         "captures": captures,
-        "targets": {"added_ratio": at_most(ADDED_RATIO_MAX, added_ratio)},
+        "targets": {
+            "added_ratio": at_most(ADDED_RATIO_MAX, added_ratio),
+            "first_token_added_ratio": at_most(FIRST_TOKEN_RATIO_MAX, first_token_ratio),
+        },
         "noise": {
-            "rounds": len(times[DIRECT, False]),
-            "direct_ms": spread(times[DIRECT, False]),
-            "ours_ms": spread(times[OURS, False]),
+            "rounds": len(times[DIRECT, WHOLE]),
+            "direct_ms": spread(times[DIRECT, WHOLE]),
+            "ours_ms": spread(times[OURS, WHOLE]),
             "rps": spread(rates[OURS, False]),
         },
     }
@@ -229,15 +260,15 @@ def _figures(times: Times, rates: Times, *, calls: int, captures: int) -> dict[s
 def _added(times: Times, name: str) -> dict[str, float | None]:
     """What an endpoint adds to the direct call of the same round; `None` for one that took no part."""
     figures: dict[str, float | None] = {}
-    for prefix, stream in (("", False), ("stream_", True)):
-        pairs = zip(times.get((name, stream), []), times[DIRECT, stream], strict=False)
+    for timed in (WHOLE, STREAM, FIRST_TOKEN):
+        pairs = zip(times.get((name, timed), []), times[DIRECT, timed], strict=False)
         added = [through_ms - direct_ms for through_ms, direct_ms in pairs]
         for percent in (50, 95):
-            figures[f"{prefix}added_p{percent}_ms"] = percentile(added, percent) if added else None
+            figures[f"{timed}added_p{percent}_ms"] = percentile(added, percent) if added else None
     return figures
 
 
-def _rate(rates: Times, name: str, *, stream: bool) -> float | None:
+def _rate(rates: Rates, name: str, *, stream: bool) -> float | None:
     return median(rates[name, stream]) if (name, stream) in rates else None
 
 

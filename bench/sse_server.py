@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from local.process import HOST
+from shared.base.garbage import collect_rarely, keep_loaded
 
 READY_PATH = "/_ready"
 CHAT_PATH = "/chat/completions"
@@ -90,6 +91,9 @@ def serve_relay(port: int, model_url: str) -> None:
     async def ready(request: Request) -> Response:
         return PlainTextResponse("ready")
 
+    # Our functions start so as well.
+    collect_rarely()
+    keep_loaded()
     app = Starlette(routes=[Route("/v1" + CHAT_PATH, relay, methods=["POST"]), Route(READY_PATH, ready)])
     uvicorn.run(app, host=HOST, port=port, log_level="warning", access_log=False)
 

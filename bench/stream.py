@@ -21,6 +21,7 @@ import aiohttp
 
 from bench.report import BenchFailed, at_most, median, run_bench, say, spread
 from bench.sse_server import READY_PATH
+from bench.usage import cpu_s, process_id_of
 from local.deployment import Deployment
 from local.node import REPOSITORY
 from local.people import People
@@ -58,7 +59,7 @@ def measure(quick: bool) -> dict[str, Any]:
         )
         tokens = [People(stack.auth_address).add(project_id).token for _ in range(streams)]
         urls = {RELAY: f"http://{relay.address}", OURS: ours.url}
-        pids = {RELAY: _pid(relay), OURS: ours.process_id}
+        pids = {RELAY: process_id_of(relay), OURS: ours.process_id}
         costs = asyncio.run(_rounds(urls, pids, tokens, chunks=chunks, rounds=rounds))
     ratios = [ours_us / relay_us for ours_us, relay_us in zip(costs[OURS], costs[RELAY], strict=True)]
     ratio = median(ratios)
@@ -90,12 +91,12 @@ async def _rounds(
         for number in range(rounds + 1):
             say(f"Round {number} of {rounds}" if number else "Warming up")
             for name, url in urls.items():
-                before_s = _cpu_s(pids[name])
+                before_s = cpu_s(pids[name])
                 await asyncio.gather(
                     *(_stream(session, f"{url}/v1/chat/completions", token, chunks) for token in tokens)
                 )
                 if number:
-                    costs[name].append((_cpu_s(pids[name]) - before_s) * 1e6 / (len(tokens) * chunks))
+                    costs[name].append((cpu_s(pids[name]) - before_s) * 1e6 / (len(tokens) * chunks))
     return costs
 
 
@@ -119,18 +120,6 @@ def _start(name: str, folder: Path, kind: str, *arguments: str) -> Service:
     inherited = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
     child = start_child(name, command, folder=folder, environment={**inherited, "PYTHONPATH": str(REPOSITORY)})
     return Service(name, f"{HOST}:{port}", child, READY_PATH, START_DEADLINE_S)
-
-
-def _pid(service: Service) -> int:
-    if service.child is None:
-        raise BenchFailed(f"{service.name} is no process of ours")
-    return service.child.popen.pid
-
-
-def _cpu_s(pid: int) -> float:
-    """Processor time that the threads of a process have used so far, to the nanosecond."""
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((thread / "schedstat").read_text(encoding="utf-8").split()[0]) for thread in threads) / 1e9
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from shared.images.job_models import ImageRun, JobId
 from shared.web.task import task_function
 
 
-@task_function(body=ImageRun)
+@task_function(body=ImageRun, imports_ahead="shared.providers.gateway")
 async def image_run(run: ImageRun, app: App) -> None:
     """Raise JobBusy, JobsUnavailable, LedgerUnavailable or what a provider did, which bring the task back."""
     await app.image_runner.run(JobId(run.job_id))

@@ -55,7 +55,7 @@ def event_data(name: str, fields: Mapping[str, Any]) -> bytes:
     """`DocumentEventData` of a new document, stamped with the server's time as an entry is."""
     data = _data_type()()
     write = protobuf.create(name, fields, stamp="committed_at")
-    data.value.CopyFrom(type(write).pb(write).update)
+    data.value.CopyFrom(write.update)
     for stamp in (data.value.create_time, data.value.update_time, data.value.fields["committed_at"].timestamp_value):
         stamp.GetCurrentTime()
     return bytes(data.SerializeToString())

@@ -18,7 +18,7 @@ from dotenv import load_dotenv
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
 
-from local.deployment import PASSED_ON, Deployment
+from local.deployment import MODEL_KEYS, Deployment
 from local.interrupt import interrupt_on_signals
 from local.node import REPOSITORY
 from local.people import People, Person
@@ -115,7 +115,7 @@ def _chat(deployment: Deployment, person: Person) -> str:
     provider = raw.headers["x-credence-provider"]
     who = "the local stand-in" if provider == "standin" else f"the provider {provider}"
     _expect(usage is not None, "the stream ended with its usage")
-    keys = [name for name in PASSED_ON if name.endswith("_API_KEY") and os.environ.get(name)]
+    keys = [name for name in MODEL_KEYS if os.environ.get(name)]
     if keys and provider == "standin":
         who += f" (although {' and '.join(keys)} is set: no provider with a key serves this model, or it refused us)"
     print(f"\n    answered by {raw.headers['x-credence-model']} at {who}; {usage.completion_tokens} tokens,", end="")

@@ -11,6 +11,7 @@ from typing import Self
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from local.admob import AD_UNITS, LocalAdMob
 from local.cloud_tasks.emulator import LOCATION
 from local.events import Target
 from local.gateway import CERTIFICATES_PATH, READY_PATH
@@ -25,12 +26,18 @@ from shared.proof.signer import LocalSigner
 GATEWAY_DEADLINE_S = 60.0
 """It is ready in about two seconds; the rest is for a machine that is busy."""
 LOG_ORIGIN = "credence.local/log"
+STRIPE_PATH = "/v1/webhooks/stripe"
+WEBHOOK_SECRET = "whsec_local"  # noqa: S105 - of a stand-in
+"""What the stand-in for Stripe signs with. It listens on this machine only."""
 PASSED_ON = tuple(
     name.upper()
     for name in Settings.__struct_fields__
-    if name.endswith(("_api_key", "_base_url")) or name in ("cloudflare_account_id", "custom_providers")
+    if name.endswith(("_api_key", "_base_url"))
+    or name in ("cloudflare_account_id", "custom_providers", "stripe_webhook_secret")
 )
 """What the developer's environment (or `.env`) may add: a real provider's key takes the place of the stand-in."""
+
+MODEL_KEYS = tuple(name for name in PASSED_ON if name.endswith("_API_KEY") and name != "STRIPE_API_KEY")
 
 
 class Deployment:
@@ -56,8 +63,10 @@ class Deployment:
         self._service: Service | None = None
         self.project_id = project_id
         self.issuer = LocalIssuer.new()
+        self.admob = LocalAdMob.new()
         self._log_key = Ed25519PrivateKey.generate()
         self._log_files: dict[str, str] = {}
+        self._ad_keys: dict[str, str] = {}
         self.url = f"http://{HOST}:{self._port}"
 
     @property
@@ -72,9 +81,21 @@ class Deployment:
             "TASK_URL": f"{self.url}{TASK_PATH}/{{function}}",
             "TASK_SERVICE_ACCOUNT": TASKS,
             **self._log_files,
+            "STRIPE_API_KEY": self.stripe_key,
+            "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
+            "CHECKOUT_RETURN_URL": f"{self.url}/_local/paid",
+            # A real key speaks with the real Stripe.
+            **({} if os.environ.get("STRIPE_API_KEY") else {"STRIPE_BASE_URL": self._stack.stripe.url}),
+            **self._ad_keys,
+            "AD_UNITS": AD_UNITS,
             **{name: os.environ[name] for name in PASSED_ON if os.environ.get(name)},
             **self._extra,
         }
+
+    @property
+    def stripe_key(self) -> str:
+        """The key, and so the account, of this deployment at the stand-in for Stripe."""
+        return f"sk_test_{self.project_id}"
 
     @property
     def backend_token(self) -> str:
@@ -127,6 +148,9 @@ class Deployment:
             certificates = folder / "certificates.json"
             certificates.write_text(self.issuer.certificates(), encoding="utf-8")
             self._log_files = self._write_log_files(folder)
+            ad_keys = folder / "ad_keys.json"
+            ad_keys.write_text(self.admob.verifier_keys(), encoding="utf-8")
+            self._ad_keys = {"AD_KEYS_FILE": str(ad_keys)}
             command = [sys.executable, "-m", "local.gateway", str(self._port), certificates]
             inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
             environment = {**inherited, "PYTHONPATH": str(REPOSITORY), **self.environment}
@@ -137,6 +161,7 @@ class Deployment:
             self._service = service
             self._stack.cloud_tasks.attach(self.project_id, self.issuer, read_queues())
             until_ready.callback(self._stack.cloud_tasks.detach, self.project_id, read_queues())
+            self._stack.stripe.hook(self.stripe_key, self.url + STRIPE_PATH, WEBHOOK_SECRET)
             if self._events:
                 self._subscribe(until_ready)
             self._exit = until_ready.pop_all()

@@ -18,6 +18,7 @@ from starlette.routing import Match, Route
 
 from local.manifest import FunctionRow, read_manifest
 from local.process import HOST
+from shared.base.garbage import collect_rarely, keep_loaded
 from shared.base.ids import new_request_id
 from shared.base.settings import Settings, SettingsWrong
 from shared.web.cors import show_to_pages
@@ -91,13 +92,16 @@ async def _answer_405(request: Request, error: Exception) -> Response:
 
 
 if __name__ == "__main__":
+    collect_rarely()
     port, certificates_file = sys.argv[1:]
     try:
         Settings.from_environment(os.environ)
     except SettingsWrong as error:
         sys.exit(f"These settings cannot be used: {error}")
+    gateway = build_gateway(Path(certificates_file).read_text(encoding="utf-8"))
+    keep_loaded()
     uvicorn.run(
-        build_gateway(Path(certificates_file).read_text(encoding="utf-8")),
+        gateway,
         host=HOST,
         port=int(port),
         log_level="warning",

@@ -19,7 +19,7 @@ OPERATOR = "operator@local.iam.gserviceaccount.com"
 TASKS = "tasks@local.iam.gserviceaccount.com"
 CALLERS = (
     f"credit:debit={BACKEND} card:charge={BACKEND} card:validate={BACKEND} timer={SCHEDULER} event={EVENTARC} "
-    f"catalog:write={OPERATOR} task={TASKS}"
+    f"catalog:write={OPERATOR} payment:refund={OPERATOR} task={TASKS}"
 )
 KEY_ID = "local"
 TOKEN_LIFETIME_S = 3600

@@ -10,7 +10,7 @@ import time
 from dotenv import load_dotenv
 
 from credence.catalog import seed
-from local.deployment import PASSED_ON, Deployment
+from local.deployment import MODEL_KEYS, PASSED_ON, Deployment
 from local.interrupt import interrupt_on_signals
 from local.manifest import read_manifest
 from local.node import REPOSITORY
@@ -49,7 +49,7 @@ def _seed(deployment: Deployment) -> None:
 def _explain(stack: Stack, deployment: Deployment) -> None:
     """Say what is served, and give commands that work as they stand."""
     person = People(stack.auth_address).add(PROJECT)
-    keys = [name.removesuffix("_API_KEY").lower() for name in PASSED_ON if "KEY" in name and os.environ.get(name)]
+    keys = [name.removesuffix("_API_KEY").lower() for name in PASSED_ON if name in MODEL_KEYS and os.environ.get(name)]
     print(f"\nCredence listens on {deployment.url}\n")
     for row in read_manifest():
         print(f"  {row.method:<5} {row.path:<34} {row.name} ({row.auth})")

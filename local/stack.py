@@ -1,4 +1,4 @@
-"""The local stack: Firestore, its events, Auth, Cloud Tasks and the model stand-in, started and stopped together."""
+"""The local stack: Firestore, its events, Auth, Cloud Tasks, and stand-ins for models and Stripe, as one."""
 
 import contextlib
 import functools
@@ -14,6 +14,7 @@ from local.events import EventDelivery
 from local.node import NodeMissing
 from local.process import ProcessFailed, Service
 from local.standin import start_standin
+from local.stripe.standin import StripeStandin, start_stripe
 
 CANNOT_START = (EmulatorMissing, NodeMissing, ProcessFailed)
 """Why a stack does not start; each says what is missing and how to get it."""
@@ -29,6 +30,8 @@ class Stack:
     """Where deployments subscribe their functions to what happens in Firestore. Made when the stack is entered."""
     cloud_tasks: CloudTasksEmulator
     """Where their functions' tasks wait. Made when the stack is entered."""
+    stripe: StripeStandin
+    """Where what they sell is paid. Made when the stack is entered."""
 
     def __init__(self, report: Callable[[str], None] = lambda line: None) -> None:
         """`report` is told, one line at a time, what starts and what is ready."""
@@ -43,15 +46,19 @@ class Stack:
             folder = Path(until_ready.enter_context(tempfile.TemporaryDirectory(prefix="credence-")))
             self.events = until_ready.enter_context(EventDelivery())
             until_ready.callback(self._stop_services)
-            self._report("Starting the emulators of Firestore, Auth and Cloud Tasks, and the model stand-in")
+            self._report(
+                "Starting the emulators of Firestore, Auth and Cloud Tasks, and the stand-ins for models and Stripe"
+            )
             # The emulators first: Firestore is the one that may be missing, Auth the one that takes longest.
             start_sender = functools.partial(start_firestore, events_address=self.events.address)
             for start in (start_sender, start_auth, start_standin):
                 self._services.append(start(folder))
             self.cloud_tasks = start_cloud_tasks(folder)
             self._services.append(self.cloud_tasks.service)
-            firestore, auth, standin, cloud_tasks = self._services
-            for service in (standin, firestore, cloud_tasks, auth):
+            self.stripe = start_stripe(folder)
+            self._services.append(self.stripe.service)
+            firestore, auth, standin, cloud_tasks, stripe = self._services
+            for service in (standin, firestore, cloud_tasks, stripe, auth):
                 service.wait_until_ready()
                 if service is firestore:
                     warm_up_firestore(service.address)

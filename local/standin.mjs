@@ -1,7 +1,9 @@
 // The model stand-in on 127.0.0.1:<port given as argument>: aimock, without any model. It speaks OpenAI's wire under /v1,
 // Anthropic's under /v1/messages and Google's under /v1beta.
 // Started by local/standin.py. A magic word in the last user message selects how the call goes; tests rely on them.
+// Without one, a tool that is forced or named is called, JSON that is asked for is made up, and all else is quoted.
 import { createServer } from "@copilotkit/aimock";
+import { meantTool, objectFor, valueFor } from "./standin_values.mjs";
 
 const QUOTE_CHARS_MAX = 120;
 const CHARS_PER_TOKEN = 4; // aimock's own estimate, used when a fixture states no usage.
@@ -46,6 +48,19 @@ function toolCall(request) {
   return { toolCalls: [{ name: request.tools?.[0]?.function?.name ?? "get_weather", arguments: '{"city":"Paris"}' }] };
 }
 
+const toolOf = (request) => meantTool(request, lastUserText(request));
+
+function meantToolCall(request) {
+  const { name, parameters } = toolOf(request);
+  return { toolCalls: [{ name, arguments: JSON.stringify(valueFor(parameters, lastUserText(request))) }] };
+}
+
+function formedAnswer(request) {
+  const prompt = lastUserText(request);
+  const schema = request.response_format.json_schema?.schema;
+  return capped(request, JSON.stringify(schema ? valueFor(schema, prompt) : objectFor(prompt)));
+}
+
 // The JSON after the word, as a model that is held to a schema gives it.
 function jsonAnswer(request) {
   return capped(request, lastUserText(request).replace("[[json]]", "").trim());
@@ -77,6 +92,14 @@ const fixtures = [
   onWord("error-401", refusal(401, "invalid_request_error", "invalid_api_key", "Incorrect API key provided.")),
   onWord("error-429", refusal(429, "requests", "rate_limit_exceeded", "Rate limit reached.", { retryAfter: 1 })),
   onWord("error-500", refusal(500, "server_error", null, "The server had an error processing your request.")),
+  {
+    match: { endpoint: "chat", hasToolResult: false, predicate: (request) => toolOf(request) !== undefined },
+    response: meantToolCall,
+  },
+  {
+    match: { endpoint: "chat", predicate: ({ response_format: form }) => form?.type?.startsWith("json") },
+    response: formedAnswer,
+  },
   { match: { endpoint: "chat", predicate: () => true }, response: friendlyAnswer },
   { match: { endpoint: "transcription", predicate: () => true }, response: { transcription: RECORDED } },
   { match: { endpoint: "image", predicate: () => true }, response: { images: [{ b64Json: PIXEL }] } },

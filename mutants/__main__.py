@@ -14,11 +14,12 @@ from mutants.cards import CARDS
 from mutants.commits import COMMITS
 from mutants.credits import CREDITS
 from mutants.mutant import Mutant
+from mutants.payments import PAYMENTS
 from mutants.proofs import PROOFS, SETTLING
 from mutants.tree import ROOT, UNNOTICED, Change, SuitesBroken, Verdict, each, run_suites, try_change
 
 SURVIVED = "SURVIVED"
-MUTANTS = (*CARDS, *COMMITS, *CREDITS, *SETTLING, *PROOFS)
+MUTANTS = (*CARDS, *COMMITS, *CREDITS, *PAYMENTS, *SETTLING, *PROOFS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

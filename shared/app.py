@@ -5,11 +5,13 @@ import os
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.base.settings import Settings
+from shared.base.settings import GOOGLE_AD_KEYS_URL, Settings
 from shared.parts.gateway import GatewayParts
+from shared.parts.payments import PaymentParts
 
 if TYPE_CHECKING:
     from shared.accounts.service import Accounts
+    from shared.ads.service import Ads
     from shared.cards.keys import CardKeys
     from shared.cards.service import Cards
     from shared.cards.store import FirestoreCards
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from shared.notices.service import Notices
 
 
-class App(GatewayParts):
+class App(GatewayParts, PaymentParts):
     """One process's collaborators, on one event loop: those of its people here, the others in `shared/parts`."""
 
     @cached_property
@@ -32,6 +34,18 @@ class App(GatewayParts):
         from shared.accounts.store import FirestoreClaims
 
         return Accounts(self.ledger, FirestoreClaims(self.firestore))
+
+    @cached_property
+    def ads(self) -> "Ads":
+        from shared.ads.gateway import VerifierKeys, keys_at, keys_in
+        from shared.ads.service import Ads
+        from shared.ads.store import FirestoreAds
+        from shared.base.ad_units import parse_ad_units
+
+        key_file = self.settings.ad_keys_file
+        keys = VerifierKeys(keys_in(key_file) if key_file else keys_at(GOOGLE_AD_KEYS_URL), self.clock)
+        units = parse_ad_units(self.settings.ad_units)
+        return Ads(self.ledger, FirestoreAds(self.firestore), keys, units, self.clock)
 
     @cached_property
     def card_store(self) -> "FirestoreCards":

@@ -1,6 +1,7 @@
 """How a process gets at the servers: every store that production code asks for, each call over the network."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import datetime
 from typing import TypeVar
 
@@ -242,15 +243,19 @@ class ProcessSigner:
         return await self._reach.network.read(action, failure=SigningFailed)
 
 
+MINTED: ContextVar[list[bool]] = ContextVar("minted")
+"""For each sums that a run of the checkpoint asked for, whether they were minted: nothing may be signed over such. One
+list for each run, since a run that fails leaves reads behind, which are answered while the next one is under way."""
+
+
 class ProcessSums:
     """The sums of the ledger as of one moment, in which credits come from nowhere now and then."""
 
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
-        self.minted = False
-        """Whether the last sums were such: nothing may be signed over them."""
 
     async def totals(self) -> Totals:
         totals = await self._reach.network.read(self._reach.servers.sums.totals, failure=StoreUnavailable)
-        self.minted = self._reach.faults.happens(self._reach.faults.rates.minted)
-        return replace(totals, balances_micros=totals.balances_micros + MINTED_MICROS * self.minted)
+        minted = self._reach.faults.happens(self._reach.faults.rates.minted)
+        MINTED.get().append(minted)
+        return replace(totals, balances_micros=totals.balances_micros + MINTED_MICROS * minted)

@@ -16,6 +16,7 @@ from shared.proof.errors import CommitLost, SigningFailed, VaultUnavailable
 from simulation.judge import UNKNOWN, Violation
 from simulation.process import Process
 from simulation.reach import (
+    MINTED,
     ProcessArchive,
     ProcessLog,
     ProcessMarks,
@@ -56,14 +57,13 @@ def settling(process: Process) -> Job:
 def checkpointing(process: Process) -> Job:
     """The production checkpoint, and what each of its runs must come to."""
     reach = process.reach
-    sums = ProcessSums(reach)
     # Of an archive, checkpoints use what changed.
     archive: Any = ProcessArchive(reach)
     checkpoints = Checkpoints(
         ledger=process.store,
         archive=archive,
         log=ProcessLog(reach),
-        sums=sums,
+        sums=ProcessSums(reach),
         signer=ProcessSigner(reach),
         vault=ProcessVault(reach),
         clock=process.clock,
@@ -71,9 +71,12 @@ def checkpointing(process: Process) -> Job:
     )
 
     async def run() -> None:
+        minted: list[bool] = []
+        MINTED.set(minted)
         report = await checkpoints.run()
-        if report.refused != ("epoch_unbalanced" if sums.minted else None):
-            raise Violation(f"a checkpoint ended with {report.refused} over sums that were minted: {sums.minted}")
+        # More than one sums where a lost commit made it begin anew; then any of them may have been the last one used.
+        if report.refused not in {"epoch_unbalanced" if one else None for one in minted}:
+            raise Violation(f"a checkpoint ended with {report.refused} over sums that were minted: {minted}")
 
     return run
 

@@ -49,6 +49,12 @@ REASONS = {
         "multipliers",
         "self._client.document('prices/current').get",
     ): "Firestore, no HTTP client.",
+    ("shared/payments/stripe_gateway.py", "_send", "ClientSession"): "Stripe, whose address is a setting.",
+    (
+        "shared/payments/stripe_gateway.py",
+        "_send",
+        "self._session.request",
+    ): "The same; ids are checked where they come in.",
     ("shared/proof/gateway.py", "_read", "AuthorizedSession"): "Cloud KMS and Cloud Storage: hosts are fixed.",
     ("shared/proof/gateway.py", "_read", "session.get"): "The same; the key's name is a setting.",
     ("shared/proof/gateway.py", "sign", "session.post"): "The same.",

@@ -50,6 +50,14 @@ class Upload(Struct, frozen=True):
     content: bytes
 
 
+class Raw(Struct, frozen=True):
+    """A body as it came, for whoever checks a signature over it."""
+
+    content: bytes
+    headers: Mapping[str, str]
+    """Names in lower case."""
+
+
 IdempotencyKey = Annotated[
     str, Meta(min_length=1, max_length=IDEMPOTENCY_KEY_CHARS_MAX, pattern=rf"^[\x21-\x7e]+{LAST}")
 ]

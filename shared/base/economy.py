@@ -1,5 +1,7 @@
 """The product's numbers, in one typed place. Prices of models are in shared/catalog/catalog.toml."""
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from shared.base.micros import credits_to_micros
@@ -54,3 +56,52 @@ ANSWER_AGAIN_PPM = 100_000
 """What an answer told again costs, in millionths of what asking the model would have cost: a tenth."""
 ANSWER_LIFETIME_MS = DAY_MS
 """How long an answer is kept for whoever asked to be told it again."""
+
+
+class Pack(Struct, frozen=True):
+    """Credits that are sold together. Prices are in the currency's smallest unit: cents, paise."""
+
+    pack_id: str
+    title: str
+    credits_micros: int
+    bonus_micros: int
+    """Promotional credits on top; they go back with a refund."""
+    prices_minor: Mapping[str, int]
+
+
+PACKS = (
+    Pack("starter", "Starter", credits_to_micros(100), 0, {"USD": 99, "INR": 7_900}),
+    Pack("popular", "Popular", credits_to_micros(500), credits_to_micros(50), {"USD": 499, "INR": 39_900}),
+    Pack("best_value", "Best Value", credits_to_micros(1_000), credits_to_micros(200), {"USD": 899, "INR": 69_900}),
+)
+PACK_BONUS_LIFETIME_MS = 365 * DAY_MS
+"""Bought credits never expire; those on top are spent first, and a year is enough for it."""
+ORDER_LIFETIME_MS = 60 * 60_000
+"""How long a checkout stays open. Stripe takes from 30 minutes to a day."""
+REFUND_WINDOW_MS = 14 * DAY_MS
+"""How long buyers may give back what they have not touched; the European right of withdrawal is as long."""
+
+
+class AdTier(Struct, frozen=True):
+    """A kind of rewarded ad, with ad units of its own."""
+
+    name: str
+    amount_micros: int
+    per_day_max: int
+    """How many of them one person is paid for in a day (UTC)."""
+
+
+AD_TIERS = (
+    AdTier("text", credits_to_micros(5), per_day_max=10),
+    AdTier("image", credits_to_micros(10), per_day_max=5),
+    AdTier("video", credits_to_micros(15), per_day_max=5),
+)
+"""175 credits a day at most: 1.17 dollars at our price, far from what a farm of devices costs to run well."""
+AD_LIFETIME_MS = 30 * DAY_MS
+"""How long credits from ads can be spent."""
+AD_COOLDOWN_MS = 30_000
+"""From the beginning of one ad, and from the reward for it, to the beginning of the next."""
+AD_REWARD_GAP_MS_MIN = 5_000
+"""No rewarded ad is shorter, so two rewards that lie closer were not watched by one person one after the other."""
+AD_OFFER_LIFETIME_MS = 3_600_000
+"""AdMob shows an ad for an hour after it was loaded."""

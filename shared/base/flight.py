@@ -23,6 +23,10 @@ class SingleFlight(Generic[Key, Value]):
             task.add_done_callback(lambda done: self._land(key, done))
         return await asyncio.shield(task)
 
+    def is_under_way(self, key: Key) -> bool:
+        """Whether `run` would share what somebody else began."""
+        return key in self._tasks
+
     def _land(self, key: Key, task: asyncio.Task[Value]) -> None:
         del self._tasks[key]
         if not task.cancelled():

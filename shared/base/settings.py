@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from msgspec import Meta, Struct
 
+from shared.base.ad_units import parse_ad_units
 from shared.base.body import LAST, Misshapen, shape
 from shared.base.callers import parse_callers
 from shared.base.endpoints import parse_endpoints
@@ -16,6 +17,8 @@ from shared.base.secret import Secret
 
 GOOGLE_IDENTITY_CERTS_URL = "https://www.googleapis.com/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com"
 GOOGLE_OIDC_CERTS_URL = "https://www.googleapis.com/oauth2/v1/certs"
+GOOGLE_AD_KEYS_URL = "https://www.gstatic.com/admob/reward/verifier-keys.json"
+"""What callbacks of rewarded ads are signed with: https://developers.google.com/admob/android/ssv"""
 
 
 class Environment(StrEnum):
@@ -59,6 +62,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """For development: the log's name, with the key file and the folder that stand for Cloud KMS and the bucket."""
     checkpoint_key_file: str | None = None
     checkpoint_folder: str | None = None
+    ad_units: str = ""
+    """Which rewarded ads are paid for: `tier=unit[,unit] tier=unit ...`; without any there are no ads."""
+    ad_keys_file: str | None = None
+    """For development: the file of public keys that stands for the one that Google publishes."""
     standin_url: str | None = None
     """Base URL of the local model stand-in; it answers for every model that has no better route."""
     standin_disconnect: Literal["drain", "estimate", "free"] = "estimate"
@@ -83,12 +90,20 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     openai_base_url: str = "https://api.openai.com/v1"
     openrouter_api_key: Secret | None = None
     openrouter_base_url: str = "https://openrouter.ai/api/v1"
+    stripe_api_key: Secret | None = None
+    stripe_webhook_secret: Secret | None = None
+    """What Stripe signs events with; two with a comma between while one replaces the other. Without it no event comes
+    in, so without it nothing is sold either."""
+    stripe_base_url: str = "https://api.stripe.com"
+    checkout_return_url: str | None = None
+    """Where buyers come back to from a checkout."""
     custom_providers: Secret | None = None
     """Endpoints of one's own (Ollama, llama.cpp, vLLM): see `shared/base/endpoints.py`. A secret, for it has keys."""
 
     def __post_init__(self) -> None:
         """Raise ValueError, which `from_environment` reports, for settings that cannot go together."""
         parse_callers(self.service_callers)
+        parse_ad_units(self.ad_units)
         parse_endpoints(self.custom_providers)
         if self.environment is Environment.PRODUCTION:
             _refuse_emulators(self)
@@ -110,13 +125,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def _refuse_emulators(settings: Settings) -> None:
     """An emulator accepts unsigned tokens: in production that would let anyone be anyone.
 
-    And a key in a file can be copied, a folder be emptied.
+    And a key in a file can be copied, a folder be emptied; who writes the file of ad keys makes credits.
     """
     local_only = {
         "FIRESTORE_EMULATOR_HOST": settings.firestore_emulator_host,
         "FIREBASE_AUTH_EMULATOR_HOST": settings.firebase_auth_emulator_host,
         "CLOUD_TASKS_EMULATOR_HOST": settings.cloud_tasks_emulator_host,
         "STANDIN_URL": settings.standin_url,
+        "AD_KEYS_FILE": settings.ad_keys_file,
         "CHECKPOINT_KEY_FILE": settings.checkpoint_key_file,
         "CHECKPOINT_FOLDER": settings.checkpoint_folder,
         "IDENTITY_CERTS_URL": settings.identity_certs_url != GOOGLE_IDENTITY_CERTS_URL,

@@ -1,34 +1,61 @@
-"""Firestore's writes as protocol buffers, straight from documents.
+"""Firestore's commits as protocol buffers, straight from documents and over the client's own channel.
 
-The client library builds the same through three layers of wrappers, which took two fifths of the processor time of a
-metered call; this module writes into the plain messages underneath. The store's contract tests hold it to the same.
+The client library builds and sends the same through many layers of wrappers, which took half of the processor time of
+a metered call; this module writes and sends the plain messages below. The store's contract tests hold it to the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
+from google.cloud import firestore
+from google.cloud.firestore_v1.types import firestore as messages
 from google.cloud.firestore_v1.types import write
 
+_COMMIT = "/google.firestore.v1.Firestore/Commit"
 _REQUEST_TIME = 1
 """`ServerValue.REQUEST_TIME`: the server's clock when it received the commit."""
 
 Fields = Mapping[str, Any]
+UpdateTime = tuple[int, int]
+"""When a document was last changed, in seconds and nanoseconds: a version of it."""
 
 
-def create(name: str, fields: Fields, *, stamp: str) -> write.Write:
+async def commit(client: firestore.AsyncClient, writes: Sequence[Any], *, timeout_s: float) -> list[UpdateTime]:
+    """Make the writes, all or none, each as one function below has built it. Raise grpc.RpcError, and never retry."""
+    asked, answered = messages.CommitRequest.pb(), messages.CommitResponse.pb()
+    database = client._database_string
+    call = client._firestore_api.transport.grpc_channel.unary_unary(
+        _COMMIT, request_serializer=asked.SerializeToString, response_deserializer=answered.FromString
+    )
+    # The one interceptor writes debug logs, for who switches them on; to pass it takes two more tasks for each call.
+    call._interceptors = None
+    answer = await call(
+        asked(database=database, writes=writes),
+        timeout=timeout_s,
+        metadata=(*client._rpc_metadata, ("x-goog-request-params", f"database={quote(database)}")),
+    )
+    return [update_time_of(result.update_time) for result in answer.write_results]
+
+
+def update_time_of(timestamp: Any) -> UpdateTime:
+    """The version that a `Timestamp` stands for."""
+    return timestamp.seconds, timestamp.nanos
+
+
+def create(name: str, fields: Fields, *, stamp: str) -> Any:
     """Write a document that must not exist yet; `stamp` names a field that gets the server's time."""
     message = _write(name, fields, stamp)
     message.current_document.exists = False
-    wrapped: write.Write = write.Write.wrap(message)
-    return wrapped
+    return message
 
 
-def replace(name: str, fields: Fields, *, stamp: str, expected: Any) -> write.Write:
-    """Write a document whole over the version last updated at `expected`, an `update_time` as the client gives it."""
+def replace(name: str, fields: Fields, *, stamp: str, expected: Any) -> Any:
+    """Write a document whole over the version last updated at `expected`, an UpdateTime."""
     message = _write(name, fields, stamp)
-    message.current_document.update_time.CopyFrom(expected.timestamp_pb())
-    wrapped: write.Write = write.Write.wrap(message)
-    return wrapped
+    updated = message.current_document.update_time
+    updated.seconds, updated.nanos = expected
+    return message
 
 
 def _write(name: str, fields: Fields, stamp: str) -> Any:

@@ -7,6 +7,7 @@ Paths: `accounts/{account}` is a head, `accounts/{account}/entries/{entry}` an e
 from collections.abc import Mapping, Sequence
 from typing import NewType, Protocol
 
+import grpc
 from google.api_core import exceptions as google_errors
 from google.cloud import firestore
 from msgspec import Struct
@@ -93,7 +94,8 @@ class FirestoreLedgerStore:
                 if len(snapshot.reference.path.split("/")) == 2:
                     account_id = AccountId(snapshot.id)
                     head = head_from(account_id, snapshot.to_dict() or {})
-                    heads[account_id] = KnownHead(head, Version(snapshot.update_time))
+                    updated = protobuf.update_time_of(snapshot.update_time.timestamp_pb())
+                    heads[account_id] = KnownHead(head, Version(updated))
                 else:
                     entry = entry_from(EntryId(snapshot.id), snapshot.to_dict() or {})
                     entries[AccountId(snapshot.reference.parent.parent.id), entry.entry_id] = entry
@@ -104,25 +106,23 @@ class FirestoreLedgerStore:
     async def commit(self, heads: Sequence[HeadWrite], entries: Sequence[Entry]) -> Mapping[AccountId, Version]:
         writes = []
         for write in heads:
-            name, document = self._name(self._account(write.head.account_id)), head_document(write.head)
+            name, document = self._account_name(write.head.account_id), head_document(write.head)
             if write.expected is None:
                 writes.append(protobuf.create(name, document, stamp="posted_at"))
             else:
                 writes.append(protobuf.replace(name, document, stamp="posted_at", expected=write.expected))
         for entry in entries:
-            name = self._name(self._entry((entry.account_id, entry.entry_id)))
+            name = f"{self._account_name(entry.account_id)}/entries/{entry.entry_id}"
             writes.append(protobuf.create(name, entry_document(entry), stamp="committed_at"))
-        batch = self._client.batch()
-        batch._add_write_pbs(writes)
         try:
-            results = await batch.commit(retry=None, timeout=COMMIT_TIMEOUT_S)
-        except google_errors.GoogleAPICallError as error:
+            versions = await protobuf.commit(self._client, writes, timeout_s=COMMIT_TIMEOUT_S)
+        except grpc.RpcError as error:
             raise CommitFailed from error
-        written = zip(heads, results[: len(heads)], strict=True)
-        return {write.head.account_id: Version(result.update_time) for write, result in written}
+        written = zip(heads, versions[: len(heads)], strict=True)
+        return {write.head.account_id: Version(version) for write, version in written}
 
-    def _name(self, ref: firestore.AsyncDocumentReference) -> str:
-        return f"projects/{self._client.project}/databases/{DATABASE}/documents/{ref.path}"
+    def _account_name(self, account_id: AccountId) -> str:
+        return f"projects/{self._client.project}/databases/{DATABASE}/documents/accounts/{account_id}"
 
     def _account(self, account_id: AccountId) -> firestore.AsyncDocumentReference:
         return self._client.collection("accounts").document(account_id)

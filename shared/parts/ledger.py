@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from shared.ledger.engine import Engine
     from shared.ledger.expiry import Expiry
     from shared.ledger.funds import Funds
+    from shared.ledger.reversals import Reversals
     from shared.ledger.service import Ledger
     from shared.ledger.settlement import Settlement
     from shared.ledger.store import FirestoreLedgerStore
@@ -53,6 +54,12 @@ class LedgerParts(Parts):
         from shared.ledger.administration import Administration
 
         return Administration(self.ledger_engine, self.ledger_store, self.clock)
+
+    @cached_property
+    def reversals(self) -> "Reversals":
+        from shared.ledger.reversals import Reversals
+
+        return Reversals(self.ledger_engine, self.clock)
 
     @cached_property
     def expiry(self) -> "Expiry":

@@ -12,5 +12,9 @@ class Target(Struct, frozen=True):
     ends it then."""
 
 
-TARGETS: dict[str, Target] = {"image_run": Target("images", deadline_s=600)}
+TARGETS: dict[str, Target] = {
+    "image_run": Target("images", deadline_s=600),
+    "order_check": Target("payments", deadline_s=60),
+    "payment_apply": Target("payments", deadline_s=60),
+}
 """By the name of the function."""

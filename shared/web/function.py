@@ -16,14 +16,14 @@ from starlette.responses import Response
 
 from shared.app import App, current_app
 from shared.base.ahead import import_ahead
-from shared.base.body import Empty
+from shared.base.body import Empty, Raw
 from shared.base.ids import RequestId
 from shared.web.auth import Auth, Caller, authenticate
-from shared.web.body import BODY_BYTES_MAX, read_body
+from shared.web.body import BODY_BYTES_MAX, read_body, read_bytes
 from shared.web.cors import is_preflight, preflight_response, show_to_pages
 from shared.web.edge import serve_logged
 from shared.web.errors import MethodWrong
-from shared.web.path import path_parameters, read_query
+from shared.web.path import path_parameters, read_query, read_raw_query
 
 ROUTE_HEADER = "x-credence-route"
 """Asked: cheapest, fastest, best, or providers with commas between. Answered: who was tried, and what came of it."""
@@ -44,6 +44,7 @@ class Contract(Struct, frozen=True):
     path_param: str | None
     path_prefix: str | None
     path_suffix: str | None
+    raw_query: str | None
     answer: type[Struct] | None
     summary: str
     streams: bool
@@ -72,6 +73,7 @@ def http_function(
     path_param: str | None = None,
     path_prefix: str | None = None,
     path_suffix: str | None = None,
+    raw_query: str | None = None,
     answer: type[Struct] | None = None,
     streams: bool = False,
     routes: bool = False,
@@ -81,6 +83,7 @@ def http_function(
 ) -> Callable[[Handler], HttpFunction]:
     """Wrap a handler. `scope` is what a service must be allowed; `path_param` names the field that the last segment
     of the path fills, or the last before `path_suffix`, or with `path_prefix` all that follows that, slashes included;
+    `raw_query` names the field that a GET's whole query fills, undecoded, for a query that is signed as it stands;
     `answer` is the shape of a 200, where the handler does not build the response itself, and `media_types` what that
     may be; `form` says that the body is a form with a file instead of JSON; `routes` is for what calls models: its
     caller may say which provider it prefers, which the handler then reads from the caller; `imports_ahead` names a slow
@@ -99,6 +102,7 @@ def http_function(
             path_param=path_param,
             path_prefix=path_prefix,
             path_suffix=path_suffix,
+            raw_query=raw_query,
             answer=answer,
             summary=summary,
             streams=streams,
@@ -145,8 +149,13 @@ async def _answer(contract: Contract, handler: Handler, request: Request, reques
     if contract.routes:
         caller = replace(caller, route_asked=request.headers.get(ROUTE_HEADER))
     parameters = path_parameters(request, contract.path_param, contract.path_prefix, contract.path_suffix)
-    if contract.method == "GET":
+    if contract.raw_query is not None:
+        given = read_raw_query(request, contract.body, contract.raw_query)
+    elif contract.method == "GET":
         given = read_query(request, contract.body, parameters)
+    elif contract.body is Raw:
+        content = await read_bytes(request, bytes_max=contract.body_bytes_max)
+        given = Raw(content, dict(request.headers))
     elif contract.form:
         # Loaded by the one function that takes a form.
         from shared.web.form import read_form

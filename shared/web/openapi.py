@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from shared.base.body import LAST, ForeignBody, Upload
+from shared.base.body import LAST, ForeignBody, Raw, Upload
 from shared.web.errors import STATUS_OF_CODE, STATUS_OF_KIND
 from shared.web.function import ROUTE_HEADER, Contract, HttpFunction
 
@@ -33,7 +33,7 @@ ERROR_SCHEMA = {
 def openapi_document(routes: Iterable[tuple[str, HttpFunction]]) -> dict[str, Any]:
     """OpenAPI 3.1 for the given paths."""
     contracts = [(path, function.contract) for path, function in routes]
-    models = {model for _, c in contracts for model in (c.body, c.answer) if model is not None}
+    models = {model for _, c in contracts for model in (c.body, c.answer) if model not in (None, Raw)}
     paths: dict[str, Any] = {}
     for path, contract in contracts:
         paths.setdefault(path, {})[contract.method.lower()] = _operation(contract)
@@ -86,7 +86,10 @@ def _operation(contract: Contract) -> dict[str, Any]:
         operation["security"] = [{"bearer": []}]
     if parameters := _parameters(contract):
         operation["parameters"] = parameters
-    if contract.method == "POST":
+    if contract.body is Raw:
+        # In the format of whoever signs it.
+        operation["requestBody"] = {"content": {"application/json": {"schema": {"type": "object"}}}, "required": True}
+    elif contract.method == "POST":
         schema = _posted(contract)
         required = bool(_schema(contract.body)["required"]) if contract.path_param is None else bool(schema["required"])
         media_type = "multipart/form-data" if contract.form else "application/json"
@@ -98,7 +101,12 @@ def _operation(contract: Contract) -> dict[str, Any]:
 
 
 def _parameters(contract: Contract) -> list[dict[str, Any]]:
-    """The field in the path; and for a GET the others, which are in the query."""
+    """The field in the path; and for a GET the others, which are in the query.
+
+    None for a query that somebody else defines and signs.
+    """
+    if contract.raw_query is not None or contract.body is Raw:
+        return []
     schema = _schema(contract.body)
     return [
         {

@@ -18,6 +18,13 @@ def read_query(request: Request, model: type[Shape], parameters: dict[str, str])
     return parse(model, {**values, **parameters})
 
 
+def read_raw_query(request: Request, model: type[Shape], name: str) -> Shape:
+    """The query as it came, in the field `name` of a `model`. Raise BadRequest."""
+    query: bytes = request.scope["query_string"]
+    # Each byte one character, so that nothing is lost that a signature may be over.
+    return parse(model, {name: query.decode("latin-1")})
+
+
 def path_parameters(request: Request, name: str | None, prefix: str | None, suffix: str | None) -> dict[str, str]:
     """The path's parameter by its name, if the route has one. Raise BadRequest.
 

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from shared.app import App, current_app
+from shared.base.ahead import import_ahead
 from shared.base.errors import CredenceError, Kind
 from shared.base.ids import RequestId
 from shared.base.log import Value, request_fields, write_line
@@ -55,6 +56,7 @@ class TaskContract(Struct, frozen=True):
     name: str
     body: type[Struct]
     summary: str
+    imports_ahead: str | None
 
 
 class TaskFunction(Protocol):
@@ -66,12 +68,15 @@ class TaskFunction(Protocol):
     async def __call__(self, request: Request) -> Response: ...
 
 
-def task_function(*, body: type[Struct]) -> Callable[[Handler], TaskFunction]:
-    """Wrap a handler of tasks whose payload is a `body`."""
+def task_function(*, body: type[Struct], imports_ahead: str | None = None) -> Callable[[Handler], TaskFunction]:
+    """Wrap a handler of tasks whose payload is a `body`.
+
+    `imports_ahead` names a slow module that the first task imports while its caller is checked.
+    """
 
     def wrap(handler: Handler) -> TaskFunction:
         summary = (handler.__globals__["__doc__"] or "").strip().split("\n")[0]
-        contract = TaskContract(handler.__name__, body, summary)
+        contract = TaskContract(handler.__name__, body, summary, imports_ahead)
 
         async def serve(request: Request) -> Response:
             return await serve_logged(
@@ -90,6 +95,8 @@ async def _answer(contract: TaskContract, handler: Handler, request: Request, re
     if request.method != contract.method:
         raise MethodWrong(contract.method)
     app = current_app()
+    if contract.imports_ahead is not None:
+        import_ahead(contract.imports_ahead)
     # A stranger is refused and not acknowledged, and so is our queue until its service account is let in: nothing that
     # waits behind a wrong setting is lost.
     await authenticate(request, app, request_id, contract.auth, contract.scope)

@@ -39,8 +39,18 @@ CHAT_KEYS = (
     "stream_added_p95_ms",
     "stream_rps",
     "stream_direct_rps",
+    "first_token_added_p50_ms",
+    "first_token_added_p95_ms",
+    "memory_mib",
 )
-CHAT_PEER_KEYS = ("peer_added_p50_ms", "peer_added_p95_ms", "peer_rps", "added_ratio")
+CHAT_PEER_KEYS = (
+    "peer_added_p50_ms",
+    "peer_added_p95_ms",
+    "peer_rps",
+    "added_ratio",
+    "first_token_added_ratio",
+    "peer_memory_mib",
+)
 
 
 def run_quick(module: str, stack: Stack) -> dict[str, Any]:

@@ -2,17 +2,20 @@
 
 import json
 import re
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import requests
 
+from local.buyer import Buyer
 from local.cloudevent import a_large_entry, created_event
-from local.deployment import Deployment
+from local.deployment import WEBHOOK_SECRET, Deployment
 from local.manifest import FunctionRow, read_manifest
 from local.process import ProcessFailed
 from local.stack import Stack
+from local.stripe.wire import sign
 from local.treasury import Treasury
 from tests.clients import TIMEOUT_S, add_member, answer, call
 from tests.functions.framework import TELL_IMPORTS, start_alone
@@ -38,7 +41,9 @@ CALL_PROVIDERS = {
     "response_create",
     "speech_transcribe",
 }
+PAYMENT_CALLERS = {"checkout_create", "order_check", "order_refund", "payment_apply", "payment_refund"}
 CATALOG_READERS = {*CALL_PROVIDERS, "model_get", "model_list", "model_update", "price_get"}
+PAYMENTS = {*PAYMENT_CALLERS, "order_get", "stripe_webhook"}
 STORE = {"google.cloud.firestore", "grpc", "shared.ledger.store"}
 
 
@@ -71,7 +76,7 @@ def answered(request: pytest.FixtureRequest, stack: Stack, deployment: Deploymen
 def _service_token(row: FunctionRow, deployment: Deployment) -> str:
     if row.trigger.event:
         return deployment.event_token
-    if row.name == "model_update":
+    if row.name in ("model_update", "payment_refund"):
         return deployment.operator_token
     if row.trigger.task:
         return deployment.task_token
@@ -91,12 +96,17 @@ def _request(
         return row.path, {"json": {"recipient": recipient.uid, "amount_micros": 5, "idempotency_key": row.name}}
     if row.name == "settlement_get":
         return row.path.replace("{settlement_id}", treasury.settle_nothing(uid)), {}
+    if row.name == "ad_reward":
+        nonce = answer(call(deployment, "POST", "/v1/ads", token, json={"tier": "text"}))["nonce"]
+        return f"{row.path}?{deployment.admob.callback('text', nonce)}", {}
     if row.name == "receipt_get":
         receipt_id = answer(call(deployment, "POST", "/v1/debits", deployment.backend_token, json=debit))["entry_id"]
         return row.path.replace("{receipt_id}", receipt_id), {}
     if row.name == "entry_created":
         event = created_event(deployment.project_id, a_large_entry(account_id))
         return row.path, {"data": event.body, "headers": dict(event.headers)}
+    if row.name in PAYMENTS:
+        return _payment_request(row, Buyer(deployment, stack.stripe, token))
     if row.name in ("image_job_get", "image_run"):
         asked = {"model": "black-forest-labs/flux-schnell", "prompt": "A cat", "background": True}
         job_id = call(deployment, "POST", "/v1/images/generations", token, json=asked).json()["id"]
@@ -128,6 +138,7 @@ def _request(
         }
     embedding = {"model": "BAAI/bge-en-icl", "input": "Hello"}
     bodies = {
+        "ad_start": {"tier": "text"},
         "card_create": card,
         "chat_completions": chat,
         "credit_debit": debit,
@@ -136,6 +147,25 @@ def _request(
         "image_generate": {"model": "black-forest-labs/flux-schnell", "prompt": "A cat"},
     }
     return row.path, {"json": bodies.get(row.name)}
+
+
+def _payment_request(row: FunctionRow, buyer: Buyer) -> tuple[str, dict[str, Any]]:
+    if row.name == "checkout_create":
+        body = {"rail": "stripe", "pack": "starter", "currency": "USD", "idempotency_key": row.name}
+        return row.path, {"json": body}
+    order = buyer.buy()
+    event = buyer.stripe.newest_event(buyer.deployment.stripe_key)
+    if row.name == "stripe_webhook":
+        raw = json.dumps(event).encode()
+        return row.path, {"data": raw, "headers": {"stripe-signature": sign(raw, WEBHOOK_SECRET, int(time.time()))}}
+    order_id = order["order_id"]
+    bodies = {
+        "order_check": {"order_id": order_id},
+        "payment_apply": {"rail": "stripe", "event_id": event["id"]},
+        "payment_refund": {"order_id": order_id, "reason": "a test", "idempotency_key": row.name},
+        "order_refund": {},
+    }
+    return row.path.replace("{order_id}", order_id), {"json": bodies.get(row.name)}
 
 
 def test_it_answers(answered: Answered) -> None:
@@ -164,7 +194,7 @@ def test_it_loads_nothing_foreign(answered: Answered) -> None:
 
 def test_only_what_calls_providers_loads_an_http_client(answered: Answered) -> None:
     """aiohttp costs a tenth of a second; only the functions that call providers pay."""
-    assert ("aiohttp" in answered.modules) == (answered.name in CALL_PROVIDERS)
+    assert ("aiohttp" in answered.modules) == (answered.name in CALL_PROVIDERS | PAYMENT_CALLERS)
 
 
 def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:
@@ -173,7 +203,10 @@ def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:
     Who tells of entries is given them, and reads none.
     """
     without_ledger = {"entry_created", "image_job_get", "model_get", "model_list", "model_update"}
-    without_ledger |= {"price_get", "price_predict", "price_trends"}
+    without_ledger |= {"order_get", "price_get", "price_predict", "price_trends", "stripe_webhook"}
+    if answered.name == "pack_list":
+        assert not answered.modules & STORE
+        return
     assert answered.modules & STORE == (STORE - {"shared.ledger.store"} if answered.name in without_ledger else STORE)
 
 

@@ -46,6 +46,11 @@ accounts/escrow:alice                    | -      | -        | -        | -     
 accounts/earn:alice                      | -      | -        | -        | -               | -
 accounts/house:revenue                   | -      | -        | -        | -               | -
 accounts/house:revenue/entries/first     | -      | -        | -        | -               | -
+ad_allowances/user:alice                 | -      | -        | -        | -               | -
+ad_transactions/admob:alice              | -      | -        | -        | -               | -
+ad_views/alice                           | -      | get      | -        | -               | -
+ad_views/bob                             | -      | -        | get      | get             | -
+ad_views/alice/more/m                    | -      | -        | -        | -               | -
 audit_marks/user:alice                   | -      | -        | -        | -               | -
 alarms/alice                             | -      | -        | -        | -               | -
 card_records/alice                       | -      | -        | -        | -               | -
@@ -57,6 +62,16 @@ jobs/alice                               | -      | get      | -        | -     
 jobs/alice/chunks/alice                  | -      | -        | -        | -               | -
 jobs/bob                                 | -      | -        | get      | get             | -
 jobs/alice/more/m                        | -      | -        | -        | -               | -
+orders/alice                             | -      | get      | -        | -               | -
+orders/bob                               | -      | -        | get      | get             | -
+orders/alice/more/m                      | -      | -        | -        | -               | -
+invoices/alice                           | -      | get      | -        | -               | -
+invoices/bob                             | -      | -        | get      | get             | -
+invoices/alice/more/m                    | -      | -        | -        | -               | -
+invoice_series/alice                     | -      | -        | -        | -               | -
+payments/alice                           | -      | -        | -        | -               | -
+payment_events/alice                     | -      | -        | -        | -               | -
+payment_reviews/alice                    | -      | -        | -        | -               | -
 log/state                                | -      | -        | -        | -               | -
 log_tiles/0:0                            | -      | -        | -        | -               | -
 log_heads/user:alice                     | -      | -        | -        | -               | -
@@ -120,6 +135,18 @@ alice's jobs, without limit              | -      | -        | -        | -     
 jobs                                     | -      | -        | -        | -               | -
 chunks of alice's job                    | -      | -        | -        | -               | -
 chunks of all jobs                       | -      | -        | -        | -               | -
+alice's orders                           | -      | list     | -        | -               | -
+alice's orders, one too many             | -      | -        | -        | -               | -
+alice's orders, without limit            | -      | -        | -        | -               | -
+orders                                   | -      | -        | -        | -               | -
+alice's invoices                         | -      | list     | -        | -               | -
+alice's invoices, one too many           | -      | -        | -        | -               | -
+alice's invoices, without limit          | -      | -        | -        | -               | -
+invoices                                 | -      | -        | -        | -               | -
+payments                                 | -      | -        | -        | -               | -
+payment_events                           | -      | -        | -        | -               | -
+payment_reviews                          | -      | -        | -        | -               | -
+invoice_series                           | -      | -        | -        | -               | -
 alice's cards                            | -      | list     | -        | -               | -
 alice's cards, one too many              | -      | -        | -        | -               | -
 alice's cards, without limit             | -      | -        | -        | -               | -
@@ -175,6 +202,18 @@ def _owned(owner: str, body: dict[str, Any], collection: str = "cards") -> Query
 
 
 QUERIES = {
+    "alice's orders": _owned("alice", {"limit": 100}, "orders"),
+    "alice's orders, one too many": _owned("alice", {"limit": 101}, "orders"),
+    "alice's orders, without limit": _owned("alice", {}, "orders"),
+    "orders": Query("orders"),
+    "alice's invoices": _owned("alice", {"limit": 100}, "invoices"),
+    "alice's invoices, one too many": _owned("alice", {"limit": 101}, "invoices"),
+    "alice's invoices, without limit": _owned("alice", {}, "invoices"),
+    "invoices": Query("invoices"),
+    "payments": Query("payments"),
+    "payment_events": Query("payment_events"),
+    "payment_reviews": Query("payment_reviews"),
+    "invoice_series": Query("invoice_series"),
     "alice's jobs": _owned("alice", {"limit": 100}, "jobs"),
     "alice's jobs, one too many": _owned("alice", {"limit": 101}, "jobs"),
     "alice's jobs, without limit": _owned("alice", {}, "jobs"),
@@ -312,8 +351,9 @@ class Database:
         self._api.commit(request, metadata=metadata, retry=None, timeout=CALL_TIMEOUT_S)
 
     def _document(self, path: str) -> dict[str, Any]:
-        # A card is its owner's by what it says; in the table the last part of the path says it too.
-        fields = {"seq": {"integer_value": 1}, "owner": {"string_value": path.rpartition("/")[2]}}
+        # A card or an ad is its owner's by what it says; in the table the last part of the path says it too.
+        owner = {"string_value": path.rpartition("/")[2]}
+        fields = {"seq": {"integer_value": 1}, "owner": owner, "user_id": owner}
         return {"update": {"name": f"{self._root}/{path}", "fields": fields}}
 
 

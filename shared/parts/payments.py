@@ -1,0 +1,115 @@
+"""Builds what sells credits. A rail is there when its secrets are: without them it has no checkout and no webhook."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from shared.parts.ledger import LedgerParts
+
+if TYPE_CHECKING:
+    from shared.payments.applier import Applier
+    from shared.payments.inbox import Inbox
+    from shared.payments.models import RailName
+    from shared.payments.posting import PaymentPosting
+    from shared.payments.rails import EventReader, Rail
+    from shared.payments.reader import OrderReader
+    from shared.payments.refunds import Refunds
+    from shared.payments.service import Orders
+    from shared.payments.store import FirestorePayments
+
+
+class PaymentParts(LedgerParts):
+    """Orders, rails, webhooks, refunds."""
+
+    @cached_property
+    def rail_names(self) -> "tuple[RailName, ...]":
+        """The rails that this deployment has all it needs for."""
+        from shared.payments.models import RailName
+
+        settings = self.settings
+        needed = {
+            RailName.STRIPE: (settings.stripe_api_key, settings.stripe_webhook_secret, settings.checkout_return_url)
+        }
+        return tuple(name for name, values in needed.items() if all(value is not None for value in values))
+
+    @cached_property
+    def rails(self) -> "Mapping[RailName, Rail]":
+        """Loads the HTTP client."""
+        return {name: self._rail(name) for name in self.rail_names}
+
+    def inbox(self, name: "RailName") -> "Inbox":
+        """Where the rail's events arrive. Raise RailNotOffered where no secret proves them."""
+        from shared.payments.inbox import Inbox
+
+        return Inbox(self._event_reader(name), self.payment_store, self.tasks, self.clock)
+
+    @cached_property
+    def payment_store(self) -> "FirestorePayments":
+        from shared.payments.store import FirestorePayments
+
+        return FirestorePayments(self.firestore)
+
+    @cached_property
+    def orders(self) -> "Orders":
+        from shared.payments.service import Orders
+
+        return Orders(self.ledger, self.payment_store, self.rails, self.tasks, self.clock)
+
+    @cached_property
+    def order_reader(self) -> "OrderReader":
+        from shared.payments.reader import OrderReader
+
+        return OrderReader(self.payment_store)
+
+    @cached_property
+    def payment_posting(self) -> "PaymentPosting":
+        from shared.payments.posting import PaymentPosting
+
+        return PaymentPosting(self.ledger, self.reversals, self.funds)
+
+    @cached_property
+    def applier(self) -> "Applier":
+        from shared.payments.applier import Applier
+
+        return Applier(self.payment_store, self.rails, self.payment_posting, self.clock)
+
+    @cached_property
+    def refunds(self) -> "Refunds":
+        from shared.payments.refunds import Refunds
+
+        return Refunds(
+            self.ledger,
+            self.payment_store,
+            self.rails,
+            self.payment_posting,
+            self.applier,
+            self.tasks,
+            self.clock,
+        )
+
+    def _rail(self, name: "RailName") -> "Rail":
+        from shared.payments.errors import RailNotOffered
+        from shared.payments.models import RailName
+
+        match name:
+            case RailName.STRIPE:
+                from shared.payments.stripe_gateway import StripeGateway
+                from shared.payments.stripe_rail import StripeRail
+
+                settings = self.settings
+                if settings.stripe_api_key is None or settings.checkout_return_url is None:
+                    raise RailNotOffered
+                api = StripeGateway(settings.stripe_api_key, settings.stripe_base_url)
+                return StripeRail(api, settings.checkout_return_url)
+
+    def _event_reader(self, name: "RailName") -> "EventReader":
+        from shared.payments.errors import RailNotOffered
+        from shared.payments.models import RailName
+
+        match name:
+            case RailName.STRIPE:
+                from shared.payments.stripe_events import StripeEvents
+
+                if self.settings.stripe_webhook_secret is None:
+                    raise RailNotOffered
+                return StripeEvents(self.settings.stripe_webhook_secret)

@@ -1,0 +1,143 @@
+"""Refunds that somebody asks for: a buyer within the policy, an operator at any time.
+
+Nothing is taken here. The rail is asked to give the money back, and what it then shows takes the credits back.
+"""
+
+import hashlib
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from shared.base.clock import Clock
+from shared.base.ids import AccountId, UserId
+from shared.base.log import write_line
+from shared.ledger.errors import AccountNotOpen
+from shared.ledger.service import Ledger
+from shared.payments import refund_rules
+from shared.payments.applier import REFUND_LOOK_MS, Applier
+from shared.payments.errors import OrderAbsent, OrderBusy, RailNotOffered, RailRefused
+from shared.payments.models import (
+    ORDER_CHECK,
+    Money,
+    Order,
+    OrderCheck,
+    OrderId,
+    OrderState,
+    RailName,
+    RefundRequest,
+)
+from shared.payments.posting import PaymentPosting
+from shared.payments.rails import Rail
+from shared.payments.reader import owned
+from shared.payments.reversal_rules import left_of
+from shared.payments.store import KeptOrder, OrderChanged, PaymentStore
+from shared.tasks.service import Tasks
+
+CHECK_MARGIN_MS = 60_000
+"""Clocks differ by less, so an unmade refund is found so when it is looked for."""
+KEY_CHARS = 24
+
+
+class Refunds:
+    """Asks rails to give money back. Every verb may be repeated."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: PaymentStore,
+        rails: Mapping[RailName, Rail],
+        posting: PaymentPosting,
+        applier: Applier,
+        tasks: Tasks,
+        clock: Clock,
+    ) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._rails = rails
+        self._posting = posting
+        self._applier = applier
+        self._tasks = tasks
+        self._clock = clock
+
+    async def own(self, owner: UserId, order_id: OrderId) -> Order:
+        """Give a buyer's whole order back. Raise OrderAbsent, RefundRefused or RailUnavailable."""
+        kept = await owned(self._store, owner, order_id)
+        if kept.order.state is OrderState.REFUNDED:
+            return kept.order
+        request = kept.order.refund_request
+        if request is None:
+            wallet = await self._ledger.head(kept.order.wallet_id)
+            refund_rules.check_own(kept.order, wallet, at_ms=self._clock())
+            request = RefundRequest(escrow_id=AccountId(f"escrow:refund-{order_id}"), asked_at_ms=self._clock())
+            kept = await self._write(kept, replace(kept.order, refund_request=request))
+        # From here on the credits are nobody's to spend until the rail has said yes or no, or somebody looks in vain.
+        due_ms = request.asked_at_ms + REFUND_LOOK_MS + CHECK_MARGIN_MS
+        check = OrderCheck(order_id=order_id)
+        await self._tasks.post(ORDER_CHECK, check, name_key=f"{order_id}:refund", at_ms=due_ms)
+        await self._set_aside(kept, request)
+        try:
+            # One key for all tries: whatever dies, the money goes back once.
+            await self._ask(kept.order, kept.order.money, key=f"refund-{order_id}")
+        except RailRefused:
+            await self._withdraw(kept, request)
+            raise refund_rules.refused("provider_refused") from None
+        return await self._after(order_id)
+
+    async def any(self, order_id: OrderId, amount_minor: int | None, *, operator: str, reason: str, key: str) -> Order:
+        """Give so much of an order back, or all that is left, spent or not. Raise what `own` does."""
+        kept = await self._store.find(order_id)
+        if kept is None:
+            raise OrderAbsent
+        order, note_key = kept.order, hashlib.sha256(f"{operator}\n{key}".encode()).hexdigest()[:KEY_CHARS]
+        if note_key in order.refund_notes:
+            # An earlier try of the same request wrote how much it is about.
+            amount_minor = int(order.refund_notes[note_key].partition(" ")[0])
+        else:
+            amount_minor = amount_minor or left_of(order)[0]
+            refund_rules.check_any(order, amount_minor)
+            note = f"{amount_minor} {operator}: {reason}"
+            await self._write(kept, replace(order, refund_notes={**order.refund_notes, note_key: note}))
+        money = Money(amount_minor, order.money.currency)
+        try:
+            await self._ask(order, money, key=f"refund-{order_id}-{note_key}")
+        except RailRefused:
+            raise refund_rules.refused("provider_refused") from None
+        write_line("WARNING", "refund_by_operator", order=order_id, amount_minor=amount_minor, reason=reason)
+        return await self._after(order_id)
+
+    async def _set_aside(self, kept: KeptOrder, request: RefundRequest) -> None:
+        """All of the pack's credits, or nothing and RefundRefused."""
+        try:
+            moved = await self._posting.set_aside(kept.order, request.escrow_id, kept.order.credits_micros)
+        except AccountNotOpen:
+            raise refund_rules.refused("asked_before") from None
+        if moved < kept.order.credits_micros:
+            await self._withdraw(kept, request)
+            raise refund_rules.refused("spent")
+
+    async def _ask(self, order: Order, money: Money, *, key: str) -> None:
+        rail = self._rails.get(order.rail)
+        if rail is None:
+            raise RailNotOffered
+        if order.payment_id is None:
+            raise refund_rules.refused("not_paid")
+        await rail.refund(order.payment_id, money, key=key)
+
+    async def _withdraw(self, kept: KeptOrder, request: RefundRequest) -> None:
+        await self._posting.release(request.escrow_id, kept.order.wallet_id)
+        # If we die here, the next look at the order finds no refund and an account that is closed already.
+        await self._write(kept, replace(kept.order, refund_request=None))
+
+    async def _after(self, order_id: OrderId) -> Order:
+        """The order once what the rail shows now is posted. Its event will find nothing left to do."""
+        await self._applier.check(order_id)
+        kept = await self._store.find(order_id)
+        if kept is None:
+            raise OrderAbsent
+        return kept.order
+
+    async def _write(self, kept: KeptOrder, order: Order) -> KeptOrder:
+        try:
+            return await self._store.replace(kept, order)
+        except OrderChanged:
+            raise OrderBusy from None

@@ -1,0 +1,51 @@
+"""What functions about payments take and answer."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from shared.base.body import LAST, Body
+from shared.payments.models import Order
+
+RailText = Literal["stripe"]
+CurrencyText = Annotated[str, Meta(pattern=rf"^[A-Z]{{3}}{LAST}")]
+PackText = Annotated[str, Meta(pattern=rf"^[a-z0-9_]{{1,40}}{LAST}")]
+OrderIdText = Annotated[str, Meta(pattern=rf"^[a-z2-7]{{24}}{LAST}")]
+
+
+class OrderView(Body, frozen=True, kw_only=True):
+    """An order as its owner sees it. Amounts of money are in the currency's smallest unit."""
+
+    order_id: str
+    state: str
+    rail: str
+    pack: str
+    amount_minor: int
+    currency: str
+    credits_micros: int
+    bonus_micros: int
+    url: str | None
+    """Where to pay, while that is possible."""
+    invoice: str | None
+    created_at_ms: int
+    expires_at_ms: int
+
+
+def view_of(order: Order, *, at_ms: int) -> OrderView:
+    """The order as it is shown. One whose time is over is shown as that before anybody has looked at the rail."""
+    is_open = order.state in ("created", "pending")
+    is_over = is_open and order.expires_at_ms <= at_ms
+    return OrderView(
+        order_id=order.order_id,
+        state="expired" if is_over else order.state.value,
+        rail=order.rail.value,
+        pack=order.pack_id,
+        amount_minor=order.money.amount_minor,
+        currency=order.money.currency,
+        credits_micros=order.credits_micros,
+        bonus_micros=order.bonus_micros,
+        url=order.checkout.url if order.checkout and is_open and not is_over else None,
+        invoice=order.invoice,
+        created_at_ms=order.created_at_ms,
+        expires_at_ms=order.expires_at_ms,
+    )

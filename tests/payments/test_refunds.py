@@ -1,0 +1,161 @@
+"""Refunds that buyers and operators ask for."""
+
+import asyncio
+
+import pytest
+
+from shared.base.economy import REFUND_WINDOW_MS
+from shared.base.ids import UserId
+from shared.payments.applier import REFUND_LOOK_MS
+from shared.payments.errors import OrderAbsent, RailRefused, RefundRefused
+from shared.payments.models import Order, OrderState
+from tests.images.jobs import Fate, Killed
+from tests.payments.builders import BUYER, CREDIT, Shop
+from tests.payments.stripe_bench import StripeBench
+from tests.payments.test_matrix import NOTHING, STEPS_MAX, WHOLE, bought
+
+LATER_MS = REFUND_LOOK_MS + 120_000
+
+
+async def refused(shop: Shop, order: Order) -> str:
+    with pytest.raises(RefundRefused) as refusal:
+        await shop.process().refunds.own(BUYER, order.order_id)
+    return refusal.value.reason
+
+
+async def test_an_untouched_order_goes_back_whole(shop: Shop) -> None:
+    order, _ = await bought(shop)
+
+    after = await shop.process().refunds.own(BUYER, order.order_id)
+
+    assert after.state is OrderState.REFUNDED
+    assert await shop.credits() == NOTHING
+    await shop.settle()
+    assert await shop.credits() == NOTHING
+    assert await shop.set_aside() == 0
+    await shop.check_books()
+
+
+async def test_a_repeat_gives_nothing_more_back(shop: Shop) -> None:
+    order, _ = await bought(shop)
+
+    for _ in range(3):
+        await shop.process().refunds.own(BUYER, order.order_id)
+
+    assert len(shop.kept(order).reversals) == 1
+
+
+async def test_what_is_spent_does_not_go_back(shop: Shop) -> None:
+    """The bonus counts: it is spent first."""
+    order, _ = await bought(shop)
+    await shop.spend(1)
+
+    assert await refused(shop, order) == "spent"
+    assert await shop.credits() == (500, 49)
+
+
+async def test_after_two_weeks_nothing_goes_back(shop: Shop) -> None:
+    order, _ = await bought(shop)
+    shop.clock.now_ms += REFUND_WINDOW_MS + 1
+
+    assert await refused(shop, order) == "too_late"
+
+
+async def test_an_order_that_is_not_paid_or_is_disputed_does_not_go_back(shop: Shop) -> None:
+    unpaid = await shop.order()
+    order, payment_id = await bought(shop)
+    shop.bench.dispute(payment_id)
+    await shop.settle()
+
+    assert [await refused(shop, one) for one in (unpaid, order)] == ["not_paid", "not_paid"]
+
+
+async def test_somebody_elses_order_is_none(shop: Shop) -> None:
+    order, _ = await bought(shop)
+
+    with pytest.raises(OrderAbsent):
+        await shop.process().refunds.own(UserId("ben"), order.order_id)
+
+
+async def test_who_asks_many_times_at_once_is_paid_once(shop: Shop) -> None:
+    order, _ = await bought(shop)
+
+    asked = (shop.process().refunds.own(BUYER, order.order_id) for _ in range(5))
+    await asyncio.gather(*asked, return_exceptions=True)
+    await shop.settle()
+
+    assert len(shop.kept(order).reversals) == 1
+    assert await shop.credits() == NOTHING
+
+
+async def test_what_the_provider_refuses_stays_the_buyers(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    order, _ = await bought(shop)
+
+    async def refuse(*_: object, **__: object) -> None:
+        raise RailRefused("Stripe", "insufficient_funds")
+
+    monkeypatch.setattr(shop.bench.api, "post", refuse)
+
+    assert await refused(shop, order) == "provider_refused"
+    assert await shop.credits() == WHOLE
+    assert await shop.set_aside() == 0
+
+
+async def test_a_death_between_any_two_steps_of_a_refund_loses_nothing(bench: type[StripeBench]) -> None:
+    """Nobody asks again; the look that was arranged beforehand finds how it ended, and so does a buyer who does."""
+    outcomes = set()
+    for dies_at in range(1, STEPS_MAX):
+        shop = Shop(bench)
+        await shop.open_wallet()
+        order, _ = await bought(shop)
+        fate = Fate(dies_at)
+        try:
+            await fate.live(shop.process(fate).refunds.own(BUYER, order.order_id))
+        except (Killed, asyncio.CancelledError):
+            shop.clock.now_ms += LATER_MS
+            await shop.settle()
+        else:
+            break
+        outcomes.add(await shop.credits())
+        assert await shop.set_aside() == 0, f"died at step {dies_at}"
+        await shop.check_books()
+    assert outcomes == {WHOLE, NOTHING}
+
+
+async def test_an_operator_gives_back_a_part_of_what_is_spent(shop: Shop) -> None:
+    order, _ = await bought(shop)
+    await shop.spend(550)
+    give = {"operator": "service:op", "reason": "a complaint", "key": "1"}
+
+    for _ in range(2):
+        await shop.process().refunds.any(order.order_id, 100, **give)
+
+    # 100 of 499 cents, rounded down for the credits and for the bonus.
+    assert await shop.micros() == (-(500 * CREDIT * 100 // 499) - (50 * CREDIT * 100 // 499), 0)
+    assert list(shop.kept(order).refund_notes.values()) == ["100 service:op: a complaint"]
+
+
+async def test_an_operators_repeat_of_a_day_later_gives_nothing_more(shop: Shop) -> None:
+    """The provider forgets keys after a day; the refund itself says which request made it."""
+    order, _ = await bought(shop)
+    give = {"operator": "service:op", "reason": "a complaint", "key": "1"}
+    await shop.process().refunds.any(order.order_id, 100, **give)
+    shop.bench.account.forget_keys()
+
+    await shop.process().refunds.any(order.order_id, 100, **give)
+
+    assert len(shop.kept(order).reversals) == 1
+
+
+async def test_an_operator_gives_back_no_more_than_was_paid(shop: Shop) -> None:
+    order, _ = await bought(shop)
+    give = {"operator": "service:op", "reason": "a complaint"}
+    await shop.process().refunds.any(order.order_id, 400, key="1", **give)
+
+    with pytest.raises(RefundRefused) as refusal:
+        await shop.process().refunds.any(order.order_id, 100, key="2", **give)
+
+    assert refusal.value.reason == "too_much"
+    rest = await shop.process().refunds.any(order.order_id, None, key="3", **give)
+    assert rest.state is OrderState.REFUNDED
+    assert await shop.credits() == NOTHING

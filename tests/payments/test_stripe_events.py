@@ -1,0 +1,120 @@
+"""What is taken for an event of Stripe's, and what is not."""
+
+import json
+from typing import Any
+
+import pytest
+
+from local.stripe.wire import sign
+from shared.base.secret import Secret
+from shared.payments.errors import EventRefused
+from shared.payments.models import Subject
+from shared.payments.stripe_events import TOLERANCE_MS, StripeEvents
+from tests.ledger.builders import NOW
+
+OLD, NEW = "whsec_old", "whsec_new"
+EVENT = {"id": "evt_1", "type": "charge.refunded", "data": {"object": {"object": "charge", "id": "ch_1"}}}
+RAW = json.dumps(EVENT).encode()
+
+
+def headers(raw: bytes = RAW, secret: str = NEW, at_ms: int = NOW) -> dict[str, str]:
+    return {"stripe-signature": sign(raw, secret, at_ms // 1000)}
+
+
+def read(raw: bytes, given: dict[str, str], secrets: str = NEW) -> Any:
+    return StripeEvents(Secret(secrets)).read(raw, given, now_ms=NOW)
+
+
+def test_a_signed_event_says_what_to_look_at() -> None:
+    event = read(RAW, headers())
+
+    assert (event.event_id, event.kind, event.subject) == ("evt_1", "charge.refunded", Subject("charge", "ch_1"))
+
+
+def test_while_secrets_rotate_both_are_good() -> None:
+    for secret in (OLD, NEW):
+        assert read(RAW, headers(secret=secret), f"{NEW},{OLD}").event_id == "evt_1"
+
+
+def test_one_good_signature_among_several_is_enough() -> None:
+    """Stripe signs with each secret of the last day."""
+    given = headers()["stripe-signature"].replace("v1=", f"v1={'0' * 64},v1=")
+
+    assert read(RAW, {"stripe-signature": given}).event_id == "evt_1"
+
+
+@pytest.mark.parametrize("at_ms", [NOW - TOLERANCE_MS, NOW, NOW + TOLERANCE_MS])
+def test_five_minutes_of_difference_are_taken(at_ms: int) -> None:
+    assert read(RAW, headers(at_ms=at_ms)).event_id == "evt_1"
+
+
+GOOD = headers()["stripe-signature"]
+UNSIGNED = [
+    "",
+    "t=1",
+    GOOD.split(",")[1],
+    GOOD.replace("v1=", "v0="),
+    GOOD + f",t={NOW // 1000}",
+    GOOD.replace("t=", "t=-"),
+    GOOD.replace("t=", "t= "),
+    GOOD[:-1],
+    GOOD.upper(),
+    f"t={NOW // 1000}" + f",v1={'0' * 64}" * 9,
+    "x" * 3_000,
+]
+
+
+@pytest.mark.parametrize("signature", UNSIGNED)
+def test_another_form_of_signature_is_none(signature: str) -> None:
+    with pytest.raises(EventRefused):
+        read(RAW, {"stripe-signature": signature})
+
+
+@pytest.mark.parametrize("at_ms", [NOW - TOLERANCE_MS - 1_000, NOW + TOLERANCE_MS + 1_000, 0])
+def test_what_was_not_signed_just_now_is_refused(at_ms: int) -> None:
+    """The future too, which Stripe's own library lets pass."""
+    with pytest.raises(EventRefused):
+        read(RAW, headers(at_ms=at_ms))
+
+
+def test_other_bytes_are_refused() -> None:
+    with pytest.raises(EventRefused):
+        read(RAW + b" ", headers())
+
+
+def test_another_secret_is_refused() -> None:
+    with pytest.raises(EventRefused):
+        read(RAW, headers(secret="whsec_guess"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"id": "evt_1"}',
+        json.dumps({**EVENT, "id": "a/b"}).encode(),
+        json.dumps({**EVENT, "id": 7}).encode(),
+        json.dumps({**EVENT, "type": "A B"}).encode(),
+        b"[" * 100_000,
+    ],
+)
+def test_a_signed_body_that_is_no_event_is_refused(body: bytes) -> None:
+    with pytest.raises(EventRefused):
+        read(body, headers(body))
+
+
+@pytest.mark.parametrize("about", [{"object": "customer", "id": "cus_1"}, {"object": "charge", "id": "../x"}, {}])
+def test_what_is_no_payment_leads_to_nothing(about: dict[str, str]) -> None:
+    raw = json.dumps({**EVENT, "data": {"object": about}}).encode()
+
+    assert read(raw, headers(raw)).subject is None
+
+
+@pytest.mark.parametrize("secrets", ["", ",", "a,", "a,b,c", " "])
+def test_an_empty_secret_is_none(secrets: str) -> None:
+    """An HMAC with an empty key is one that everybody can make."""
+    with pytest.raises(ValueError, match="STRIPE_WEBHOOK_SECRET"):
+        StripeEvents(Secret(secrets))

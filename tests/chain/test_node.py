@@ -80,6 +80,8 @@ async def endless(request: web.Request) -> web.StreamResponse:
     await response.prepare(request)
     for _ in range(ANSWER_BYTES_MAX // 65_536 + 2):
         await response.write(b" " * 65_536)
+    # What follows could be read, if only it were waited for.
+    await response.write(b'{"jsonrpc": "2.0", "id": 1, "result": "0x1", "success": true}')
     return response
 
 
@@ -111,7 +113,14 @@ async def test_a_node_that_does_not_answer_as_it_should_is_unavailable(
     server.handler = handler
 
     with pytest.raises(ChainUnavailable):
-        await Node(endpoint, chain_id=1).find_receipt(HASH)
+        await Node(endpoint, chain_id=1).head()
+
+
+async def test_an_answer_without_end_is_not_read_to_the_end(server: Server, endpoint: Endpoint) -> None:
+    server.handler = endless
+
+    with pytest.raises(Unanswered):
+        await endpoint.post("", {})
 
 
 @pytest.mark.parametrize(

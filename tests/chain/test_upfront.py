@@ -25,8 +25,8 @@ from shared.chain.errors import (
 )
 from shared.chain.facilitator import HttpFacilitator
 from shared.chain.gateway import Endpoint, open_local_session
-from shared.chain.models import Address, Authorization, Digest, Offer, Transfer
-from shared.chain.rules import order_nonce
+from shared.chain.models import Address, Authorization, Digest, Offer, Reservation, Transfer
+from shared.chain.rules import authorization_id, order_nonce
 from shared.chain.service import Upfront
 from shared.chain.x402 import read_payment, required_header
 from tests.chain.builders import PRICE, RECEIVER, MemoryReservations, Person, World, new_digest
@@ -236,6 +236,17 @@ async def test_an_authorization_pays_for_the_order_that_showed_it_first(shop: Sh
         await shop.upfront.settle(second, header)
     with pytest.raises(AuthorizationTaken):
         await shop.upfront.find(second, sender=shop.payer.address, nonce=nonce_of(header))
+
+
+async def test_what_is_reserved_for_one_order_is_not_carried_out_for_another(shop: Shop) -> None:
+    header = shop.sign(shop.offer())
+    key = authorization_id(shop.world.token, sender=shop.payer.address, nonce=nonce_of(header))
+    await shop.reservations.reserve(key, Reservation("order-1", 0))
+
+    with pytest.raises(AuthorizationTaken):
+        await shop.upfront.settle(shop.offer("order-2"), header)
+
+    assert (shop.received, shop.facilitator.settled) == (0, 0)
 
 
 async def test_an_authorization_copied_from_the_chain_pays_for_no_order(shop: Shop) -> None:

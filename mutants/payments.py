@@ -11,7 +11,7 @@ PAYMENTS = (
     Mutant(
         "a signature is not compared",
         "signed events",
-        "shared/payments/stripe_events.py",
+        "shared/payments/stripe/events.py",
         "if not _is_signed(raw, time, signatures, self._secrets):",
         "if False:",
         EVENTS,
@@ -19,7 +19,7 @@ PAYMENTS = (
     Mutant(
         "events of the future are taken",
         "signed events",
-        "shared/payments/stripe_events.py",
+        "shared/payments/stripe/events.py",
         "abs(now_ms - int(time) * 1000)",
         "(now_ms - int(time) * 1000)",
         EVENTS,
@@ -27,7 +27,7 @@ PAYMENTS = (
     Mutant(
         "an empty secret is one",
         "signed events",
-        "shared/payments/stripe_events.py",
+        "shared/payments/stripe/events.py",
         "if not all(parts) or len",
         "if len",
         EVENTS,
@@ -123,7 +123,7 @@ PAYMENTS = (
     Mutant(
         "a refund whose key the provider forgot is made again",
         "refunded once",
-        "shared/payments/stripe_rail.py",
+        "shared/payments/stripe/rail.py",
         'if any(found.get("metadata", {}).get(REFUND_KEY) == key for found in made["data"]):',
         "if False:",
         REFUNDS,

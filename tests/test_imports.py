@@ -16,7 +16,6 @@ MAY_CALL_OUT = {
     "lapsed.py",
     "protobuf.py",
     "gateway.py",
-    "stripe_gateway.py",
     "connections.py",
     "fetcher.py",
     "graph.py",

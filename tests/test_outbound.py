@@ -49,9 +49,9 @@ REASONS = {
         "multipliers",
         "self._client.document('prices/current').get",
     ): "Firestore, no HTTP client.",
-    ("shared/payments/stripe_gateway.py", "_send", "ClientSession"): "Stripe, whose address is a setting.",
+    ("shared/payments/stripe/gateway.py", "_send", "ClientSession"): "Stripe, whose address is a setting.",
     (
-        "shared/payments/stripe_gateway.py",
+        "shared/payments/stripe/gateway.py",
         "_send",
         "self._session.request",
     ): "The same; ids are checked where they come in.",

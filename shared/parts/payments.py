@@ -93,8 +93,8 @@ class PaymentParts(LedgerParts):
 
         match name:
             case RailName.STRIPE:
-                from shared.payments.stripe_gateway import StripeGateway
-                from shared.payments.stripe_rail import StripeRail
+                from shared.payments.stripe.gateway import StripeGateway
+                from shared.payments.stripe.rail import StripeRail
 
                 settings = self.settings
                 if settings.stripe_api_key is None or settings.checkout_return_url is None:
@@ -108,7 +108,7 @@ class PaymentParts(LedgerParts):
 
         match name:
             case RailName.STRIPE:
-                from shared.payments.stripe_events import StripeEvents
+                from shared.payments.stripe.events import StripeEvents
 
                 if self.settings.stripe_webhook_secret is None:
                     raise RailNotOffered

@@ -11,9 +11,9 @@ from shared.base.secret import Secret
 from shared.payments.errors import RailRefused
 from shared.payments.models import Order, PaymentId, RailName, Subject
 from shared.payments.rails import EventReader, Rail
-from shared.payments.stripe_events import StripeEvents
-from shared.payments.stripe_gateway import form_of
-from shared.payments.stripe_rail import ORDER_KEY, StripeRail
+from shared.payments.stripe.events import StripeEvents
+from shared.payments.stripe.gateway import form_of
+from shared.payments.stripe.rail import ORDER_KEY, StripeRail
 
 SECRET = "whsec_test"
 Delivery = tuple[bytes, Mapping[str, str]]

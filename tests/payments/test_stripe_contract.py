@@ -15,9 +15,9 @@ from shared.base.secret import Secret
 from shared.payments import rules
 from shared.payments.errors import EventRefused, RailRefused, RailUnavailable
 from shared.payments.models import Order, PaymentId, PaymentStatus, RailName, ReversalState, Subject
-from shared.payments.stripe_events import StripeEvents
-from shared.payments.stripe_gateway import StripeGateway
-from shared.payments.stripe_rail import ORDER_KEY, StripeRail
+from shared.payments.stripe.events import StripeEvents
+from shared.payments.stripe.gateway import StripeGateway
+from shared.payments.stripe.rail import ORDER_KEY, StripeRail
 from tests.payments.builders import PACK
 
 KEY = "sk_test_contract"
@@ -168,7 +168,7 @@ async def test_what_is_not_there_is_refused(rail: StripeRail, client: stripe.Str
 
 
 async def test_nobody_there_is_an_outcome_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.payments.stripe_gateway.BACKOFF_S", 0)
+    monkeypatch.setattr("shared.payments.stripe.gateway.BACKOFF_S", 0)
     nobody = StripeGateway(Secret(KEY), "http://127.0.0.1:9")
     with pytest.raises(RailUnavailable):
         await nobody.get("/v1/refunds", {})

@@ -9,7 +9,7 @@ from local.stripe.wire import sign
 from shared.base.secret import Secret
 from shared.payments.errors import EventRefused
 from shared.payments.models import Subject
-from shared.payments.stripe_events import TOLERANCE_MS, StripeEvents
+from shared.payments.stripe.events import TOLERANCE_MS, StripeEvents
 from tests.ledger.builders import NOW
 
 OLD, NEW = "whsec_old", "whsec_new"

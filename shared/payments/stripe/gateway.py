@@ -16,7 +16,7 @@ from shared.base.secret import Secret
 from shared.payments.errors import RailRefused, RailUnavailable
 
 API_VERSION = "2026-10-28.endive"
-"""The version whose shapes `stripe_rail.py` reads; an account's default may be another."""
+"""The version whose shapes `rail.py` reads; an account's default may be another."""
 TIMEOUT_S = 15.0
 CONNECT_TIMEOUT_S = 5.0
 ATTEMPTS_MAX = 3

@@ -20,7 +20,7 @@ from shared.payments.models import (
     Subject,
 )
 from shared.payments.rules import pack_of
-from shared.payments.stripe_gateway import StripeApi
+from shared.payments.stripe.gateway import StripeApi
 
 ORDER_KEY = "credence_order"
 """Metadata of the session *and* of its payment intent: refunds and disputes lead to the latter only."""

@@ -207,7 +207,7 @@ class FirstRequests:
         return FirstRequest(row.method, path, token, body)
 
     def _bought(self) -> dict[str, Any]:
-        """A granted order. Its look is asked for: the queue was seen not to deliver here, the reason is not found."""
+        """A granted order. Its look is asked for, since what is posted waits here."""
         order = self._buyer.order()
         self._buyer.pay(order)
         self._ask(f"{TASK_PATH}/order_check", self._deployment.task_token, {"order_id": order["order_id"]})

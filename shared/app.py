@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.base.settings import GOOGLE_AD_KEYS_URL, Settings
 from shared.parts.gateway import GatewayParts
-from shared.parts.payments import PaymentParts
+from shared.parts.reconciliation import ReconciliationParts
 
 if TYPE_CHECKING:
     from shared.accounts.service import Accounts
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shared.notices.service import Notices
 
 
-class App(GatewayParts, PaymentParts):
+class App(GatewayParts, ReconciliationParts):
     """One process's collaborators, on one event loop: those of its people here, the others in `shared/parts`."""
 
     @cached_property

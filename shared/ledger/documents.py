@@ -11,6 +11,7 @@ from shared.base.ids import AccountId, EntryId, HoldId
 from shared.base.periods import Period
 from shared.ledger.errors import ChainBroken
 from shared.ledger.models import (
+    MONEY_ACCOUNTS,
     Allowance,
     Entry,
     EntryKind,
@@ -183,8 +184,10 @@ class _StoredEntry(Struct, frozen=True):
 
 
 def payees_of(entry: Entry) -> list[str]:
-    """The people whom the entry owes something, so that they can find their sales. Indexed; the house is not listed."""
-    return sorted({leg.account_id for leg in entry.legs if leg.account_id.startswith("earn:")})
+    """Whom the entry owes something, so that they can find their sales. Indexed. Of the house's accounts only those are
+    listed that stand for money: the others are in every entry, and nobody looks for them."""
+    owed = (leg.account_id for leg in entry.legs)
+    return sorted({payee for payee in owed if payee.startswith("earn:") or payee in MONEY_ACCOUNTS})
 
 
 def entry_from(entry_id: EntryId, document: Document) -> Entry:

@@ -66,6 +66,8 @@ HOUSE_PAYMENTS = AccountId("house:payments")
 HOUSE_BREAKAGE = AccountId("house:breakage")
 """Credits that nobody used before they expired."""
 HOUSE_DISPUTES = AccountId("house:disputes")
+MONEY_ACCOUNTS = (HOUSE_PAYMENTS, HOUSE_DISPUTES)
+"""What is posted against these is money at a payment provider, and can be held against its books."""
 HOUSE_CLEARING = AccountId("house:clearing")
 """The other side of every settlement: its legs cancel those that were folded. Nothing is ever posted to it."""
 

@@ -41,6 +41,8 @@ class Applier:
         await self._store.keep_event(event, at_ms=apply.received_at_ms)
         if event.subject is not None:
             await self.look(event.rail, event.subject)
+        # If we die before this, or the queue gives up, a sweep has it looked at again.
+        await self._store.event_applied(event)
 
     async def check(self, order_id: OrderId) -> None:
         """Learn how an order stands, at its end or for somebody who asks."""

@@ -98,3 +98,23 @@ class RefundRefused(CredenceError):
     def details(self) -> dict[str, int | str]:
         """Which rule it was."""
         return {"reason": self.reason}
+
+
+class ReviewAbsent(CredenceError):
+    """There is nothing of that id to decide."""
+
+    code = "review_not_found"
+    kind = Kind.ABSENT
+
+    def __init__(self) -> None:
+        super().__init__("There is no such review.")
+
+
+class ReviewResolved(CredenceError):
+    """Somebody decided before, and otherwise."""
+
+    code = "review_resolved"
+    kind = Kind.CONFLICT
+
+    def __init__(self) -> None:
+        super().__init__("This review was decided already, in another way.")

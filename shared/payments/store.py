@@ -20,6 +20,9 @@ from shared.payments.errors import PaymentsUnavailable
 from shared.payments.models import Event, Order, OrderId, PaymentId, RailName, Review, Subject
 
 TIMEOUT_S = 5.0
+EVENT_LOOK_MS = 6 * 60 * 60_000
+"""After so long an event whose object was not looked at is posted again: longer than the longest pause between two
+tries of a task, which is an hour."""
 
 Version = NewType("Version", object)
 """Opaque: names one state of one order."""
@@ -71,6 +74,9 @@ class PaymentStore(Protocol):
 
     async def keep_event(self, event: Event, *, at_ms: int) -> bool:
         """Keep an event for good. False when it was there. Durable once returned."""
+
+    async def event_applied(self, event: Event) -> None:
+        """Remember that a kept event's object was looked at. A repeat changes nothing."""
 
     async def find_event(self, rail: RailName, event_id: str) -> KeptEvent | None:
         """The event of that id."""
@@ -127,8 +133,16 @@ class FirestorePayments:
             "subject": to_builtins(event.subject),
             "body_sha256": event.body_sha256,
             "received_at_ms": at_ms,
+            "look_due_ms": at_ms + EVENT_LOOK_MS,
         }
         return await self._create(self._event(event.rail, event.event_id), document)
+
+    async def event_applied(self, event: Event) -> None:
+        ref = self._event(event.rail, event.event_id)
+        try:
+            await ref.update({"look_due_ms": None}, retry=None, timeout=TIMEOUT_S)
+        except google_errors.GoogleAPICallError as error:
+            raise PaymentsUnavailable from error
 
     async def find_event(self, rail: RailName, event_id: str) -> KeptEvent | None:
         found = await self._read(self._event(rail, event_id))

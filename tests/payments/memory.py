@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from shared.payments.errors import PaymentsUnavailable
 from shared.payments.models import Event, Order, OrderId, PaymentId, RailName, Review
 from shared.payments.store import (
+    EVENT_LOOK_MS,
     KeptEvent,
     KeptOrder,
     OrderChanged,
@@ -27,6 +28,8 @@ class MemoryPayments:
         self.orders: dict[OrderId, KeptOrder] = {}
         self.bound: dict[tuple[RailName, PaymentId], OrderId] = {}
         self.events: dict[tuple[RailName, str], KeptEvent] = {}
+        self.waiting: dict[tuple[RailName, str], int] = {}
+        """When each event that was not applied yet is due."""
         self.reviews: dict[str, Review] = {}
         self.invoices: dict[OrderId, dict[str, object]] = {}
         self.last_invoice = 0
@@ -58,7 +61,13 @@ class MemoryPayments:
         self._require_up()
         is_new = (event.rail, event.event_id) not in self.events
         self.events.setdefault((event.rail, event.event_id), KeptEvent(event.event_id, event.subject))
+        if is_new:
+            self.waiting[event.rail, event.event_id] = at_ms + EVENT_LOOK_MS
         return is_new
+
+    async def event_applied(self, event: Event) -> None:
+        self._require_up()
+        self.waiting.pop((event.rail, event.event_id), None)
 
     async def find_event(self, rail: RailName, event_id: str) -> KeptEvent | None:
         self._require_up()

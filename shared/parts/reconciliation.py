@@ -1,0 +1,148 @@
+"""Builds what holds our books against those of payment providers, and what operators see of it."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from shared.parts.payments import PaymentParts
+
+if TYPE_CHECKING:
+    from shared.payments.models import RailName
+    from shared.payments.reviews import Reviews
+    from shared.payments.sweep import Sweep
+    from shared.reconciliation.evidence import Evidence
+    from shared.reconciliation.finance import Finance
+    from shared.reconciliation.healing import Healing
+    from shared.reconciliation.houses import FirestoreHouseBooks
+    from shared.reconciliation.orders import FirestorePaidOrders
+    from shared.reconciliation.payouts import PayoutContents
+    from shared.reconciliation.postings import LedgerDays
+    from shared.reconciliation.recheck import Recheck
+    from shared.reconciliation.service import Reconciliation
+    from shared.reconciliation.settlement import DailySettlement
+    from shared.reconciliation.statements import Statements
+    from shared.reconciliation.store import FirestoreBooks
+    from shared.reconciliation.tickets import FirestoreTickets
+
+
+class ReconciliationParts(PaymentParts):
+    """Settlement, reconciliation, reports, reviews."""
+
+    @cached_property
+    def statements(self) -> "Mapping[RailName, Statements]":
+        """The books of those rails whose providers keep some that we can read."""
+        from shared.payments.models import RailName
+        from shared.payments.stripe.gateway import StripeGateway
+        from shared.reconciliation.stripe import StripeStatements
+
+        settings = self.settings
+        if RailName.STRIPE not in self.rail_names or settings.stripe_api_key is None:
+            return {}
+        return {RailName.STRIPE: StripeStatements(StripeGateway(settings.stripe_api_key, settings.stripe_base_url))}
+
+    @cached_property
+    def statement_books(self) -> "FirestoreBooks":
+        from shared.reconciliation.store import FirestoreBooks
+
+        return FirestoreBooks(self.firestore)
+
+    @cached_property
+    def daily_settlement(self) -> "DailySettlement":
+        from shared.reconciliation.settlement import DailySettlement
+
+        return DailySettlement(self.statements, self.statement_books, self.clock)
+
+    @cached_property
+    def tickets(self) -> "FirestoreTickets":
+        from shared.reconciliation.tickets import FirestoreTickets
+
+        return FirestoreTickets(self.firestore)
+
+    @cached_property
+    def reconciliation(self) -> "Reconciliation":
+        from shared.reconciliation.service import Reconciliation
+
+        return Reconciliation(
+            statements=self.statements,
+            books=self.statement_books,
+            tickets=self.tickets,
+            orders=self._paid_orders,
+            evidence=self._evidence,
+            contents=self._payout_contents,
+            recheck=self._recheck,
+            healing=self._healing,
+            ledger_days=self._ledger_days,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def house_books(self) -> "FirestoreHouseBooks":
+        from shared.reconciliation.houses import FirestoreHouseBooks
+
+        return FirestoreHouseBooks(self.firestore)
+
+    @cached_property
+    def finance(self) -> "Finance":
+        from shared.ledger.windows import FirestoreLedgerWindows
+        from shared.reconciliation.finance import Finance
+        from shared.reconciliation.sums import FirestoreDeferredHeads, LedgerSums
+
+        sums = LedgerSums(FirestoreLedgerWindows(self.firestore), FirestoreDeferredHeads(self.firestore))
+        return Finance(self.statement_books, self.house_books, sums)
+
+    @cached_property
+    def reviews(self) -> "Reviews":
+        from shared.payments.reviews import FirestoreReviews, Reviews
+
+        return Reviews(FirestoreReviews(self.firestore), self.tasks, self.clock)
+
+    @cached_property
+    def payment_sweep(self) -> "Sweep":
+        from shared.payments.sweep import FirestoreWaitingEvents, Sweep
+
+        return Sweep(FirestoreWaitingEvents(self.firestore), self.payment_store, self.tasks, self.clock)
+
+    @cached_property
+    def _paid_orders(self) -> "FirestorePaidOrders":
+        from shared.reconciliation.orders import FirestorePaidOrders
+
+        return FirestorePaidOrders(self.firestore)
+
+    @cached_property
+    def _evidence(self) -> "Evidence":
+        from shared.reconciliation.evidence import Evidence
+
+        return Evidence(self.statement_books, self._paid_orders, self.ledger_store)
+
+    @cached_property
+    def _payout_contents(self) -> "PayoutContents":
+        from shared.reconciliation.payouts import PayoutContents
+
+        return PayoutContents(self.statements, self.statement_books)
+
+    @cached_property
+    def _healing(self) -> "Healing":
+        from shared.reconciliation.healing import Healing
+
+        return Healing(self.statements, self.tasks, self.clock)
+
+    @cached_property
+    def _recheck(self) -> "Recheck":
+        from shared.reconciliation.recheck import Recheck
+
+        return Recheck(self.statements, self.tickets, self._evidence, self._payout_contents, self._healing, self.clock)
+
+    @cached_property
+    def _ledger_days(self) -> "LedgerDays":
+        from shared.ledger.archive import FirestoreLedgerArchive
+        from shared.ledger.sales import FirestoreSales
+        from shared.ledger.windows import FirestoreLedgerWindows
+        from shared.reconciliation.houses import HouseDays
+        from shared.reconciliation.postings import LedgerDays
+        from shared.reconciliation.sums import FirestoreDeferredHeads
+
+        archive, heads = FirestoreLedgerArchive(self.firestore), FirestoreDeferredHeads(self.firestore)
+        houses = HouseDays(archive, heads, self.house_books)
+        return LedgerDays(
+            FirestoreLedgerWindows(self.firestore), FirestoreSales(self.firestore), houses, self._evidence
+        )

@@ -1,0 +1,164 @@
+"""What waits for a person, and what persons decided: `payment_reviews/{review}`, the decision beside the doubt."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, Protocol
+
+import msgspec
+from google.api_core import exceptions as google_errors
+from google.cloud import firestore
+from google.cloud.firestore_v1.base_query import FieldFilter
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
+
+from shared.base.clock import Clock
+from shared.base.log import write_line
+from shared.payments.errors import PaymentsUnavailable, ReviewAbsent, ReviewResolved
+from shared.payments.models import ORDER_CHECK, PAYMENT_APPLY, Event, OrderCheck, PaymentApply, Review, Subject
+from shared.payments.sweep import NEVER_APPLIED
+from shared.tasks.service import Tasks
+
+TIMEOUT_S = 5.0
+PAGE_REVIEWS_MAX = 100
+ABOUT_OBJECTS = frozenset({"rail_not_offered", "object_unknown", NEVER_APPLIED})
+"""Reasons whose review names one of the rail's objects, as `expected` and `subject`, and no order."""
+
+
+class Verdict(StrEnum):
+    """What a person may decide."""
+
+    DISMISSED = "dismissed"
+    """Nothing is to be done."""
+    DONE = "done"
+    """It was dealt with elsewhere: at the provider, or with the buyer."""
+    LOOK_AGAIN = "look_again"
+    """The order is to be brought up to what its provider shows now."""
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """What was decided, by whom, when and why."""
+
+    verdict: Verdict
+    by: str
+    why: str
+    at_ms: int
+
+
+class KeptReview(Struct, frozen=True, kw_only=True):
+    """A review on the record."""
+
+    review_id: str
+    review: Review
+    found_at_ms: int
+    decision: Decision | None = None
+
+
+class ReviewStore(Protocol):
+    """Where reviews are. All raise PaymentsUnavailable."""
+
+    async def open(self, after: str | None) -> Sequence[KeptReview]:
+        """A page of open reviews in order of their ids; one that is not full is the last."""
+
+    async def find(self, review_id: str) -> KeptReview | None:
+        """One review."""
+
+    async def decide(self, review_id: str, decision: Decision) -> None:
+        """Close an open review. Durable once returned. Raise ReviewResolved when somebody else decided meanwhile."""
+
+
+class Reviews:
+    """What operators do about reviews."""
+
+    def __init__(self, store: ReviewStore, tasks: Tasks, clock: Clock) -> None:
+        self._store = store
+        self._tasks = tasks
+        self._clock = clock
+
+    async def open(self, after: str | None) -> Sequence[KeptReview]:
+        """A page of what waits for a person. Raise PaymentsUnavailable."""
+        return await self._store.open(after)
+
+    async def resolve(self, review_id: str, verdict: Verdict, *, by: str, why: str) -> KeptReview:
+        """Decide, on the record; a repeat of the same decision answers the same.
+
+        Raise ReviewAbsent, ReviewResolved when another decision stands, PaymentsUnavailable or TasksUnavailable.
+        """
+        kept = await self._store.find(review_id)
+        if kept is None:
+            raise ReviewAbsent
+        if kept.decision is None:
+            decision = Decision(verdict=verdict, by=by, why=why, at_ms=self._clock())
+            await self._store.decide(review_id, decision)
+            kept = replace(kept, decision=decision)
+            write_line("WARNING", "review_resolved", review=review_id, reason=kept.review.reason, verdict=verdict.value)
+        elif (kept.decision.verdict, kept.decision.by, kept.decision.why) != (verdict, by, why):
+            raise ReviewResolved
+        # If we die before this, a repeat of the request posts it.
+        if verdict is Verdict.LOOK_AGAIN:
+            await self._look_again(kept)
+        return kept
+
+    async def _look_again(self, kept: KeptReview) -> None:
+        review, name = kept.review, f"review-{kept.review_id}"
+        if review.order_id is not None:
+            check = OrderCheck(order_id=review.order_id)
+            await self._tasks.post(ORDER_CHECK, check, name_key=f"{review.order_id}:{name}")
+        elif review.reason in ABOUT_OBJECTS:
+            subject = Subject(review.expected, review.subject)
+            event = Event(rail=review.rail, event_id=name, kind="review", subject=subject, body_sha256="")
+            apply = PaymentApply(event=event, received_at_ms=kept.found_at_ms)
+            await self._tasks.post(PAYMENT_APPLY, apply, name_key=f"{review.rail.value}:{name}")
+
+
+class FirestoreReviews:
+    """Reviews in Firestore."""
+
+    def __init__(self, client: firestore.AsyncClient) -> None:
+        self._client = client
+
+    async def open(self, after: str | None) -> Sequence[KeptReview]:
+        reviews = self._client.collection("payment_reviews")
+        query = reviews.where(filter=FieldFilter("state", "==", "open")).order_by("__name__")
+        if after is not None:
+            query = query.start_after({"__name__": after})
+        try:
+            stream = query.limit(PAGE_REVIEWS_MAX).stream(retry=None, timeout=TIMEOUT_S)
+            return [review_from(found.id, found.to_dict() or {}) async for found in stream]
+        except google_errors.GoogleAPICallError as error:
+            raise PaymentsUnavailable from error
+
+    async def find(self, review_id: str) -> KeptReview | None:
+        found = await self._read(review_id)
+        return review_from(review_id, found.to_dict() or {}) if found.exists else None
+
+    async def decide(self, review_id: str, decision: Decision) -> None:
+        found = await self._read(review_id)
+        if not found.exists or found.get("state") != "open":
+            raise ReviewResolved
+        option = self._client.write_option(last_update_time=found.update_time)
+        fields = {"state": "resolved", "decision": to_builtins(decision)}
+        try:
+            await self._review(review_id).update(fields, option=option, retry=None, timeout=TIMEOUT_S)
+        except google_errors.FailedPrecondition:
+            raise ReviewResolved from None
+        except google_errors.GoogleAPICallError as error:
+            raise PaymentsUnavailable from error
+
+    async def _read(self, review_id: str) -> Any:
+        try:
+            return await self._review(review_id).get(retry=None, timeout=TIMEOUT_S)
+        except google_errors.GoogleAPICallError as error:
+            raise PaymentsUnavailable from error
+
+    def _review(self, review_id: str) -> firestore.AsyncDocumentReference:
+        return self._client.collection("payment_reviews").document(review_id)
+
+
+def review_from(review_id: str, fields: dict[str, Any]) -> KeptReview:
+    """The review of a document."""
+    return KeptReview(
+        review_id=review_id,
+        review=msgspec.convert({name: fields.get(name) for name in Review.__struct_fields__}, Review),
+        found_at_ms=int(fields["found_at_ms"]),
+        decision=msgspec.convert(fields.get("decision"), Decision | None),
+    )

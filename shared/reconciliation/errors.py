@@ -1,0 +1,23 @@
+"""Why a report or a decision about payments is refused."""
+
+from shared.base.errors import CredenceError, Kind
+
+
+class ReportTooLong(CredenceError):
+    """The range holds more than one report tells."""
+
+    code = "report_too_long"
+    kind = Kind.INVALID
+
+    def __init__(self) -> None:
+        super().__init__("This range is too long for one report. Ask for a shorter one.", param="last_day")
+
+
+class RangeWrong(CredenceError):
+    """The days are none, or the last is before the first."""
+
+    code = "range_wrong"
+    kind = Kind.INVALID
+
+    def __init__(self) -> None:
+        super().__init__("Give a month, or a first and a last day of at most a year.", param="first_day")

@@ -1,0 +1,88 @@
+"""Collects both sides of what is compared, a page at a time, and says where they differ."""
+
+from collections.abc import Mapping, Sequence
+
+from shared.base.ids import AccountId, EntryId
+from shared.ledger.errors import LedgerUnavailable
+from shared.ledger.models import Entry
+from shared.ledger.store import LedgerStore, StoreUnavailable
+from shared.payments.models import Order, OrderId, RailName
+from shared.reconciliation import rules
+from shared.reconciliation.models import Difference, Line
+from shared.reconciliation.orders import PaidOrders
+from shared.reconciliation.rules import EntryRef, Ours
+from shared.reconciliation.store import Books
+
+ORDER_FACT = "order"
+
+
+class Evidence:
+    """Reads books, orders and entries. Raise PaymentsUnavailable or LedgerUnavailable."""
+
+    def __init__(self, books: Books, orders: PaidOrders, ledger: LedgerStore) -> None:
+        self._books = books
+        self._orders = orders
+        self._ledger = ledger
+
+    async def of_lines(self, rail: RailName, day: str, lines: Sequence[Line]) -> list[tuple[Line, list[Difference]]]:
+        """Each line of a provider's page with the ways in which our side differs."""
+        booked = await self._books.booked(rail, [line.line_id for line in lines])
+        order_ids = await self._order_ids(rail, lines)
+        orders = await self._orders.named(set(order_ids.values()))
+        order_of = {name: orders.get(order_id) for name, order_id in order_ids.items()}
+        refs = [
+            ref for line in lines if (order := order_of.get(line.line_id)) and (ref := rules.entry_of_line(line, order))
+        ]
+        entries = await self._entries(refs)
+        return [
+            (line, rules.of_line(rail, day, line, Ours(booked.get(line.line_id), order_of.get(line.line_id), entries)))
+            for line in lines
+        ]
+
+    async def of_orders(self, rail: RailName, orders: Sequence[Order]) -> list[Difference]:
+        """Which of these paid orders the provider's books do not show."""
+        kept = await self._books.booked_for(rail, [order.payment_id for order in orders if order.payment_id])
+        lines = [one.line for one in kept]
+        return [difference for order in orders if (difference := rules.of_order(order, lines))]
+
+    async def of_entries(self, entries: Sequence[Entry], default: RailName, day: str) -> list[Difference]:
+        """Which of these postings against money no order explains."""
+        named = {entry.entry_id: OrderId(dict(entry.facts).get(ORDER_FACT, "")) for entry in entries}
+        orders = await self._orders.named({order_id for order_id in named.values() if order_id.isalnum()})
+        return [
+            difference
+            for entry in entries
+            if (
+                difference := rules.of_entry(
+                    entry, orders.get(named[entry.entry_id]), rules.rail_of(entry, default), day
+                )
+            )
+        ]
+
+    async def entry(self, account_id: AccountId, entry_id: EntryId) -> Entry | None:
+        """One posting, as it stands."""
+        return (await self._entries([(account_id, entry_id)])).get((account_id, entry_id))
+
+    async def order(self, order_id: OrderId) -> Order | None:
+        """One order, as it stands."""
+        return (await self._orders.named([order_id])).get(order_id)
+
+    async def _order_ids(self, rail: RailName, lines: Sequence[Line]) -> dict[str, OrderId]:
+        """By line: the order that its payment is bound to, or else the one that its object names."""
+        payments = {payment_id for line in lines if (payment_id := rules.bound_to(line))}
+        bound = await self._orders.bound(rail, payments)
+        found = {}
+        for line in lines:
+            payment_id = rules.bound_to(line)
+            order_id = bound.get(payment_id) if payment_id else None
+            if order_id := order_id or line.order_id:
+                found[line.line_id] = order_id
+        return found
+
+    async def _entries(self, refs: Sequence[EntryRef]) -> Mapping[EntryRef, Entry]:
+        if not refs:
+            return {}
+        try:
+            return (await self._ledger.read((), list(refs))).entries
+        except StoreUnavailable:
+            raise LedgerUnavailable from None

@@ -1,0 +1,38 @@
+"""What a rail must be able to tell of its own books. A rail whose provider keeps none (a chain) has no such class."""
+
+from typing import Protocol
+
+from shared.payments.models import RailName, Subject
+from shared.reconciliation.models import BankPayout, Line, Page
+
+PAGE_LINES_MAX = 100
+"""Lines of one page: what Stripe gives at most, and what is in memory at once."""
+
+
+class Statements(Protocol):
+    """A provider's books, read only.
+
+    All raise RailUnavailable when nothing is known, and RailRefused when the provider will not tell. A cursor is the
+    provider's own and good for the same question later. Lines of a day that is over are expected to stay; that they do
+    is what reconciliation checks.
+    """
+
+    name: RailName
+
+    async def lines(self, day: str, cursor: str | None) -> Page:
+        """Some of what moved our balance on a UTC day."""
+
+    async def line(self, line_id: str) -> Line | None:
+        """One of them as it stands now; None when there is none."""
+
+    async def bank_payouts(self, day: str) -> tuple[BankPayout, ...]:
+        """What arrived at our bank on a day. A provider makes a few of them a day at most."""
+
+    async def bank_payout(self, payout_id: str) -> BankPayout | None:
+        """One of them; None when it is none, or came back."""
+
+    async def payout_lines(self, payout_id: str, cursor: str | None) -> Page:
+        """Some of what a payout took to the bank, the payout's own line left out."""
+
+    def subject_of(self, line: Line) -> Subject | None:
+        """What to look at to bring our order up to the line; None where no order is concerned."""

@@ -49,7 +49,17 @@ SPEECH_MODEL = "openai/whisper-1"
 CALL_PROVIDERS = frozenset(
     {"chat_completions", "embedding_create", "image_generate", "image_run", "response_create", "speech_transcribe"}
 )
-PAYMENT_CALLERS = frozenset({"checkout_create", "order_check", "order_refund", "payment_apply", "payment_refund"})
+PAYMENT_CALLERS = frozenset(
+    {
+        "checkout_create",
+        "order_check",
+        "order_refund",
+        "payment_apply",
+        "payment_refund",
+        "reconcile_daily",
+        "settlement_daily",
+    }
+)
 CALLERS = CALL_PROVIDERS | PAYMENT_CALLERS
 CALLER_RATIO_MAX = 1.4
 """Of those that call providers, which need an HTTP client as well."""
@@ -151,6 +161,13 @@ class FirstRequests:
                 token = self._deployment.operator_token
                 body = {"reason": "bench", "idempotency_key": secrets.token_hex(8)}
                 body["order_id"] = self._bought()["order_id"]
+            case "finance_report":
+                token, path = self._deployment.operator_token, f"{path}?month=2026-01"
+            case "review_list" | "ticket_list":
+                token = self._deployment.operator_token
+            case "review_resolve":
+                path = path.replace("{review_id}", Treasury(self._deployment.environment).put_up_for_review())
+                token, body = self._deployment.operator_token, {"verdict": "dismissed", "reason": "bench"}
             case "stripe_webhook":
                 raw = json.dumps(self._stripe_event()).encode()
                 signature = sign(raw, WEBHOOK_SECRET, int(time.time()))
@@ -184,7 +201,10 @@ class FirstRequests:
                 | "ledger_audit"
                 | "ledger_checkpoint"
                 | "ledger_settle"
+                | "payment_sweep"
                 | "price_refresh"
+                | "reconcile_daily"
+                | "settlement_daily"
             ):
                 token = self._deployment.scheduler_token
             case "log_read":

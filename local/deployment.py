@@ -112,7 +112,7 @@ class Deployment:
 
     @property
     def operator_token(self) -> str:
-        """A token that may change models."""
+        """A token that may do what operators do: models, refunds, reviews, reports."""
         return self.issuer.token(OPERATOR)
 
     @property

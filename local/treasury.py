@@ -1,4 +1,4 @@
-"""Puts on local accounts what cannot be bought or earned here yet: paid credits, a settlement, prices of before."""
+"""Puts into a local deployment what cannot come about here: paid credits, a settlement, prices of before, a doubt."""
 
 import asyncio
 import os
@@ -12,6 +12,8 @@ from shared.base.settings import Settings
 from shared.ledger.postings import OpenAccount
 from shared.ledger.settling import Folded, Settle, Window
 from shared.metering.models import DEMAND_NEUTRAL_PPM
+from shared.payments.models import RailName, Review
+from shared.payments.store import review_id
 from shared.pricing.models import Advanced, DemandState, Hour, ModelDemand
 from shared.pricing.rules import HOUR_S, WINDOW_S
 
@@ -59,6 +61,23 @@ class Treasury:
             await app.price_store.commit(Advanced(state, {model_id: hour}), known.version)
 
         self._run(post)
+
+    def put_up_for_review(self) -> str:
+        """Put something before a person; the review's id."""
+        review = Review(
+            rail=RailName.STRIPE,
+            reason="object_unknown",
+            subject=secrets.token_hex(8),
+            order_id=None,
+            expected="charge",
+            found="resource_missing",
+        )
+
+        async def post(app: App) -> None:
+            await app.payment_store.keep_review(review, at_ms=app.clock())
+
+        self._run(post)
+        return review_id(review)
 
     def _run(self, post: Post) -> None:
         # The client library reads the emulator's address from the process's own environment.

@@ -14,6 +14,9 @@ MAY_CALL_OUT = {
     "windows.py",
     "sales.py",
     "lapsed.py",
+    "orders.py",
+    "tickets.py",
+    "waiting.py",
     "protobuf.py",
     "gateway.py",
     "connections.py",
@@ -22,8 +25,9 @@ MAY_CALL_OUT = {
     "app.py",
     "base.py",
 }
-"""Stores (the ledger has six, one writes protocol buffers, one adds up), gateways (that of the providers keeps its
-connections apart), what fetches for them, and the place that builds them, whose base is `parts/base.py`."""
+"""Stores (the ledger has six, reconciliation three, one writes protocol buffers, two add up, one has what waits),
+gateways (that of the providers keeps its connections apart), what fetches for them, and the place that builds them,
+whose base is `parts/base.py`."""
 
 
 def imports_of(path: Path) -> set[str]:

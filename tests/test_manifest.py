@@ -194,6 +194,8 @@ def test_only_those_who_sell_hold_the_keys_of_rails() -> None:
         "pack_list",
         "payment_apply",
         "payment_refund",
+        "reconcile_daily",
+        "settlement_daily",
     }
     assert selling["stripe_webhook"] == ("STRIPE_WEBHOOK_SECRET",)
 

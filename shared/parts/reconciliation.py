@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from shared.reconciliation.evidence import Evidence
     from shared.reconciliation.finance import Finance
     from shared.reconciliation.healing import Healing
-    from shared.reconciliation.houses import FirestoreHouseBooks
     from shared.reconciliation.orders import FirestorePaidOrders
     from shared.reconciliation.payouts import PayoutContents
     from shared.reconciliation.postings import LedgerDays
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from shared.reconciliation.service import Reconciliation
     from shared.reconciliation.settlement import DailySettlement
     from shared.reconciliation.statements import Statements
-    from shared.reconciliation.store import FirestoreBooks
+    from shared.reconciliation.store import FirestoreBooks, FirestoreHouseBooks
     from shared.reconciliation.tickets import FirestoreTickets
 
 
@@ -77,7 +76,7 @@ class ReconciliationParts(PaymentParts):
 
     @cached_property
     def house_books(self) -> "FirestoreHouseBooks":
-        from shared.reconciliation.houses import FirestoreHouseBooks
+        from shared.reconciliation.store import FirestoreHouseBooks
 
         return FirestoreHouseBooks(self.firestore)
 
@@ -92,13 +91,15 @@ class ReconciliationParts(PaymentParts):
 
     @cached_property
     def reviews(self) -> "Reviews":
-        from shared.payments.reviews import FirestoreReviews, Reviews
+        from shared.payments.reviews import Reviews
+        from shared.payments.waiting import FirestoreReviews
 
         return Reviews(FirestoreReviews(self.firestore), self.tasks, self.clock)
 
     @cached_property
     def payment_sweep(self) -> "Sweep":
-        from shared.payments.sweep import FirestoreWaitingEvents, Sweep
+        from shared.payments.sweep import Sweep
+        from shared.payments.waiting import FirestoreWaitingEvents
 
         return Sweep(FirestoreWaitingEvents(self.firestore), self.payment_store, self.tasks, self.clock)
 

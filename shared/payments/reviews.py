@@ -2,23 +2,18 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
-import msgspec
-from google.api_core import exceptions as google_errors
-from google.cloud import firestore
-from google.cloud.firestore_v1.base_query import FieldFilter
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 from msgspec.structs import replace
 
 from shared.base.clock import Clock
 from shared.base.log import write_line
-from shared.payments.errors import PaymentsUnavailable, ReviewAbsent, ReviewResolved
+from shared.payments.errors import ReviewAbsent, ReviewResolved
 from shared.payments.models import ORDER_CHECK, PAYMENT_APPLY, Event, OrderCheck, PaymentApply, Review, Subject
 from shared.payments.sweep import NEVER_APPLIED
 from shared.tasks.service import Tasks
 
-TIMEOUT_S = 5.0
 PAGE_REVIEWS_MAX = 100
 ABOUT_OBJECTS = frozenset({"rail_not_offered", "object_unknown", NEVER_APPLIED})
 """Reasons whose review names one of the rail's objects, as `expected` and `subject`, and no order."""
@@ -108,57 +103,3 @@ class Reviews:
             event = Event(rail=review.rail, event_id=name, kind="review", subject=subject, body_sha256="")
             apply = PaymentApply(event=event, received_at_ms=kept.found_at_ms)
             await self._tasks.post(PAYMENT_APPLY, apply, name_key=f"{review.rail.value}:{name}")
-
-
-class FirestoreReviews:
-    """Reviews in Firestore."""
-
-    def __init__(self, client: firestore.AsyncClient) -> None:
-        self._client = client
-
-    async def open(self, after: str | None) -> Sequence[KeptReview]:
-        reviews = self._client.collection("payment_reviews")
-        query = reviews.where(filter=FieldFilter("state", "==", "open")).order_by("__name__")
-        if after is not None:
-            query = query.start_after({"__name__": after})
-        try:
-            stream = query.limit(PAGE_REVIEWS_MAX).stream(retry=None, timeout=TIMEOUT_S)
-            return [review_from(found.id, found.to_dict() or {}) async for found in stream]
-        except google_errors.GoogleAPICallError as error:
-            raise PaymentsUnavailable from error
-
-    async def find(self, review_id: str) -> KeptReview | None:
-        found = await self._read(review_id)
-        return review_from(review_id, found.to_dict() or {}) if found.exists else None
-
-    async def decide(self, review_id: str, decision: Decision) -> None:
-        found = await self._read(review_id)
-        if not found.exists or found.get("state") != "open":
-            raise ReviewResolved
-        option = self._client.write_option(last_update_time=found.update_time)
-        fields = {"state": "resolved", "decision": to_builtins(decision)}
-        try:
-            await self._review(review_id).update(fields, option=option, retry=None, timeout=TIMEOUT_S)
-        except google_errors.FailedPrecondition:
-            raise ReviewResolved from None
-        except google_errors.GoogleAPICallError as error:
-            raise PaymentsUnavailable from error
-
-    async def _read(self, review_id: str) -> Any:
-        try:
-            return await self._review(review_id).get(retry=None, timeout=TIMEOUT_S)
-        except google_errors.GoogleAPICallError as error:
-            raise PaymentsUnavailable from error
-
-    def _review(self, review_id: str) -> firestore.AsyncDocumentReference:
-        return self._client.collection("payment_reviews").document(review_id)
-
-
-def review_from(review_id: str, fields: dict[str, Any]) -> KeptReview:
-    """The review of a document."""
-    return KeptReview(
-        review_id=review_id,
-        review=msgspec.convert({name: fields.get(name) for name in Review.__struct_fields__}, Review),
-        found_at_ms=int(fields["found_at_ms"]),
-        decision=msgspec.convert(fields.get("decision"), Decision | None),
-    )

@@ -4,23 +4,17 @@ A kept event has `look_due_ms` until its object was looked at. Looking once more
 task is merely slow loses nothing by it.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
-import msgspec
-from google.api_core import exceptions as google_errors
-from google.cloud import firestore
-from google.cloud.firestore_v1.base_query import FieldFilter
 from msgspec import Struct
 
 from shared.base.clock import Clock
 from shared.base.log import write_line
-from shared.payments.errors import PaymentsUnavailable
-from shared.payments.models import PAYMENT_APPLY, Event, PaymentApply, RailName, Review, Subject
+from shared.payments.models import PAYMENT_APPLY, Event, PaymentApply, Review
 from shared.payments.store import EVENT_LOOK_MS, PaymentStore
 from shared.tasks.service import Tasks
 
-TIMEOUT_S = 5.0
 EVENTS_MAX = 200
 """Of one run. The next one finds what is left, oldest first."""
 SWEEPS_MAX = 4
@@ -94,41 +88,4 @@ def _review_of(one: WaitingEvent) -> Review:
         order_id=None,
         expected=subject.kind if subject else "",
         found=one.event.event_id,
-    )
-
-
-class FirestoreWaitingEvents:
-    """The same in Firestore: `payment_events/{rail}:{event}` by `look_due_ms`."""
-
-    def __init__(self, client: firestore.AsyncClient) -> None:
-        self._client = client
-
-    async def due(self, *, at_ms: int) -> Sequence[WaitingEvent]:
-        events = self._client.collection("payment_events")
-        query = events.where(filter=FieldFilter("look_due_ms", "<=", at_ms)).order_by("look_due_ms")
-        try:
-            stream = query.limit(EVENTS_MAX).stream(retry=None, timeout=TIMEOUT_S)
-            return [waiting_from(found.id, found.to_dict() or {}) async for found in stream]
-        except google_errors.GoogleAPICallError as error:
-            raise PaymentsUnavailable from error
-
-    async def swept(self, name: str, *, sweeps: int, due_ms: int | None) -> None:
-        fields = {"sweeps": sweeps, "look_due_ms": due_ms}
-        try:
-            await self._client.collection("payment_events").document(name).update(fields, retry=None, timeout=TIMEOUT_S)
-        except google_errors.GoogleAPICallError as error:
-            raise PaymentsUnavailable from error
-
-
-def waiting_from(name: str, fields: Mapping[str, Any]) -> WaitingEvent:
-    """The event of a document."""
-    event = Event(
-        rail=RailName(fields["rail"]),
-        event_id=name.partition(":")[2],
-        kind=str(fields["kind"]),
-        subject=msgspec.convert(fields["subject"], Subject | None),
-        body_sha256=str(fields["body_sha256"]),
-    )
-    return WaitingEvent(
-        name=name, event=event, received_at_ms=int(fields["received_at_ms"]), sweeps=int(fields.get("sweeps", 0))
     )

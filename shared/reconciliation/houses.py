@@ -5,25 +5,19 @@ of them, so a day's sums are exact, whenever its windows were settled and posted
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
-import msgspec
-from google.api_core import exceptions as google_errors
-from google.cloud import firestore
-from google.cloud.firestore_v1.base_query import FieldFilter
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
 from shared.base.ids import AccountId
 from shared.ledger.archive import LedgerArchive
 from shared.ledger.fold_check import window_settled_by
 from shared.ledger.models import EntryKind
 from shared.ledger.verify import entry_of
-from shared.payments.errors import PaymentsUnavailable
 from shared.reconciliation import days
 from shared.reconciliation.rules import micros_by_origin
 from shared.reconciliation.sums import DeferredHeads
 
-TIMEOUT_S = 10.0
 Micros = Mapping[str, Mapping[str, int]]
 """By account, then by origin."""
 
@@ -115,35 +109,3 @@ def _add(sums: dict[str, dict[str, int]], name: str, origins: Mapping[str, int])
     of_account = sums.setdefault(name, {})
     for origin, micros in origins.items():
         of_account[origin] = of_account.get(origin, 0) + micros
-
-
-class FirestoreHouseBooks:
-    """Days of the house in Firestore."""
-
-    def __init__(self, client: firestore.AsyncClient) -> None:
-        self._client = client
-
-    async def find(self, day: str) -> HouseDay | None:
-        try:
-            found = await self._day(day).get(retry=None, timeout=TIMEOUT_S)
-        except google_errors.GoogleAPICallError as error:
-            raise PaymentsUnavailable from error
-        return msgspec.convert(found.to_dict(), HouseDay) if found.exists else None
-
-    async def put(self, day: HouseDay) -> None:
-        try:
-            await self._day(day.day).set(to_builtins(day), retry=None, timeout=TIMEOUT_S)
-        except google_errors.GoogleAPICallError as error:
-            raise PaymentsUnavailable from error
-
-    async def between(self, first: str, last: str) -> list[HouseDay]:
-        days_kept: Any = self._client.collection("ledger_days")
-        query = days_kept.where(filter=FieldFilter("day", ">=", first)).where(filter=FieldFilter("day", "<=", last))
-        try:
-            stream = query.order_by("day").stream(retry=None, timeout=TIMEOUT_S)
-            return [msgspec.convert(found.to_dict(), HouseDay) async for found in stream]
-        except google_errors.GoogleAPICallError as error:
-            raise PaymentsUnavailable from error
-
-    def _day(self, day: str) -> firestore.AsyncDocumentReference:
-        return self._client.collection("ledger_days").document(day)

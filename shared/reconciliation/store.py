@@ -1,7 +1,8 @@
 """Where a provider's books are kept as we saw them, and how far each run over a day has come.
 
 `statement_lines/{rail}:{line}` is one line, `settlement_days/{rail}:{currency}:{day}` what a day's lines add up to,
-`settlement_runs/{...}` a run's progress, which is written in the commit whose work it tells of. Clients read none.
+`settlement_runs/{...}` a run's progress, which is written in the commit whose work it tells of. `ledger_days/{day}` is
+what moved on the house's accounts. Clients read none.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from msgspec import to_builtins
 
 from shared.payments.errors import PaymentsUnavailable
 from shared.payments.models import PaymentId, RailName
+from shared.reconciliation.houses import HouseDay
 from shared.reconciliation.models import Booked, DayBook, Line, Progress
 from shared.reconciliation.statements import PAGE_LINES_MAX
 
@@ -137,6 +139,38 @@ class FirestoreBooks:
 
     def _run(self, run_id: str) -> firestore.AsyncDocumentReference:
         return self._client.collection("settlement_runs").document(run_id)
+
+
+class FirestoreHouseBooks:
+    """Days of the house in Firestore."""
+
+    def __init__(self, client: firestore.AsyncClient) -> None:
+        self._client = client
+
+    async def find(self, day: str) -> HouseDay | None:
+        try:
+            found = await self._day(day).get(retry=None, timeout=TIMEOUT_S)
+        except google_errors.GoogleAPICallError as error:
+            raise PaymentsUnavailable from error
+        return msgspec.convert(found.to_dict(), HouseDay) if found.exists else None
+
+    async def put(self, day: HouseDay) -> None:
+        try:
+            await self._day(day.day).set(to_builtins(day), retry=None, timeout=TIMEOUT_S)
+        except google_errors.GoogleAPICallError as error:
+            raise PaymentsUnavailable from error
+
+    async def between(self, first: str, last: str) -> list[HouseDay]:
+        days_kept: Any = self._client.collection("ledger_days")
+        query = days_kept.where(filter=FieldFilter("day", ">=", first)).where(filter=FieldFilter("day", "<=", last))
+        try:
+            stream = query.order_by("day").stream(retry=None, timeout=TIMEOUT_S)
+            return [msgspec.convert(found.to_dict(), HouseDay) async for found in stream]
+        except google_errors.GoogleAPICallError as error:
+            raise PaymentsUnavailable from error
+
+    def _day(self, day: str) -> firestore.AsyncDocumentReference:
+        return self._client.collection("ledger_days").document(day)
 
 
 def line_document(rail: RailName, day: str, line: Line) -> dict[str, Any]:

@@ -41,9 +41,19 @@ CALL_PROVIDERS = {
     "response_create",
     "speech_transcribe",
 }
-PAYMENT_CALLERS = {"checkout_create", "order_check", "order_refund", "payment_apply", "payment_refund"}
+PAYMENT_CALLERS = {
+    "checkout_create",
+    "order_check",
+    "order_refund",
+    "payment_apply",
+    "payment_refund",
+    "reconcile_daily",
+    "settlement_daily",
+}
+OPERATED = {"finance_report", "model_update", "payment_refund", "review_list", "review_resolve", "ticket_list"}
+"""What operators call."""
 CATALOG_READERS = {*CALL_PROVIDERS, "model_get", "model_list", "model_update", "price_get"}
-PAYMENTS = {*PAYMENT_CALLERS, "order_get", "stripe_webhook"}
+PAYMENTS = {*PAYMENT_CALLERS, "order_get", "stripe_webhook"} - {"reconcile_daily", "settlement_daily"}
 STORE = {"google.cloud.firestore", "grpc", "shared.ledger.store"}
 
 
@@ -76,7 +86,7 @@ def answered(request: pytest.FixtureRequest, stack: Stack, deployment: Deploymen
 def _service_token(row: FunctionRow, deployment: Deployment) -> str:
     if row.trigger.event:
         return deployment.event_token
-    if row.name in ("model_update", "payment_refund"):
+    if row.name in OPERATED:
         return deployment.operator_token
     if row.trigger.task:
         return deployment.task_token
@@ -111,6 +121,11 @@ def _request(
         asked = {"model": "black-forest-labs/flux-schnell", "prompt": "A cat", "background": True}
         job_id = call(deployment, "POST", "/v1/images/generations", token, json=asked).json()["id"]
         return row.path.replace("{job_id}", job_id), {"json": {"job_id": job_id} if row.trigger.task else None}
+    if row.name == "finance_report":
+        return f"{row.path}?month=2026-01", {}
+    if row.name == "review_resolve":
+        decision = {"verdict": "dismissed", "reason": "a test"}
+        return row.path.replace("{review_id}", treasury.put_up_for_review()), {"json": decision}
     if row.name == "model_get":
         return row.path.replace("{model}", "google/gemma-2-2b-it"), {}
     if row.name == "model_update":
@@ -204,6 +219,7 @@ def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:
     """
     without_ledger = {"entry_created", "image_job_get", "model_get", "model_list", "model_update"}
     without_ledger |= {"order_get", "price_get", "price_predict", "price_trends", "stripe_webhook"}
+    without_ledger |= {"review_list", "review_resolve", "settlement_daily", "ticket_list"}
     if answered.name == "pack_list":
         assert not answered.modules & STORE
         return

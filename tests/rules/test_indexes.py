@@ -26,9 +26,15 @@ from shared.ledger.lapsed import FirestoreLapsed
 from shared.ledger.marks import FirestoreAuditMarks
 from shared.ledger.sales import FirestoreSales
 from shared.ledger.windows import FirestoreLedgerWindows
+from shared.payments.models import OrderId, PaymentId, RailName
+from shared.payments.waiting import FirestoreReviews, FirestoreWaitingEvents
 from shared.proof.log import LoggedHead, Statement
 from shared.proof.store import PAGE_STATEMENTS_MAX, FirestoreLogStore, logged_document, statement_id
 from shared.proof.sums import FirestoreEpochSums, Totals
+from shared.reconciliation.orders import FirestorePaidOrders, Place
+from shared.reconciliation.store import FirestoreBooks, FirestoreHouseBooks
+from shared.reconciliation.sums import FirestoreDeferredHeads
+from shared.reconciliation.tickets import FirestoreTickets
 from tests.rules.indexes import IndexFile, QueryRefused, load_index_file, require_index
 from tests.rules.recorder import BUILDERS, UNJUDGED, Recording, source_call_sites
 
@@ -85,6 +91,36 @@ async def _cards_of_two_pages(client: AsyncClient) -> None:
     assert await FirestoreCards(client).owned_by(UserId("alice"), after=CardId("a" * 12)) == []
 
 
+async def _books_of_providers(client: AsyncClient) -> None:
+    books = FirestoreBooks(client)
+    await books.booked_on(RailName.STRIPE, "2026-01-01", None)
+    await books.booked_on(RailName.STRIPE, "2026-01-01", "txn_1")
+    await books.booked_for(RailName.STRIPE, [PaymentId("pi_1")])
+    await books.day_books("2026-01-01", "2026-01-31")
+    await FirestoreHouseBooks(client).between("2026-01-01", "2026-01-31")
+
+
+async def _what_waits_for_a_person(client: AsyncClient) -> None:
+    for after in (None, "0" * 64):
+        await FirestoreReviews(client).open(after)
+        await FirestoreTickets(client).open(after)
+    await FirestoreWaitingEvents(client).due(at_ms=1)
+
+
+async def _orders_paid_on_a_day(client: AsyncClient) -> None:
+    orders = FirestorePaidOrders(client)
+    assert await orders.paid_between(RailName.STRIPE, 1, 2, None) == []
+    assert await orders.paid_between(RailName.STRIPE, 1, 2, Place(1, OrderId("a"))) == []
+
+
+async def _deferred_heads(client: AsyncClient) -> None:
+    heads = FirestoreDeferredHeads(client)
+    assert [name async for name, _ in heads.of_class("earn", None)] == []
+    await client.document(f"accounts/{ALICE}").set({"balance_micros": -5})
+    written = await client.document(f"accounts/{ALICE}").get()
+    assert await heads.balances_micros(written.read_time) == -5
+
+
 EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "archive entries": _entries_of_two_pages,
     "archive head and count": lambda client: FirestoreLedgerArchive(client).head_and_count(ALICE),
@@ -100,6 +136,10 @@ EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "log's first statement": lambda client: FirestoreLogStore(client).first_statement(ALICE, 3),
     "cards of an owner": _cards_of_two_pages,
     "models edited since": lambda client: FirestoreModels(client).edited_since(None),
+    "books of providers": _books_of_providers,
+    "reviews, tickets and events that wait": _what_waits_for_a_person,
+    "orders paid on a day": _orders_paid_on_a_day,
+    "deferred heads": _deferred_heads,
     "open alarms": lambda client: FirestoreAuditMarks(client).open_alarms(10),
 }
 

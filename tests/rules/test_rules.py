@@ -72,6 +72,11 @@ invoice_series/alice                     | -      | -        | -        | -     
 payments/alice                           | -      | -        | -        | -               | -
 payment_events/alice                     | -      | -        | -        | -               | -
 payment_reviews/alice                    | -      | -        | -        | -               | -
+statement_lines/alice                    | -      | -        | -        | -               | -
+settlement_days/alice                    | -      | -        | -        | -               | -
+settlement_runs/alice                    | -      | -        | -        | -               | -
+reconciliation_tickets/alice             | -      | -        | -        | -               | -
+ledger_days/alice                        | -      | -        | -        | -               | -
 log/state                                | -      | -        | -        | -               | -
 log_tiles/0:0                            | -      | -        | -        | -               | -
 log_heads/user:alice                     | -      | -        | -        | -               | -
@@ -146,6 +151,11 @@ invoices                                 | -      | -        | -        | -     
 payments                                 | -      | -        | -        | -               | -
 payment_events                           | -      | -        | -        | -               | -
 payment_reviews                          | -      | -        | -        | -               | -
+statement_lines                          | -      | -        | -        | -               | -
+settlement_days                          | -      | -        | -        | -               | -
+settlement_runs                          | -      | -        | -        | -               | -
+reconciliation_tickets                   | -      | -        | -        | -               | -
+ledger_days                              | -      | -        | -        | -               | -
 invoice_series                           | -      | -        | -        | -               | -
 alice's cards                            | -      | list     | -        | -               | -
 alice's cards, one too many              | -      | -        | -        | -               | -
@@ -213,6 +223,11 @@ QUERIES = {
     "payments": Query("payments"),
     "payment_events": Query("payment_events"),
     "payment_reviews": Query("payment_reviews"),
+    "statement_lines": Query("statement_lines"),
+    "settlement_days": Query("settlement_days"),
+    "settlement_runs": Query("settlement_runs"),
+    "reconciliation_tickets": Query("reconciliation_tickets"),
+    "ledger_days": Query("ledger_days"),
     "invoice_series": Query("invoice_series"),
     "alice's jobs": _owned("alice", {"limit": 100}, "jobs"),
     "alice's jobs, one too many": _owned("alice", {"limit": 101}, "jobs"),

@@ -1,0 +1,74 @@
+"""What operators see and decide of payments, and that nobody else does."""
+
+import csv
+import io
+
+import pytest
+
+from local.deployment import Deployment
+from local.people import Person
+from local.treasury import Treasury
+from tests.clients import answer, call, refusal
+
+READS = ("/v1/reviews", "/v1/tickets", "/v1/finance-report?month=2026-01")
+
+
+@pytest.mark.parametrize("path", READS)
+def test_only_operators_see_it(deployment: Deployment, newcomer: Person, path: str) -> None:
+    assert call(deployment, "GET", path, deployment.operator_token).status_code == 200
+    assert refusal(call(deployment, "GET", path, newcomer.token), 401)
+    assert refusal(call(deployment, "GET", path, deployment.backend_token), 403) == "scope_missing"
+
+
+def test_a_review_is_listed_until_somebody_decides(deployment: Deployment) -> None:
+    review_id = Treasury(deployment.environment).put_up_for_review()
+    listed = answer(call(deployment, "GET", "/v1/reviews", deployment.operator_token))["reviews"]
+    assert review_id in {review["review_id"] for review in listed}
+    path, decision = f"/v1/reviews/{review_id}", {"verdict": "done", "reason": "paid back by hand"}
+
+    first = answer(call(deployment, "POST", path, deployment.operator_token, json=decision))
+    again = answer(call(deployment, "POST", path, deployment.operator_token, json=decision))
+
+    assert first == again
+    assert first["review"]["decision"]["reason"] == "paid back by hand"
+    assert first["review"]["decision"]["by"]
+    other = {**decision, "verdict": "dismissed"}
+    assert refusal(call(deployment, "POST", path, deployment.operator_token, json=other), 409) == "review_resolved"
+    listed = answer(call(deployment, "GET", "/v1/reviews", deployment.operator_token))["reviews"]
+    assert review_id not in {review["review_id"] for review in listed}
+    absent = call(deployment, "POST", f"/v1/reviews/{'0' * 64}", deployment.operator_token, json=decision)
+    assert refusal(absent, 404) == "review_not_found"
+
+
+def test_a_report_is_json_or_csv(deployment: Deployment) -> None:
+    path = "/v1/finance-report?first_day=2026-01-01&last_day=2026-01-03"
+
+    report = answer(call(deployment, "GET", path, deployment.operator_token))
+    told = call(deployment, "GET", path + "&format=csv", deployment.operator_token)
+
+    assert report["ledger_days_missing"] == ["2026-01-01", "2026-01-02", "2026-01-03"]
+    assert report["drift_micros"] == 0
+    assert told.headers["content-type"].startswith("text/csv")
+    rows = list(csv.DictReader(io.StringIO(told.text)))
+    assert {"section": "ledger", "rail": "", "currency": "", "column": "drift_micros", "amount": "0"} in rows
+
+
+def test_a_range_that_is_none_is_refused(deployment: Deployment) -> None:
+    for query in ("", "?first_day=2026-01-02&last_day=2026-01-01", "?month=2026-13"):
+        refused = call(deployment, "GET", "/v1/finance-report" + query, deployment.operator_token)
+        assert refusal(refused, 400) == "range_wrong"
+
+
+def test_a_day_that_is_not_over_is_not_settled(deployment: Deployment) -> None:
+    refused = call(
+        deployment, "POST", "/_timers/settlement_daily", deployment.scheduler_token, json={"day": "2099-01-01"}
+    )
+
+    assert refusal(refused, 400) == "range_wrong"
+
+
+def test_the_sweep_is_the_timers(deployment: Deployment, newcomer: Person) -> None:
+    done = answer(call(deployment, "POST", "/_timers/payment_sweep", deployment.scheduler_token, json={}))
+
+    assert done == {"posted": 0, "given_up": 0, "finished": True}
+    assert refusal(call(deployment, "POST", "/_timers/payment_sweep", newcomer.token), 401)

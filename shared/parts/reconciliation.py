@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from shared.reconciliation.evidence import Evidence
     from shared.reconciliation.finance import Finance
     from shared.reconciliation.healing import Healing
+    from shared.reconciliation.houses import HouseDays
     from shared.reconciliation.orders import FirestorePaidOrders
     from shared.reconciliation.payouts import PayoutContents
     from shared.reconciliation.postings import LedgerDays
@@ -134,16 +135,19 @@ class ReconciliationParts(PaymentParts):
         return Recheck(self.statements, self.tickets, self._evidence, self._payout_contents, self._healing, self.clock)
 
     @cached_property
-    def _ledger_days(self) -> "LedgerDays":
+    def house_days(self) -> "HouseDays":
         from shared.ledger.archive import FirestoreLedgerArchive
-        from shared.ledger.sales import FirestoreSales
-        from shared.ledger.windows import FirestoreLedgerWindows
         from shared.reconciliation.houses import HouseDays
-        from shared.reconciliation.postings import LedgerDays
         from shared.reconciliation.sums import FirestoreDeferredHeads
 
-        archive, heads = FirestoreLedgerArchive(self.firestore), FirestoreDeferredHeads(self.firestore)
-        houses = HouseDays(archive, heads, self.house_books)
-        return LedgerDays(
-            FirestoreLedgerWindows(self.firestore), FirestoreSales(self.firestore), houses, self._evidence
-        )
+        heads = FirestoreDeferredHeads(self.firestore)
+        return HouseDays(FirestoreLedgerArchive(self.firestore), heads, self.house_books)
+
+    @cached_property
+    def _ledger_days(self) -> "LedgerDays":
+        from shared.ledger.sales import FirestoreSales
+        from shared.ledger.windows import FirestoreLedgerWindows
+        from shared.reconciliation.postings import LedgerDays
+
+        windows, sales = FirestoreLedgerWindows(self.firestore), FirestoreSales(self.firestore)
+        return LedgerDays(windows, sales, self.house_days, self._evidence)

@@ -68,11 +68,13 @@ class Office:
     def today(self) -> str:
         return day_of(self.clock())
 
-    def processes(self, fate: Fate | None = None) -> tuple[DailySettlement, Reconciliation]:
-        """What settles and what compares, in one process that remembers nothing of others."""
+    def processes(
+        self, fate: Fate | None = None, count: Callable[[Any], Any] = lambda inner: inner
+    ) -> tuple[DailySettlement, Reconciliation]:
+        """What settles and what compares, in one process that remembers nothing of others. `count` sees its stores."""
 
         def through(inner: Any) -> Any:
-            return Mortal(inner, fate) if fate else inner
+            return Mortal(inner, fate) if fate else count(inner)
 
         shown: Any = Mortals(self.statements, fate) if fate else self.statements
         statements: dict[RailName, Statements] = {STRIPE: shown}

@@ -1,0 +1,110 @@
+"""The whole of it on Firestore's emulator and the stand-in for Stripe: a purchase, its day, its ticket, its report."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from local.buyer import Buyer
+from local.deployment import STRIPE_PATH, WEBHOOK_SECRET, Deployment
+from local.stack import Stack
+from shared.app import App
+from shared.base.ids import AccountId
+from shared.base.settings import Settings
+from shared.ledger.models import HOUSE_REVENUE, Origin
+from shared.ledger.postings import OpenAccount
+from shared.ledger.settling import Folded, Settle, Window
+from shared.reconciliation.days import day_of, moved, start_ms
+from tests.clients import add_member
+
+pytestmark = pytest.mark.stack
+
+DAY_MS = 86_400_000
+
+
+def app_of(deployment: Deployment, *, days_later: int) -> App:
+    """The functions' own parts, so many days from now."""
+    os.environ["FIRESTORE_EMULATOR_HOST"] = deployment.environment["FIRESTORE_EMULATOR_HOST"]
+    later_ms = days_later * DAY_MS
+    return App(Settings.from_environment(deployment.environment), lambda: time.time_ns() // 1_000_000 + later_ms)
+
+
+@contextmanager
+def nobody_told(stack: Stack, deployment: Deployment) -> Iterator[None]:
+    """What happens meanwhile at the provider is told to nobody, then or later."""
+    stack.stripe.hook(deployment.stripe_key, "", "")
+    try:
+        yield
+    finally:
+        stack.stripe.hook(deployment.stripe_key, deployment.url + STRIPE_PATH, WEBHOOK_SECRET)
+
+
+async def test_a_purchase_agrees_and_one_that_we_were_not_told_of_is_a_ticket_until_it_is_looked_at(
+    stack: Stack, deployment: Deployment
+) -> None:
+    buyer = Buyer(deployment, stack.stripe, add_member(stack, deployment).token)
+    buyer.buy("popular")
+    missed = buyer.order()
+    with nobody_told(stack, deployment):
+        buyer.pay(missed)
+    today = day_of(time.time_ns() // 1_000_000)
+    app = app_of(deployment, days_later=1)
+
+    settled = await app.daily_settlement.run(today)
+    await app.daily_settlement.run()
+    await app.reconciliation.run()
+    tickets = [ticket for _, ticket in await app.tickets.open(None)]
+
+    assert settled.lines >= 2
+    assert Counter(ticket.difference.kind.value for ticket in tickets)["missing_here"] == 1
+
+    # The ticket had the charge looked at, by the stack's own queue.
+    buyer.wait_until(missed, "granted")
+    await app.reconciliation.run()
+    kinds = Counter(ticket.difference.kind.value for _, ticket in await app.tickets.open(None))
+    assert kinds["missing_here"] == 0
+    report = await app.finance.report(today, today)
+    [money] = report.money
+    assert money.took_minor >= 499 + 99
+    assert money.fees_minor > 0
+
+
+async def test_what_is_owed_is_what_stands_on_accounts(stack: Stack, deployment: Deployment) -> None:
+    """All wallets counted one by one, against a report that reads none of them."""
+    app = app_of(deployment, days_later=0)
+    Buyer(deployment, stack.stripe, add_member(stack, deployment).token)
+    await app.ledger.grant_paid(
+        AccountId(f"user:{add_member(stack, deployment).uid}"), 77, key="owed", facts={"reason": "a test"}
+    )
+
+    report = await app.finance.report("2026-01-01", "2026-01-01")
+
+    sums = dict.fromkeys(Origin, 0)
+    async for found in app.firestore.collection("accounts").stream():
+        if found.id.partition(":")[0] in ("user", "card", "pool", "escrow"):
+            for lot in found.get("lots"):
+                sums[Origin(lot["origin"])] += lot["remaining_micros"]
+    assert {row.origin: row.unspent_micros for row in report.owed} == sums
+    assert sums[Origin.PAID] >= 77
+    assert report.drift_micros == 0
+
+
+async def test_a_day_of_the_house_is_folded_from_its_settlements(stack: Stack, project_id: str) -> None:
+    os.environ["FIRESTORE_EMULATOR_HOST"] = stack.firestore_address
+    app = App(Settings.from_environment(stack.environment(project_id)))
+    day = "2026-01-05"
+    await app.ledger_engine.run(OpenAccount(account_id=HOUSE_REVENUE, at_ms=0))
+    for number, at_ms in enumerate((start_ms(day) - 300_000, start_ms(day), start_ms(moved(day, 1)))):
+        folded = Folded(HOUSE_REVENUE, 1, ((Origin.PAID, 10**number),), "0" * 64)
+        window = Window(at_ms // 1000, 0)
+        await app.ledger_engine.run(Settle(account_id=HOUSE_REVENUE, window=window, folded=folded, at_ms=at_ms))
+
+    kept = await app.house_days.keep(day)
+
+    assert await app.house_books.find(day) == kept
+    assert (kept.opening, kept.moved) == ({HOUSE_REVENUE: {"paid": 1}}, {HOUSE_REVENUE: {"paid": 10}})
+    after = await app.house_days.keep(moved(day, 1))
+    assert (after.opening, after.moved) == ({HOUSE_REVENUE: {"paid": 11}}, {HOUSE_REVENUE: {"paid": 100}})

@@ -8,7 +8,7 @@ from shared.ledger.models import Entry
 from shared.ledger.store import LedgerStore, StoreUnavailable
 from shared.payments.models import Order, OrderId, RailName
 from shared.reconciliation import rules
-from shared.reconciliation.models import Difference, Line
+from shared.reconciliation.models import Compared, Difference, Line
 from shared.reconciliation.orders import PaidOrders
 from shared.reconciliation.rules import EntryRef, Ours
 from shared.reconciliation.store import Books
@@ -24,7 +24,7 @@ class Evidence:
         self._orders = orders
         self._ledger = ledger
 
-    async def of_lines(self, rail: RailName, day: str, lines: Sequence[Line]) -> list[tuple[Line, list[Difference]]]:
+    async def of_lines(self, rail: RailName, day: str, lines: Sequence[Line]) -> list[Compared]:
         """Each line of a provider's page with the ways in which our side differs."""
         booked = await self._books.booked(rail, [line.line_id for line in lines])
         order_ids = await self._order_ids(rail, lines)
@@ -34,10 +34,16 @@ class Evidence:
             ref for line in lines if (order := order_of.get(line.line_id)) and (ref := rules.entry_of_line(line, order))
         ]
         entries = await self._entries(refs)
-        return [
-            (line, rules.of_line(rail, day, line, Ours(booked.get(line.line_id), order_of.get(line.line_id), entries)))
-            for line in lines
-        ]
+        compared = []
+        for line in lines:
+            ours = Ours(booked.get(line.line_id), order_of.get(line.line_id), entries)
+            differences = rules.of_line(rail, day, line, ours)
+            compared.append(Compared(line, ours.booked is not None, differences))
+        return compared
+
+    async def booked_among(self, rail: RailName, lines: Sequence[Line]) -> int:
+        """How many of a page's lines we keep."""
+        return len(await self._books.booked(rail, [line.line_id for line in lines]))
 
     async def of_orders(self, rail: RailName, orders: Sequence[Order]) -> list[Difference]:
         """Which of these paid orders the provider's books do not show."""

@@ -1,11 +1,11 @@
 """Has what we missed looked at: an event that never came is made up for by a look, which is harmless if it did."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from shared.base.clock import Clock
 from shared.payments.models import PAYMENT_APPLY, Event, PaymentApply, RailName
 from shared.reconciliation.days import day_of
-from shared.reconciliation.models import Difference, Line, TicketKind
+from shared.reconciliation.models import Compared, TicketKind
 from shared.reconciliation.statements import Statements
 from shared.tasks.service import Tasks
 
@@ -20,14 +20,14 @@ class Healing:
         self._tasks = tasks
         self._clock = clock
 
-    async def heal(self, rail: RailName, found: Iterable[tuple[Line, Sequence[Difference]]]) -> None:
+    async def heal(self, rail: RailName, found: Iterable[Compared]) -> None:
         """Have every line looked at of which something is missing here."""
         now_ms = self._clock()
-        for line, differences in found:
-            subject = self._statements[rail].subject_of(line)
-            if subject is None or all(one.kind is not TicketKind.MISSING_HERE for one in differences):
+        for compared in found:
+            subject = self._statements[rail].subject_of(compared.line)
+            if subject is None or all(one.kind is not TicketKind.MISSING_HERE for one in compared.differences):
                 continue
-            event_id = f"{EVENT_KIND}-{line.line_id}-{day_of(now_ms)}"
+            event_id = f"{EVENT_KIND}-{compared.line.line_id}-{day_of(now_ms)}"
             event = Event(rail=rail, event_id=event_id, kind=EVENT_KIND, subject=subject, body_sha256="")
             apply = PaymentApply(event=event, received_at_ms=now_ms)
             await self._tasks.post(PAYMENT_APPLY, apply, name_key=f"{rail.value}:{event_id}")

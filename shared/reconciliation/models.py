@@ -42,6 +42,8 @@ class Line(Struct, frozen=True, kw_only=True):
     """What the provider's object names, if anything."""
     money: Money | None = None
     """What the buyer paid, got back or disputes, in the buyer's currency; never negative."""
+    is_void: bool = False
+    """True for both lines of what failed after it was made: whoever never saw it needs to know nothing of it."""
 
     @property
     def net_minor(self) -> int:
@@ -61,6 +63,16 @@ class BankPayout(Struct, frozen=True, kw_only=True):
     payout_id: str
     amount_minor: int
     currency: str
+    lists_lines: bool = True
+    """False for one that was made by hand: its provider does not say what is in it."""
+
+
+class Compared(Struct, frozen=True):
+    """A provider's line held against our side."""
+
+    line: Line
+    is_booked: bool
+    differences: "list[Difference]"
 
 
 class Booked(Struct, frozen=True):

@@ -98,14 +98,14 @@ class Recheck:
             return [was]
         found = await self._evidence.of_lines(was.rail, was.thing.day, [line])
         await self._healing.heal(was.rail, found)
-        return [difference for _, differences in found for difference in differences]
+        return [difference for compared in found for difference in compared.differences]
 
     async def _count(self, statements: Statements, was: Difference) -> Sequence[Difference]:
         day, shown, booked = was.thing.day, 0, 0
         cursor: str | None = None
         while True:
             page = await statements.lines(day, cursor)
-            shown, cursor = shown + len(page.lines), page.cursor
+            shown, cursor = shown + await self._evidence.booked_among(was.rail, page.lines), page.cursor
             if cursor is None:
                 break
         async for kept in self._contents.booked(was.rail, day):

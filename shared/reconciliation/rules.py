@@ -123,6 +123,8 @@ def _of_order(line: Line, ours: Ours) -> tuple[TicketKind, str, str] | None:
             return TicketKind.MISSING_HERE, _told_order(order), f"payment {line.payment_id}"
         return _of_entry(line, ours, order)
     reversal = order.reversals.get(line.about)
+    if reversal is None and line.is_void:
+        return None
     if reversal is None:
         return TicketKind.MISSING_HERE, f"order {order.order_id} knows nothing of it", _told(line)
     if line.kind is LineKind.REFUND:
@@ -160,19 +162,18 @@ def of_entry(entry: Entry, order: Order | None, rail: RailName, day: str) -> Dif
     """A posting of bought credits, or of their return, that no order explains."""
     facts = dict(entry.facts)
     said = f"entry {entry.entry_id}: {entry.delta_micros} micros"
-    reason = None
+    reason, kind = None, TicketKind.MISSING_THERE
     if order is None or order.wallet_id != entry.account_id:
         reason = "no such order of this wallet"
     elif facts.get("payment") != f"{order.rail.value}:{order.payment_id}":
         reason = f"the order's payment is {order.payment_id}"
-    elif entry.entry_id not in _entry_ids(order):
+    elif (micros := _micros_by_entry(order).get(entry.entry_id)) is None:
         reason = "nothing that the order knows of"
-    elif entry.entry_id == entry_id_of(f"{order.rail.value}:{order.payment_id}"):
-        reason = None if entry.delta_micros == order.credits_micros else f"{order.credits_micros} micros were sold"
+    elif micros != entry.delta_micros:
+        reason, kind = f"the order says {micros} micros", TicketKind.AMOUNT_DIFFERS
     if reason is None:
         return None
     thing = Thing(SubjectKind.ENTRY, f"{entry.account_id}/{entry.entry_id}", day)
-    kind = TicketKind.AMOUNT_DIFFERS if reason.endswith("sold") else TicketKind.MISSING_THERE
     return Difference(rail=rail, thing=thing, kind=kind, currency="", ours=said, theirs=reason)
 
 
@@ -182,12 +183,16 @@ def rail_of(entry: Entry, default: RailName) -> RailName:
     return RailName(name) if name in list(RailName) else default
 
 
-def _entry_ids(order: Order) -> set[EntryId]:
-    """Every posting against money that the order explains."""
+def _micros_by_entry(order: Order) -> dict[EntryId, int]:
+    """Every posting against money that the order explains, and what it does to the wallet."""
     rail = order.rail.value
-    keys = [f"{rail}:{order.payment_id}"]
-    keys += [f"{rail}:{name}:{word}" for name in order.reversals for word in ("taken", "returned")]
-    return {entry_id_of(key) for key in keys}
+    micros = {f"{rail}:{order.payment_id}": order.credits_micros}
+    for name, reversal in order.reversals.items():
+        if reversal.was_taken:
+            micros[f"{rail}:{name}:taken"] = -reversal.credits_micros - reversal.bonus_micros
+        if reversal.was_taken and reversal.state is ReversalState.RETURNED:
+            micros[f"{rail}:{name}:returned"] = reversal.credits_micros
+    return {entry_id_of(key): amount for key, amount in micros.items()}
 
 
 def of_payout(rail: RailName, day: str, payout: BankPayout, contents: Mapping[str, int]) -> list[Difference]:
@@ -201,6 +206,8 @@ def of_payout(rail: RailName, day: str, payout: BankPayout, contents: Mapping[st
     others = sorted(set(contents) - {payout.currency})
     if others:
         return [differs(TicketKind.CURRENCY_DIFFERS, f"lines in {', '.join(others)}")]
+    if not payout.lists_lines:
+        return []
     held = contents.get(payout.currency, 0)
     return [] if held == payout.amount_minor else [differs(TicketKind.AMOUNT_DIFFERS, f"its lines: {held}")]
 

@@ -32,6 +32,8 @@ DAYS_MAX = 7
 """Reconciled in one run after an outage; the next run goes on."""
 RUN_MS_MAX = 240_000
 """So long a run begins further pages; its function is given a minute more."""
+RECHECK_MS_MAX = 100_000
+"""Of it for what is open, so that many tickets never keep a day from being compared."""
 AGAIN_DAYS = 7
 """A day's lines are compared once more so long after: fees change, and lines appear in days that were over."""
 ORDERS_DAYS = 1
@@ -42,6 +44,8 @@ STEPS = ("lines", "again", "orders", "payouts", "late", "done")
 """Of one day of one rail, in this order."""
 RECONCILED_UNTIL = "reconciled_until:{name}"
 """The name of the progress whose step is the last day that was reconciled."""
+RECHECK = "recheck"
+"""The name of the progress whose cursor is the last open ticket that was looked at again."""
 LEDGER = "ledger"
 """The name under which a day of the ledger is reconciled, all rails together."""
 
@@ -95,17 +99,22 @@ class Reconciliation:
     async def run(self) -> ReconcileDone:
         """Look again at what is open, then compare all days that are settled and not compared yet."""
         run = _Run(self._clock() + RUN_MS_MAX)
-        finished = await self._recheck_all(run)
-        for rail in self._statements:
-            finished = finished and await self._go_on(run, rail.value)
-        finished = finished and await self._go_on(run, LEDGER)
-        return ReconcileDone(run.days, run.opened, run.resolved, finished)
+        finished = [await self._recheck_open(run)]
+        # Each on its own: a provider whose day is not settled holds up no other.
+        finished += [await self._go_on(run, rail.value) for rail in self._statements]
+        finished.append(await self._go_on(run, LEDGER))
+        return ReconcileDone(run.days, run.opened, run.resolved, all(finished))
 
-    async def _recheck_all(self, run: _Run) -> bool:
-        after: str | None = None
-        while not self._is_over(run):
+    async def _recheck_open(self, run: _Run) -> bool:
+        """Look again at what is open, from where the last run ended. False when there was no time for all of it."""
+        stops_at_ms = self._clock() + RECHECK_MS_MAX
+        progress = await self._books.progress(RECHECK)
+        after = progress.cursor if progress else None
+        while self._clock() <= stops_at_ms:
             done = await self._recheck.page(after)
             run.resolved += done.resolved
+            if done.after != after:
+                await self._books.put_progress(RECHECK, Progress(step="page", cursor=done.after))
             after = done.after
             if after is None:
                 return True
@@ -154,7 +163,7 @@ class Reconciliation:
                 return await self._payouts(run, rail, day, progress)
             case _:
                 early = days.moved(day, -LATE_DAYS)
-                if await self._is_settled(rail, early):
+                if self._statements[rail].tells_payouts and await self._is_settled(rail, early):
                     await self._note(run, await self._contents.late(rail, early))
                 return _after(progress)
 
@@ -165,9 +174,10 @@ class Reconciliation:
             return _after(progress)
         page = await self._statements[rail].lines(day, progress.cursor)
         found = await self._evidence.of_lines(rail, day, page.lines)
-        await self._note(run, [difference for _, differences in found for difference in differences])
+        await self._note(run, [difference for compared in found for difference in compared.differences])
         await self._healing.heal(rail, found)
-        shown = progress.counts.get("lines", 0) + len(page.lines)
+        # Only those that we keep: else a line that appeared would hide one that is gone.
+        shown = progress.counts.get("lines", 0) + sum(compared.is_booked for compared in found)
         if page.cursor is not None:
             return replace(progress, cursor=page.cursor, counts={"lines": shown})
         booked = sum(sums.lines for sums in settled.sums.values())

@@ -18,6 +18,8 @@ class Statements(Protocol):
     """
 
     name: RailName
+    tells_payouts: bool
+    """False where nothing says which payout a line is in: then none is missed, and none is late."""
 
     async def lines(self, day: str, cursor: str | None) -> Page:
         """Some of what moved our balance on a UTC day."""

@@ -40,6 +40,7 @@ class StripeStatements:
     """What Stripe says of our balance."""
 
     name = RailName.STRIPE
+    tells_payouts = True
 
     def __init__(self, api: StripeApi) -> None:
         self._api = api
@@ -113,6 +114,7 @@ def _line(found: Mapping[str, Any]) -> Line:
         payment_id=PaymentId(intent) if isinstance(intent, str) else None,
         order_id=_order_of(kind, about),
         money=_money(about) if kind in _SUBJECTS else None,
+        is_void=kind is LineKind.REFUND and about.get("status") in ("failed", "canceled"),
     )
 
 
@@ -129,5 +131,8 @@ def _money(about: Mapping[str, Any]) -> Money | None:
 
 def _bank_payout(found: Mapping[str, Any]) -> BankPayout:
     return BankPayout(
-        payout_id=str(found["id"]), amount_minor=int(found["amount"]), currency=str(found["currency"]).upper()
+        payout_id=str(found["id"]),
+        amount_minor=int(found["amount"]),
+        currency=str(found["currency"]).upper(),
+        lists_lines=found.get("automatic") is not False,
     )

@@ -45,6 +45,7 @@ class Mortals(Mortal):
     """A provider's books as a process of that fate reaches them: what reads nothing costs no step."""
 
     subject_of: Callable[..., Any]
+    tells_payouts = True
 
     def __init__(self, inner: Statements, fate: Fate) -> None:
         super().__init__(inner, fate)

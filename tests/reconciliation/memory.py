@@ -40,6 +40,7 @@ class MemoryStatements:
     """Books that a test writes. Pages are as small as it says."""
 
     name = RailName.STRIPE
+    tells_payouts = True
 
     def __init__(self, page_lines: int = PAGE_LINES_MAX) -> None:
         self.shown: dict[str, Line] = {}

@@ -111,6 +111,8 @@ async def test_the_columns_add_up_to_the_ledger_after_any_history(doings: list[t
         await do(office, doing, salt * 100 + number)
     check_owed(office, await report_of(office))
 
+    assert [one for one in office.all_tickets() if one.difference.thing.kind in ("entry", "ledger")] == []
+
     # Once the day is over and all of it settled, what people hold when it ended is what the house lacks.
     await office.night()
     report = await report_of(office)

@@ -227,6 +227,40 @@ async def test_more_credits_than_were_sold_are_one_ticket(office: Office) -> Non
     assert office.open_tickets() == [("amount_differs", "entry")]
 
 
+async def test_a_refund_that_failed_before_we_ever_saw_it_is_nobodys_ticket(office: Office) -> None:
+    _, line = await office.buy()
+    shown = await office.refund(line, 100, is_told=False)
+    office.shop.bench.fail_refund(shown.about)
+    back = replace(shown, line_id="txn_back", amount_minor=100, is_void=True)
+    office.statements.show(replace(shown, is_void=True), back)
+
+    await office.night(2)
+
+    assert office.all_tickets() == []
+
+
+async def test_a_line_that_appears_hides_none_that_is_gone(office: Office) -> None:
+    _, line = await office.buy()
+    await office.night()
+    del office.statements.shown[line.line_id]
+    office.statements.show(replace(line, line_id="txn_other"))
+
+    await office.night(AGAIN_DAYS)
+
+    assert ("missing_there", "day") in office.open_tickets()
+
+
+async def test_a_payout_made_by_hand_is_not_compared(office: Office) -> None:
+    """Its provider does not say what is in it."""
+    _, line = await office.buy()
+    payout = office.statements.pay_out("po_1", office.today, [line.line_id])
+    office.statements.payouts["po_1"] = (replace(payout, lists_lines=False), office.today, [])
+
+    await office.night(2)
+
+    assert office.all_tickets() == []
+
+
 async def test_a_posting_that_hides_from_the_index_shows_in_the_sums_of_its_day(office: Office) -> None:
     facts = {"reason": "credits bought", "order": "none", "payment": "stripe:pi_none"}
     posted = await office.shop.process().ledger.grant_paid(WALLET, 7, key="stripe:pi_none", facts=facts)

@@ -21,8 +21,8 @@ from shared.ledger.models import (
 )
 from shared.reconciliation import days
 from shared.reconciliation.errors import ReportTooLong
-from shared.reconciliation.houses import HouseBooks, HouseDay, Micros, closing_of
-from shared.reconciliation.models import DayBook
+from shared.reconciliation.houses import HouseBooks, closing_of
+from shared.reconciliation.models import DayBook, HouseDay, Micros
 from shared.reconciliation.store import DAY_BOOKS_MAX, Books
 from shared.reconciliation.sums import LedgerSums, Liabilities
 

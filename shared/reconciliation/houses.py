@@ -7,30 +7,15 @@ of them, so a day's sums are exact, whenever its windows were settled and posted
 from collections.abc import Mapping
 from typing import Protocol
 
-from msgspec import Struct
-
 from shared.base.ids import AccountId
 from shared.ledger.archive import LedgerArchive
 from shared.ledger.fold_check import window_settled_by
 from shared.ledger.models import EntryKind
 from shared.ledger.verify import entry_of
 from shared.reconciliation import days
+from shared.reconciliation.models import HouseDay, Micros
 from shared.reconciliation.rules import micros_by_origin
 from shared.reconciliation.sums import DeferredHeads
-
-Micros = Mapping[str, Mapping[str, int]]
-"""By account, then by origin."""
-
-
-class HouseDay(Struct, frozen=True, kw_only=True):
-    """One day. Accounts and origins on which nothing moved are left out."""
-
-    day: str
-    opening: Micros
-    """What stood on the accounts when the day began, all windows before it settled."""
-    moved: Micros
-    cursors: Mapping[str, int]
-    """By account: the last entry before the first one of a later day."""
 
 
 class HouseBooks(Protocol):

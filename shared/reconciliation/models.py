@@ -112,6 +112,21 @@ class DayBook(Struct, frozen=True, kw_only=True):
     sums: Sums
 
 
+Micros = Mapping[str, Mapping[str, int]]
+"""By account, then by origin."""
+
+
+class HouseDay(Struct, frozen=True, kw_only=True):
+    """What moved on the house's accounts on a UTC day. Accounts and origins on which nothing moved are left out."""
+
+    day: str
+    opening: Micros
+    """What stood on the accounts when the day began, all windows before it settled."""
+    moved: Micros
+    cursors: Mapping[str, int]
+    """By account: the last entry before the first one of a later day."""
+
+
 class Progress(Struct, frozen=True, kw_only=True):
     """How far a run over one day has come. Written together with what it tells of."""
 

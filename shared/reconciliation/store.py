@@ -16,8 +16,7 @@ from msgspec import to_builtins
 
 from shared.payments.errors import PaymentsUnavailable
 from shared.payments.models import PaymentId, RailName
-from shared.reconciliation.houses import HouseDay
-from shared.reconciliation.models import Booked, DayBook, Line, Progress
+from shared.reconciliation.models import Booked, DayBook, HouseDay, Line, Progress
 from shared.reconciliation.statements import PAGE_LINES_MAX
 
 TIMEOUT_S = 10.0

@@ -219,7 +219,7 @@ def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:
     """
     without_ledger = {"entry_created", "image_job_get", "model_get", "model_list", "model_update"}
     without_ledger |= {"order_get", "price_get", "price_predict", "price_trends", "stripe_webhook"}
-    without_ledger |= {"review_list", "review_resolve", "settlement_daily", "ticket_list"}
+    without_ledger |= {"payment_sweep", "review_list", "review_resolve", "settlement_daily", "ticket_list"}
     if answered.name == "pack_list":
         assert not answered.modules & STORE
         return

@@ -14,12 +14,12 @@ from shared.ledger.models import Origin
 from shared.ledger.store import EntryRef
 from shared.payments.models import Order, OrderId, PaymentId, RailName, Subject
 from shared.reconciliation.days import day_of
-from shared.reconciliation.houses import HouseDay
 from shared.reconciliation.models import (
     BankPayout,
     Booked,
     DayBook,
     Difference,
+    HouseDay,
     Line,
     LineKind,
     Page,

@@ -15,10 +15,11 @@ from shared.payments.reviews import Decision, ReviewStore, Verdict
 from shared.payments.store import EVENT_LOOK_MS, FirestorePayments, PaymentStore
 from shared.payments.sweep import WaitingEvents
 from shared.payments.waiting import FirestoreReviews, FirestoreWaitingEvents
-from shared.reconciliation.houses import HouseBooks, HouseDay
+from shared.reconciliation.houses import HouseBooks
 from shared.reconciliation.models import (
     DayBook,
     Difference,
+    HouseDay,
     Line,
     LineKind,
     Progress,

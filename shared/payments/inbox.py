@@ -22,9 +22,10 @@ class Inbox:
     async def receive(self, raw: bytes, headers: Mapping[str, str]) -> None:
         """Keep an event and have it applied. A repeat is kept once and posted again, for the first may have died here.
 
-        Raise EventRefused; PaymentsUnavailable or TasksUnavailable, and the provider sends it again.
+        Raise EventRefused; RailUnavailable, PaymentsUnavailable or TasksUnavailable, and the provider sends it again.
         """
         now_ms = self._clock()
+        await self._reader.prepare(headers, now_ms=now_ms)
         event = self._reader.read(raw, headers, now_ms=now_ms)
         is_new = await self._store.keep_event(event, at_ms=now_ms)
         # If we die here, the provider was not answered and sends it again.

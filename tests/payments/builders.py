@@ -24,7 +24,6 @@ from shared.tasks.service import Tasks
 from tests.images.jobs import Fate, Mortal
 from tests.ledger.builders import Ticker, engine_on, opened
 from tests.payments.memory import MemoryPayments
-from tests.payments.paypal_bench import PayPalBench
 from tests.payments.stripe_bench import Delivery, StripeBench
 from tests.tasks.memory import MemoryQueues
 
@@ -32,7 +31,7 @@ BUYER = UserId("ada")
 WALLET = AccountId("user:ada")
 CREDIT = 1_000_000
 PACK = next(pack for pack in PACKS if pack.pack_id == "popular")
-BENCHES = (StripeBench, PayPalBench)
+BENCHES = (StripeBench,)
 """A further rail adds its bench here, and is put to every test of the matrix."""
 
 

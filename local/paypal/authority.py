@@ -2,6 +2,7 @@
 
 import base64
 import datetime
+import json
 import secrets
 from collections.abc import Sequence
 from typing import Self
@@ -21,6 +22,13 @@ CERTIFICATE_URL = f"https://api.sandbox.paypal.com{CERTIFICATE_PATH}"
 KEY_BITS = 2_048
 LIFETIME = datetime.timedelta(days=397)
 _A_DAY = datetime.timedelta(days=1)
+
+
+def approval_of(paypal_order_id: str) -> bytes:
+    """An event, as far as anybody reads it: a buyer approved the order."""
+    resource = {"id": paypal_order_id, "status": "APPROVED"}
+    event = {"id": "WH-1", "event_type": "CHECKOUT.ORDER.APPROVED", "resource_type": "checkout-order"}
+    return json.dumps({**event, "resource": resource}).encode()
 
 
 class Root:

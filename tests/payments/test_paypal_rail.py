@@ -279,6 +279,16 @@ async def test_a_reversal_takes_the_credits_back(shop: Shop) -> None:
     assert shop.kept(order).state is OrderState.REFUNDED
 
 
+async def test_a_refund_whose_key_paypal_forgot_is_not_made_again(shop: Shop) -> None:
+    _, payment_id = await bought(shop)
+    rail = shop.bench.rail(lambda inner: inner)
+    for _ in range(2):
+        await rail.refund(payment_id, Money(100, "USD"), key="refund-1")
+        account(shop).forget_keys()
+
+    assert told(shop, "PAYMENT.CAPTURE.REFUNDED") == 1
+
+
 async def test_a_refund_that_the_order_does_not_list_yet_counts(shop: Shop) -> None:
     order, payment_id = await bought(shop)
     refund_id = shop.bench.give_back(payment_id, order.money.amount_minor)

@@ -1,0 +1,147 @@
+"""The safeguards of PayPal: whose events are believed, whose money it is, and that none is counted twice or wrongly."""
+
+from mutants.mutant import Mutant
+
+EVENTS = ("tests/payments/test_paypal_events.py",)
+CERTIFICATES = ("tests/payments/test_paypal_certificates.py",)
+RAIL = ("tests/payments/test_paypal_rail.py",)
+AMOUNTS = ("tests/payments/test_paypal_amounts.py",)
+
+PAYPAL = (
+    Mutant(
+        "a signature of PayPal's is not looked at",
+        "signed events",
+        "shared/payments/paypal/events.py",
+        "if not any(_is_signed(transmission, webhook_id, raw, key) for webhook_id in self._webhook_ids):",
+        "if False:",
+        EVENTS,
+    ),
+    Mutant(
+        "an event bears a name that is not signed",
+        "signed events",
+        "shared/payments/paypal/events.py",
+        "event_id=transmission.transmission_id,",
+        "event_id=hashlib.sha256(raw).hexdigest(),",
+        EVENTS,
+    ),
+    Mutant(
+        "PayPal's events may be of any time",
+        "signed events",
+        "shared/payments/paypal/events.py",
+        "if not -AHEAD_MS_MAX <= now_ms - transmission.at_ms <= AGE_MS_MAX:",
+        "if False:",
+        EVENTS,
+    ),
+    Mutant(
+        "the simulator's placeholder is an id",
+        "signed events",
+        "shared/base/webhook_ids.py",
+        "if not text or PLACEHOLDER in [part.upper() for part in parts]:",
+        "if not text:",
+        EVENTS,
+    ),
+    Mutant(
+        "a certificate may lie anywhere",
+        "PayPal's certificates",
+        "shared/payments/paypal/certificates.py",
+        "host not in self._realm.hosts",
+        "False",
+        CERTIFICATES,
+    ),
+    Mutant(
+        "a host that ends like PayPal's is PayPal's",
+        "PayPal's certificates",
+        "shared/payments/paypal/certificates.py",
+        "host not in self._realm.hosts",
+        "not host.endswith(tuple(self._realm.hosts))",
+        CERTIFICATES,
+    ),
+    Mutant(
+        "a certificate may be anybody's",
+        "PayPal's certificates",
+        "shared/payments/paypal/certificates.py",
+        "build_server_verifier(DNSName(name))",
+        'build_server_verifier(DNSName(leaf.subject.rfc4514_string().removeprefix("CN=")))',
+        CERTIFICATES,
+    ),
+    Mutant(
+        "a certificate vouches for itself",
+        "PayPal's certificates",
+        "shared/payments/paypal/certificates.py",
+        "Store(list(roots))",
+        "Store([*roots, *others])",
+        CERTIFICATES,
+    ),
+    Mutant(
+        "a certificate that has ended is still good",
+        "PayPal's certificates",
+        "shared/payments/paypal/certificates.py",
+        "if signer is None or not signer.valid_from_ms <= now_ms <= signer.valid_until_ms:",
+        "if signer is None:",
+        CERTIFICATES,
+    ),
+    Mutant(
+        "strangers have us ask PayPal at will",
+        "PayPal's certificates",
+        "shared/payments/paypal/certificates.py",
+        "if len(self._asked_at_ms) >= FETCHES_PER_MINUTE_MAX:",
+        "if False:",
+        CERTIFICATES,
+    ),
+    Mutant(
+        "an order that pays somebody else is captured",
+        "money comes to us",
+        "shared/payments/paypal/rail.py",
+        "if shown.payee_of(shown.unit_of(order)) != self._merchant_id:",
+        "if False:",
+        RAIL,
+    ),
+    Mutant(
+        "a capture that paid somebody else is ours",
+        "money comes to us",
+        "shared/payments/paypal/rail.py",
+        "if (shown.payee_of(capture) or shown.payee_of(shown.unit_of(order))) != self._merchant_id:",
+        "if False:",
+        RAIL,
+    ),
+    Mutant(
+        "a declined card is the last one",
+        "capture",
+        "shared/payments/paypal/rail.py",
+        'key=f"capture-{order_id}-{approval}"',
+        'key=f"capture-{order_id}"',
+        RAIL,
+    ),
+    Mutant(
+        "a part of a dispute and its refund take twice",
+        "no more than was bought",
+        "shared/payments/paypal/shown.py",
+        "state = ReversalState.RETURNED if is_refunded else None",
+        "state = ReversalState.TAKEN",
+        RAIL,
+    ),
+    Mutant(
+        "a refund of PayPal's whose key it forgot is made again",
+        "refunded once",
+        "shared/payments/paypal/rail.py",
+        'if any(found.get("custom_id") == key for found in shown.refunds_of(order, payment_id)):',
+        "if False:",
+        RAIL,
+    ),
+    Mutant(
+        "what PayPal says beyond the last unit is dropped",
+        "exact amounts",
+        "shared/payments/paypal/amounts.py",
+        'if behind[digits:].strip("0"):',
+        "if False:",
+        AMOUNTS,
+    ),
+    Mutant(
+        "hundredths are written where PayPal takes none",
+        "exact amounts",
+        "shared/payments/paypal/amounts.py",
+        "if money.currency in WHOLE_UNITS_ONLY:",
+        'if money.currency == "JPY":',
+        AMOUNTS,
+    ),
+)

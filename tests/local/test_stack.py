@@ -145,7 +145,7 @@ def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         process_ids = [int(word) for word in parent.stdout.readline().split()]
-        assert len(process_ids) == 5
+        assert len(set(process_ids)) == len(process_ids) >= 5
         assert all(map(is_alive, process_ids))
 
         parent.send_signal(signal.SIGKILL)

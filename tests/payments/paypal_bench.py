@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from local.paypal.account import MERCHANT_ID, PayPalAccount
 from local.paypal.authority import Signatory, new_transmission_id
@@ -13,13 +13,16 @@ from shared.payments.errors import RailRefused
 from shared.payments.models import Money, Order, PaymentId, RailName, Subject
 from shared.payments.paypal.amounts import DIGITS, value_of
 from shared.payments.paypal.certificates import SANDBOX, SigningCertificates, Source
-from shared.payments.paypal.events import PayPalEvents
+from shared.payments.paypal.events import AGE_MS_MAX, PayPalEvents
 from shared.payments.paypal.rail import PayPalRail
 from shared.payments.rails import EventReader, Rail
 from tests.ledger.builders import NOW
+from tests.payments.bench import Delivery
 
+TOLERANCE_MS = 300_000
+"""What a case takes for too long ago begins behind it."""
 WEBHOOK_ID = "8PT597110X687430L"
-Delivery = tuple[bytes, Mapping[str, str]]
+_NO_WARNINGS = "PayPal has no fraud warnings; it reverses the capture, or opens a dispute"
 
 
 @cache
@@ -60,8 +63,15 @@ class PayPalBench:
     the payment before we have captured it begins with its capture by another process of ours.
     """
 
-    name = RailName.PAYPAL
-    currency = "USD"
+    name: ClassVar = RailName.PAYPAL
+    currency: ClassVar = "USD"
+    absent: ClassVar[Mapping[str, str]] = {
+        "warned": _NO_WARNINGS,
+        "warned_then_refunded": _NO_WARNINGS,
+        "warned_then_dispute_won": _NO_WARNINGS,
+        "warned_then_dispute_lost": _NO_WARNINGS,
+        "crash_warning": _NO_WARNINGS,
+    }
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
@@ -117,6 +127,9 @@ class PayPalBench:
     def decide(self, dispute_id: str, *, won: bool) -> None:
         self.account.decide(dispute_id, "RESOLVED_SELLER_FAVOUR" if won else "RESOLVED_BUYER_FAVOUR")
 
+    def warn(self, payment_id: PaymentId) -> str:
+        raise NotImplementedError(_NO_WARNINGS)
+
     def tamper(self, payment_id: PaymentId, *, amount_minor: int | None = None, currency: str | None = None) -> None:
         """Let the provider show that something else was paid."""
         self._capture(payment_id)
@@ -166,8 +179,11 @@ class PayPalBench:
         return self.signed(json.loads(delivery[0]), by=thief())
 
     def aged(self, delivery: Delivery, by_ms: int) -> Delivery:
-        """The same event, signed well and long ago; below zero in the future."""
-        return self.signed(json.loads(delivery[0]), ahead_ms=-by_ms)
+        """The same event, signed well and long ago; below zero in the future.
+
+        PayPal's retries of three days may bear their first time, so its events are stale that much later than others.
+        """
+        return self.signed(json.loads(delivery[0]), ahead_ms=-by_ms - (AGE_MS_MAX - TOLERANCE_MS if by_ms > 0 else 0))
 
     def _capture(self, payment_id: PaymentId) -> None:
         if (order_id := self._approved.pop(payment_id, None)) is not None and not self.account.is_captured(order_id):

@@ -40,8 +40,8 @@ SUBJECTS = (
     ("PAYMENT.REFUND.", "refund", "id"),
     ("CUSTOMER.DISPUTE.", "dispute", "dispute_id"),
 )
-"""How a kind of event begins, what it is about, and where its resource has the id: the first that fits. All others are
-kept and lead to nothing."""
+"""How a kind of event begins, what it is about, and where its resource has the id: the first that fits. All others
+lead to nothing."""
 _TRANSMISSION = re.compile(r"[A-Za-z0-9-]{8,64}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z")
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -94,7 +94,7 @@ class PayPalEvents:
         if not _KIND.fullmatch(envelope.event_type):
             raise EventRefused("it is no event")
         # The transmission's id and not the body's, which nothing proves: another body for a signature that was seen
-        # once is the same event, and what is kept of it stays.
+        # once is the same event.
         return Event(
             rail=self.name,
             event_id=transmission.transmission_id,

@@ -4,7 +4,6 @@ In the shapes of Orders v2, Payments v2 and Customer Disputes v1 (https://develo
 shop sees them. Objects keep their state, a key makes one of two requests, and whatever happens leaves an event.
 """
 
-import copy
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping
@@ -14,7 +13,7 @@ from typing import Any
 
 from local.paypal.keys import RequestKeys
 from local.paypal.refusal import absent, malformed, unprocessable
-from local.paypal.shapes import amount_in, amount_of, links_of, new_id, return_url_of
+from local.paypal.shapes import amount_in, amount_of, copy_of, event_of, links_of, new_id
 
 Object = dict[str, Any]
 DISPUTES_PER_PAGE = 10
@@ -143,20 +142,16 @@ class PayPalAccount:
         """Whether the order's money has moved."""
         return self.capture_id_of(order_id) in self._objects
 
-    def return_url(self, order_id: str, *, is_paid: bool) -> str:
-        """Where the page sends its buyer."""
-        return return_url_of(self._get("order", order_id), is_paid=is_paid)
-
     def _read(self, path: str, asked: Mapping[str, Any]) -> Object:
         match path.strip("/").split("/"):
             case ["v2", "checkout", "orders", order_id]:
                 return self._shown(self._get("order", order_id))
             case ["v2", "payments", ("captures" | "refunds") as folder, object_id]:
-                return copy.deepcopy(self._get(folder[:-1], object_id))
+                return copy_of(self._get(folder[:-1], object_id))
             case ["v1", "customer", "disputes"]:
                 return self._list_disputes(asked)
             case ["v1", "customer", "disputes", dispute_id]:
-                return copy.deepcopy(self._get("dispute", dispute_id))
+                return copy_of(self._get("dispute", dispute_id))
         raise absent()
 
     def _make(self, path: str, asked: Mapping[str, Any]) -> Object:
@@ -176,7 +171,7 @@ class PayPalAccount:
         wanted = asked.get("disputed_transaction_id")
         size = int(asked.get("page_size", DISPUTES_PER_PAGE))
         found = [
-            {name: copy.deepcopy(one[name]) for name in fields}
+            {name: copy_of(one[name]) for name in fields}
             for object_id, one in self._objects.items()
             if self._kinds[object_id] == "dispute"
             and one["disputed_transactions"][0]["seller_transaction_id"] == wanted
@@ -185,7 +180,7 @@ class PayPalAccount:
         return {"items": found[:size], "links": more if len(found) > size else []}
 
     def _make_order(self, asked: Mapping[str, Any]) -> Object:
-        units = copy.deepcopy(asked.get("purchase_units"))
+        units = copy_of(asked.get("purchase_units"))
         if asked.get("intent") != "CAPTURE" or not isinstance(units, list) or not units:
             raise malformed("MISSING_REQUIRED_PARAMETER")
         for unit in units:
@@ -197,7 +192,7 @@ class PayPalAccount:
             new_id(),
             intent="CAPTURE",
             status="PAYER_ACTION_REQUIRED",
-            payment_source=copy.deepcopy(asked.get("payment_source", {"paypal": {}})),
+            payment_source=copy_of(asked.get("payment_source", {"paypal": {}})),
             purchase_units=units,
         )
         page = {"href": f"{self._page_url}/{order['id']}", "rel": "payer-action", "method": "GET"}
@@ -212,14 +207,14 @@ class PayPalAccount:
             "capture",
             capture_id,
             status=status,
-            amount=copy.deepcopy(unit["amount"]),
+            amount=copy_of(unit["amount"]),
             final_capture=True,
             supplementary_data={"related_ids": {"order_id": order["id"]}},
             links=links_of(
                 f"{self._api_url}/v2/payments/captures/{capture_id}",
                 up=f"{self._api_url}/v2/checkout/orders/{order['id']}",
             ),
-            **copy.deepcopy(shared),
+            **copy_of(shared),
         )
         if status == "PENDING":
             capture["status_details"] = {"reason": "PENDING_REVIEW"}
@@ -254,7 +249,7 @@ class PayPalAccount:
         order["purchase_units"][0]["payments"]["refunds"].append(refund_id)
         self._count_refunds(capture_id)
         self._tell(f"PAYMENT.CAPTURE.{kind}", "refund", refund)
-        return copy.deepcopy(refund)
+        return copy_of(refund)
 
     def _count_refunds(self, capture_id: str) -> None:
         capture, refunded = self._objects[capture_id], self._refunded(capture_id)
@@ -273,10 +268,10 @@ class PayPalAccount:
 
     def _shown(self, order: Object) -> Object:
         """The order with its payments in it."""
-        shown = copy.deepcopy(order)
+        shown = copy_of(order)
         for unit in shown["purchase_units"]:
             for ids in unit.get("payments", {}).values():
-                ids[:] = [copy.deepcopy(self._objects[object_id]) for object_id in ids]
+                ids[:] = [copy_of(self._objects[object_id]) for object_id in ids]
         return shown
 
     def _get(self, kind: str, object_id: str) -> Object:
@@ -295,16 +290,5 @@ class PayPalAccount:
         return datetime.fromtimestamp(self._clock_s(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def _tell(self, event_type: str, resource_type: str, about: Object) -> None:
-        shown = self._shown(about) if resource_type == "checkout-order" else copy.deepcopy(about)
-        event = {
-            "id": f"WH-{new_id()}-{new_id()}",
-            "event_version": "1.0",
-            "resource_version": "2.0",
-            "create_time": self._now(),
-            "resource_type": resource_type,
-            "event_type": event_type,
-            "summary": event_type.replace(".", " ").lower(),
-            "resource": shown,
-            "links": [],
-        }
-        self.events.append(event)
+        shown = self._shown(about) if resource_type == "checkout-order" else copy_of(about)
+        self.events.append(event_of(event_type, resource_type, shown, self._now()))

@@ -1,12 +1,12 @@
 """PayPal-Request-Id: a request that comes again under its key is answered as the first one was, a refusal too."""
 
-import copy
 import hashlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from local.paypal.refusal import PayPalRefusal, unprocessable
+from local.paypal.shapes import copy_of
 
 Object = dict[str, Any]
 
@@ -21,10 +21,10 @@ class RequestKeys:
         """The answer that is made, or was made before. Raise PayPalRefusal."""
         digest = hashlib.sha256(json.dumps([path, asked], sort_keys=True).encode()).hexdigest()
         if key is None:
-            return copy.deepcopy(make())
+            return copy_of(make())
         if key not in self._answers:
             try:
-                self._answers[key] = digest, copy.deepcopy(make())
+                self._answers[key] = digest, copy_of(make())
             except PayPalRefusal as refusal:
                 self._answers[key] = digest, refusal
         first, answer = self._answers[key]
@@ -32,7 +32,7 @@ class RequestKeys:
             raise unprocessable("PAYPAL_REQUEST_ID_PREVIOUSLY_USED")
         if isinstance(answer, PayPalRefusal):
             raise answer
-        return copy.deepcopy(answer)
+        return copy_of(answer)
 
     def forget(self) -> None:
         """What PayPal does after some hours, or weeks."""

@@ -28,6 +28,7 @@ from starlette.routing import Route
 from local.paypal.account import PayPalAccount
 from local.paypal.authority import CERTIFICATE_PATH, Signatory
 from local.paypal.refusal import PayPalRefusal
+from local.paypal.shapes import return_url_of
 from local.process import HOST
 
 READY_PATH = "/_ready"
@@ -145,7 +146,7 @@ class PayPalServer:
         pressed = dict(parse_qsl((await request.body()).decode())).get("action", "")
         if funding := PAGE_ACTIONS.get(pressed):
             self._told(customer, lambda: customer.account.approve(order_id, funding=funding))
-        return RedirectResponse(customer.account.return_url(order_id, is_paid=bool(funding)), status_code=303)
+        return RedirectResponse(return_url_of(order, is_paid=bool(funding)), status_code=303)
 
     def _told(self, customer: Customer, work: Any, *, status: int = 200) -> Response:
         """The answer; and whatever happened is told to the webhook."""

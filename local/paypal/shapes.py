@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from local.paypal.refusal import malformed, unprocessable
 
 HUNDREDTHS = frozenset(
@@ -16,6 +18,11 @@ WHOLE = frozenset({"HUF", "JPY", "TWD"})
 _VALUE = re.compile(r"[0-9]{1,32}(\.[0-9]{1,3})?")
 _ID_CHARS = "0123456789ABCDEFGHJKLMNPRSTUVWXY"
 _ID_LENGTH = 17
+
+
+def copy_of(found: Any) -> Any:
+    """As it goes over the wire and back, so that nobody holds a part of somebody else's object."""
+    return msgspec.json.decode(msgspec.json.encode(found))
 
 
 def new_id() -> str:
@@ -51,3 +58,18 @@ def return_url_of(order: Mapping[str, Any], *, is_paid: bool) -> str:
     """Where a buyer goes from the page of an order."""
     context = order["payment_source"].get("paypal", {}).get("experience_context", {})
     return str(context.get("return_url" if is_paid else "cancel_url", "about:blank"))
+
+
+def event_of(event_type: str, resource_type: str, resource: Mapping[str, Any], at: str) -> dict[str, Any]:
+    """What is told of something that happened: https://developer.paypal.com/api/rest/webhooks/event-names/."""
+    return {
+        "id": f"WH-{new_id()}-{new_id()}",
+        "event_version": "1.0",
+        "resource_version": "2.0",
+        "create_time": at,
+        "resource_type": resource_type,
+        "event_type": event_type,
+        "summary": event_type.replace(".", " ").lower(),
+        "resource": resource,
+        "links": [],
+    }

@@ -78,6 +78,7 @@ class PayPalBench:
         self.account = PayPalAccount(lambda: clock() // 1000)
         self.api = AccountApi(self.account)
         self._told = 0
+        self._certificates = self.certificates()
         self._approved: dict[PaymentId, str] = {}
 
     def rail(self, through: Callable[[Any], Any]) -> Rail:
@@ -85,7 +86,7 @@ class PayPalBench:
         return PayPalRail(through(self.api), MERCHANT_ID, "https://app.example/wallet", self._clock)
 
     def reader(self) -> EventReader:
-        return PayPalEvents(WEBHOOK_ID, self.certificates())
+        return PayPalEvents(WEBHOOK_ID, self._certificates)
 
     def certificates(self, published: Signatory | None = None) -> SigningCertificates:
         """As they are found by a process that has seen none."""

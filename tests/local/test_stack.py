@@ -128,7 +128,7 @@ def test_second_stack_shares_nothing_and_leaves_nothing(stack: Stack, monkeypatc
         assert addresses.isdisjoint(addresses_of(stack))
         assert all(map(is_open, addresses | addresses_of(stack)))
 
-    assert len(process_ids) == 5
+    assert len(set(process_ids)) == len(process_ids) >= 5
     assert not any(map(is_alive, process_ids))
     assert not any(map(is_open, addresses))
     assert all(map(is_open, addresses_of(stack)))

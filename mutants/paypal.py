@@ -121,6 +121,14 @@ PAYPAL = (
         RAIL,
     ),
     Mutant(
+        "what was given back is granted when no refund is shown",
+        "no more than was bought",
+        "shared/payments/paypal/shown.py",
+        "if _is_short(word, money, refunds):",
+        "if False:",
+        RAIL,
+    ),
+    Mutant(
         "a refund of PayPal's whose key it forgot is made again",
         "refunded once",
         "shared/payments/paypal/rail.py",

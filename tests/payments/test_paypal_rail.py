@@ -313,6 +313,27 @@ async def test_a_refund_is_seen_when_paypal_has_forgotten_the_order(shop: Shop) 
     assert [(refund.refund_id, refund.amount_minor) for refund in seen.refunds] == [(refund_id, 100)]
 
 
+async def test_what_was_given_back_is_not_granted_because_nobody_says_how_much(shop: Shop) -> None:
+    """No event came, and the refund is not in the order's list: the status alone says that there is one."""
+    for amount_minor in (499, 1):
+        order = await shop.order()
+        shop.bench.give_back(shop.bench.pay(order), amount_minor)
+        account(shop)._objects[reference(order)]["purchase_units"][0]["payments"]["refunds"].clear()
+        await shop.process().applier.check(order.order_id)
+
+    assert (await shop.credits(), shop.reasons()) == (NOTHING, {"unknown_status"})
+
+
+async def test_a_refund_in_another_currency_is_for_a_person(shop: Shop) -> None:
+    _, payment_id = await bought(shop)
+    refund_id = shop.bench.give_back(payment_id, 499)
+    account(shop).tamper(refund_id, amount={"currency_code": "JPY", "value": "499"})
+
+    await shop.settle()
+
+    assert (await shop.credits(), shop.reasons()) == (WHOLE, {"unknown_status"})
+
+
 async def test_a_lost_dispute_and_its_reversal_take_the_whole_once(shop: Shop) -> None:
     for reversal_first in (True, False):
         shop = Shop(PayPalBench)

@@ -169,11 +169,11 @@ class PayPalRail:
             refunds.append(refund)
         try:
             money = money_of(capture.get("amount"))
-            refunds_seen = tuple(shown.refund_of(found) for found in refunds)
+            refunds_seen = tuple(shown.refund_of(found, money) for found in refunds)
             disputes_seen = tuple(shown.dispute_of(found, money, refunds) for found in disputes)
+            seen = shown.payment_of(capture, order_id, money, refunds)
         except AmountOdd:
             return shown.unknown(order_id, "an amount that is none")
-        seen = shown.payment_of(capture, order_id, money)
         if has_more:
             seen = replace(seen, status=PaymentStatus.UNKNOWN, status_word=f"more than {DISPUTES_MAX} disputes")
         return replace(seen, refunds=refunds_seen, disputes=_by_id(disputes_seen))

@@ -15,7 +15,7 @@ from shared.payments.models import (
     ReversalState,
     Seen,
 )
-from shared.payments.paypal.amounts import money_of
+from shared.payments.paypal.amounts import AmountOdd, money_of
 
 Object = Mapping[str, Any]
 _ORDER_ID = re.compile(r"[a-z2-7]{24}")
@@ -117,9 +117,12 @@ def unpaid(order: Object, order_id: OrderId, refusal: str | None, *, now_ms: int
     return Seen(rail=RailName.PAYPAL, order_id=order_id, status=status, status_word=word)
 
 
-def payment_of(capture: Object, order_id: OrderId, money: Money) -> Seen:
-    """What a capture says, apart from refunds and disputes."""
+def payment_of(capture: Object, order_id: OrderId, money: Money, refunds: Sequence[Object]) -> Seen:
+    """What a capture says, apart from its disputes. Raise AmountOdd."""
     word = str(capture["status"])
+    if _is_short(word, money, refunds):
+        # Else what was given back would be granted, should nobody have looked before.
+        return unknown(order_id, f"{word}, and its refunds are not shown")
     return Seen(
         rail=RailName.PAYPAL,
         order_id=order_id,
@@ -130,12 +133,14 @@ def payment_of(capture: Object, order_id: OrderId, money: Money) -> Seen:
     )
 
 
-def refund_of(found: Object) -> RefundSeen:
-    """A refund, or a reversal, which PayPal shows as one. Raise AmountOdd."""
-    status = str(found["status"])
+def refund_of(found: Object, paid: Money) -> RefundSeen:
+    """A refund, or a reversal, which PayPal shows as one. Raise AmountOdd, for one in another currency too."""
+    status, money = str(found["status"]), money_of(found.get("amount"))
+    if money.currency != paid.currency:
+        raise AmountOdd(money.currency)
     is_made = _REFUND_IS_MADE.get(status)
     reason = status if is_made is None else str(found.get("note_to_payer") or "")
-    return RefundSeen(str(found["id"]), money_of(found.get("amount")).amount_minor, is_made, reason)
+    return RefundSeen(str(found["id"]), money.amount_minor, is_made, reason)
 
 
 def dispute_of(found: Object, paid: Money, refunds: Sequence[Object]) -> DisputeSeen:
@@ -164,6 +169,12 @@ def dispute_of(found: Object, paid: Money, refunds: Sequence[Object]) -> Dispute
 def _refunded_since(refunds: Sequence[Object], since: str) -> int:
     made = [found for found in refunds if _REFUND_IS_MADE.get(found["status"]) and _age(found)[0] >= since]
     return sum(money_of(found.get("amount")).amount_minor for found in made)
+
+
+def _is_short(word: str, money: Money, refunds: Sequence[Object]) -> bool:
+    """Whether less was shown to be given back than a capture's status says."""
+    refunded = _refunded_since(refunds, "")
+    return (word == "REFUNDED" and refunded < money.amount_minor) or (word == "PARTIALLY_REFUNDED" and not refunded)
 
 
 def _is_of(refund: Object, capture_id: str) -> bool:

@@ -36,7 +36,7 @@ class ReconciliationParts(PaymentParts):
         from shared.reconciliation.stripe import StripeStatements
 
         settings = self.settings
-        if RailName.STRIPE not in self.rail_names or settings.stripe_api_key is None:
+        if settings.stripe_api_key is None:
             return {}
         return {RailName.STRIPE: StripeStatements(StripeGateway(settings.stripe_api_key, settings.stripe_base_url))}
 

@@ -8,10 +8,12 @@ from msgspec.structs import replace
 
 from shared.payments.models import Money
 from shared.reconciliation.days import day_of
+from shared.reconciliation.models import Page
 from tests.images.jobs import Fate, Killed
 from tests.ledger.builders import DAY
 from tests.payments.builders import Shop
 from tests.reconciliation.builders import PRICE, Office
+from tests.reconciliation.memory import MemoryStatements
 
 STEPS_MAX = 1_000
 """A night of a few lines has fewer; a test that reached this would have stopped proving anything."""
@@ -129,3 +131,36 @@ async def test_two_runs_at_once_leave_one_ticket_for_each_difference() -> None:
 
     assert second.opened == 0
     assert first.opened == len(office.tickets.kept)
+
+
+class SlowStatements(MemoryStatements):
+    """Books of a provider that takes a minute for each page."""
+
+    def __init__(self, office: Office) -> None:
+        super().__init__(page_lines=1)
+        self._clock = office.clock
+
+    async def lines(self, day: str, cursor: str | None) -> Page:
+        self._clock.now_ms += 60_000
+        return await super().lines(day, cursor)
+
+
+async def test_a_run_that_has_no_time_left_says_so_and_the_next_ones_go_on() -> None:
+    office = Office()
+    await office.shop.open_wallet()
+    await office.night(2)
+    slow = SlowStatements(office)
+    lines = [(await office.buy())[1] for _ in range(12)]
+    slow.show(*lines)
+    office.statements = slow
+    office.clock.now_ms += DAY
+    await office.settle_ledger()
+
+    settled = [await office.settle() for _ in range(4)]
+    compared = [await office.reconcile() for _ in range(4)]
+
+    assert [done.finished for done in settled] == [False, False, True, True]
+    assert [done.finished for done in compared] == [False, False, True, True]
+    [book] = await office.books.day_books(day_of(lines[0].at_ms), day_of(lines[0].at_ms))
+    assert book.sums.lines == 12
+    assert office.all_tickets() == []

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from google.api_core import exceptions as google_errors
 from google.cloud import firestore
@@ -68,11 +69,9 @@ class FirestorePaidOrders:
 
     async def bound(self, rail: RailName, payment_ids: Iterable[PaymentId]) -> Mapping[PaymentId, OrderId]:
         payments = self._client.collection("payments")
-        references = [payments.document(f"{rail.value}:{payment_id}") for payment_id in payment_ids]
-        return {
-            PaymentId(found.id.partition(":")[2]): OrderId(found.get("order"))
-            for found in await self._existing(references)
-        }
+        names = {quote(f"{rail.value}:{payment_id}", safe=":"): payment_id for payment_id in payment_ids}
+        found = await self._existing([payments.document(name) for name in names])
+        return {names[binding.id]: OrderId(binding.get("order")) for binding in found}
 
     async def _existing(
         self, references: list[firestore.AsyncDocumentReference]

@@ -30,6 +30,8 @@ _SUM_OF = {
     LineKind.PAYOUT: "paid_out_minor",
     LineKind.OTHER: "other_minor",
 }
+_SPACES = {"x402": "crypto"}
+"""Rails whose payments are named among those of another: both ways to pay on a chain lead to the same movements."""
 EntryRef = tuple[AccountId, EntryId]
 
 
@@ -69,7 +71,7 @@ def entry_of_line(line: Line, order: Order) -> EntryRef | None:
     rail = order.rail.value
     match line.kind:
         case LineKind.PAYMENT:
-            return order.wallet_id, entry_id_of(f"{rail}:{line.payment_id}")
+            return order.wallet_id, entry_id_of(_payment_name(order))
         case LineKind.REFUND | LineKind.DISPUTE:
             reversal = order.reversals.get(line.about)
             if reversal is None or not reversal.was_taken or not reversal.credits_micros + reversal.bonus_micros:
@@ -165,7 +167,7 @@ def of_entry(entry: Entry, order: Order | None, rail: RailName, day: str) -> Dif
     reason, kind = None, TicketKind.MISSING_THERE
     if order is None or order.wallet_id != entry.account_id:
         reason = "no such order of this wallet"
-    elif facts.get("payment") != f"{order.rail.value}:{order.payment_id}":
+    elif order.payment_id is None or facts.get("payment") != _payment_name(order):
         reason = f"the order's payment is {order.payment_id}"
     elif (micros := _micros_by_entry(order).get(entry.entry_id)) is None:
         reason = "nothing that the order knows of"
@@ -183,10 +185,15 @@ def rail_of(entry: Entry, default: RailName) -> RailName:
     return RailName(name) if name in list(RailName) else default
 
 
+def _payment_name(order: Order) -> str:
+    """Under which a payment is posted."""
+    return f"{_SPACES.get(order.rail.value, order.rail.value)}:{order.payment_id}"
+
+
 def _micros_by_entry(order: Order) -> dict[EntryId, int]:
     """Every posting against money that the order explains, and what it does to the wallet."""
     rail = order.rail.value
-    micros = {f"{rail}:{order.payment_id}": order.credits_micros}
+    micros = {_payment_name(order): order.credits_micros}
     for name, reversal in order.reversals.items():
         if reversal.was_taken:
             micros[f"{rail}:{name}:taken"] = -reversal.credits_micros - reversal.bonus_micros

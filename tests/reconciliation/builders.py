@@ -26,6 +26,7 @@ from shared.tasks.service import Tasks
 from tests.images.jobs import Fate, Mortal
 from tests.ledger.builders import DAY, engine_on
 from tests.payments.builders import PACK, Shop
+from tests.payments.stripe_bench import StripeBench
 from tests.reconciliation.memory import (
     MemoryBooks,
     MemoryDeferredHeads,
@@ -56,7 +57,7 @@ class Office:
     """The stores of one deployment, its provider's books, and processes over them."""
 
     def __init__(self, page_lines: int = 100, shop: Shop | None = None) -> None:
-        self.shop = shop or Shop()
+        self.shop = shop or Shop(StripeBench)
         self.clock = self.shop.clock
         self.statements = MemoryStatements(page_lines)
         self.books = MemoryBooks()

@@ -177,7 +177,8 @@ class MemoryPaidOrders:
         return {name: self._store.orders[name].order for name in order_ids if name in self._store.orders}
 
     async def bound(self, rail: RailName, payment_ids: Iterable[PaymentId]) -> Mapping[PaymentId, OrderId]:
-        return {name: self._store.bound[rail, name] for name in payment_ids if (rail, name) in self._store.bound}
+        found = {name: await self._store.order_of(rail, name) for name in payment_ids}
+        return {name: order_id for name, order_id in found.items() if order_id is not None}
 
 
 class MemoryHouseBooks:

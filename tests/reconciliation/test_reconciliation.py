@@ -214,6 +214,26 @@ async def test_credits_that_nobody_paid_for_are_one_ticket(office: Office) -> No
     assert office.open_tickets() == [("missing_there", "entry")]
 
 
+async def test_credits_for_an_order_that_nobody_paid_are_one_ticket(office: Office) -> None:
+    order = await office.shop.order()
+    for number, payment in enumerate(("stripe:None", "stripe:", "stripe:pi_1")):
+        facts = {"reason": "credits bought", "order": order.order_id, "payment": payment}
+        await office.shop.process().ledger.grant_paid(WALLET, order.credits_micros, key=payment, facts=facts)
+        await office.night()
+        assert office.open_tickets() == [("missing_there", "entry")] * (number + 1)
+
+
+async def test_a_second_grant_for_a_payment_is_one_ticket(office: Office) -> None:
+    """In the form of the first, under another key."""
+    order, line = await office.buy()
+    facts = {"reason": "credits bought", "order": order.order_id, "payment": f"stripe:{line.payment_id}"}
+    await office.shop.process().ledger.grant_paid(WALLET, order.credits_micros, key="another", facts=facts)
+
+    await office.night()
+
+    assert office.open_tickets() == [("missing_there", "entry")]
+
+
 async def test_more_credits_than_were_sold_are_one_ticket(office: Office) -> None:
     order = await office.shop.order()
     payment_id = office.shop.bench.pay(order)

@@ -21,6 +21,6 @@ class ReconcileDailyResponse(Body, frozen=True, kw_only=True):
 
 @http_function(auth="service", scope="timer", answer=ReconcileDailyResponse, imports_ahead="aiohttp")
 async def reconcile_daily(body: Empty, caller: Caller, app: App) -> ReconcileDailyResponse:
-    """Raise RailUnavailable, PaymentsUnavailable, LedgerUnavailable or TasksUnavailable (503)."""
+    """Raise PaymentsUnavailable, LedgerUnavailable or TasksUnavailable (503)."""
     done = await app.reconciliation.run()
     return ReconcileDailyResponse(days=done.days, opened=done.opened, resolved=done.resolved, finished=done.finished)

@@ -34,6 +34,6 @@ class SettlementDailyResponse(Body, frozen=True, kw_only=True):
     imports_ahead="aiohttp",
 )
 async def settlement_daily(body: SettlementDailyRequest, caller: Caller, app: App) -> SettlementDailyResponse:
-    """Raise RangeWrong (400), RailUnavailable or PaymentsUnavailable (503)."""
+    """Raise RangeWrong (400) or PaymentsUnavailable (503)."""
     done = await app.daily_settlement.run(checked(body.day, now_ms=app.clock()) if body.day else None)
     return SettlementDailyResponse(days=done.days, lines=done.lines, finished=done.finished)

@@ -7,6 +7,7 @@ from msgspec import Struct
 from shared.base.clock import Clock
 from shared.base.ids import AccountId, EntryId
 from shared.base.log import write_line
+from shared.payments.errors import RailRefused, RailUnavailable
 from shared.payments.models import OrderId, RailName
 from shared.reconciliation import rules
 from shared.reconciliation.evidence import Evidence
@@ -46,13 +47,17 @@ class Recheck:
     async def page(self, after: str | None) -> Rechecked:
         """Look again at one page of open tickets.
 
-        Raise RailUnavailable, PaymentsUnavailable, LedgerUnavailable or TasksUnavailable.
+        Raise PaymentsUnavailable, LedgerUnavailable or TasksUnavailable.
         """
         found = await self._tickets.open(after)
         agree: list[str] = []
         differ: list[Difference] = []
         for name, ticket in found:
-            now = [one for one in await self._now(ticket) if rules.ticket_id(one) == name]
+            try:
+                now = [one for one in await self._now(ticket) if rules.ticket_id(one) == name]
+            except (RailUnavailable, RailRefused):
+                # Nobody can say whether the two sides agree, so the ticket stays as it is.
+                continue
             differ += now
             agree += [] if now else [name]
         # If we die here or between the two, the tickets are still open and are looked at again.

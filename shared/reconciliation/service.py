@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from shared.base.clock import Clock
 from shared.base.economy import DAY_MS
 from shared.base.log import write_line
+from shared.payments.errors import RailRefused, RailUnavailable
 from shared.payments.models import RailName
 from shared.reconciliation import days, rules
 from shared.reconciliation.evidence import Evidence
@@ -69,7 +70,7 @@ class _Run(Struct):
 
 
 class Reconciliation:
-    """Compares days. Raise RailUnavailable, PaymentsUnavailable, LedgerUnavailable or TasksUnavailable."""
+    """Compares days. Raise PaymentsUnavailable, LedgerUnavailable or TasksUnavailable."""
 
     def __init__(
         self,
@@ -100,8 +101,13 @@ class Reconciliation:
         """Look again at what is open, then compare all days that are settled and not compared yet."""
         run = _Run(self._clock() + RUN_MS_MAX)
         finished = [await self._recheck_open(run)]
-        # Each on its own: a provider whose day is not settled holds up no other.
-        finished += [await self._go_on(run, rail.value) for rail in self._statements]
+        # Each on its own: a provider that does not answer, or whose day is not settled, holds up no other.
+        for rail in self._statements:
+            try:
+                finished.append(await self._go_on(run, rail.value))
+            except (RailUnavailable, RailRefused) as error:
+                write_line("ERROR", "books_unread", rail=rail.value, reason=str(error))
+                finished.append(False)
         finished.append(await self._go_on(run, LEDGER))
         return ReconcileDone(run.days, run.opened, run.resolved, all(finished))
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from shared.base.clock import Clock
 from shared.base.economy import DAY_MS
 from shared.base.log import write_line
+from shared.payments.errors import RailRefused, RailUnavailable
 from shared.payments.models import RailName
 from shared.reconciliation import days
 from shared.reconciliation.models import DayBook, Progress, Sums
@@ -41,7 +42,7 @@ def settle_run(rail: RailName, day: str) -> str:
 
 
 class DailySettlement:
-    """Settles days of all rails whose providers keep books. Raise RailUnavailable or PaymentsUnavailable."""
+    """Settles days of all rails whose providers keep books. Raise PaymentsUnavailable."""
 
     def __init__(self, statements: Mapping[RailName, Statements], books: Books, clock: Clock) -> None:
         self._statements = statements
@@ -53,13 +54,24 @@ class DailySettlement:
         gives_up_at_ms = self._clock() + RUN_MS_MAX
         done = SettlementDone()
         for rail in self._statements:
-            for due in [day] if day else await self._due(rail):
-                lines = await self._settle(rail, due, gives_up_at_ms)
-                if lines is None:
-                    return replace(done, finished=False)
-                done = replace(done, days=done.days + 1, lines=done.lines + lines)
-                if day is None:
-                    await self._move_on(rail, due)
+            try:
+                done = await self._settle_rail(rail, day, done, gives_up_at_ms)
+            except (RailUnavailable, RailRefused) as error:
+                # It holds up no other. What was read of the day is kept, and the next run goes on.
+                write_line("ERROR", "books_unread", rail=rail.value, reason=str(error))
+                done = replace(done, finished=False)
+        return done
+
+    async def _settle_rail(
+        self, rail: RailName, day: str | None, done: SettlementDone, gives_up_at_ms: int
+    ) -> SettlementDone:
+        for due in [day] if day else await self._due(rail):
+            lines = await self._settle(rail, due, gives_up_at_ms)
+            if lines is None:
+                return replace(done, finished=False)
+            done = replace(done, days=done.days + 1, lines=done.lines + lines)
+            if day is None:
+                await self._move_on(rail, due)
         return done
 
     async def _due(self, rail: RailName) -> list[str]:

@@ -1,15 +1,12 @@
-"""The whole of it on Firestore's emulator and the stand-in for Stripe: a purchase, its day, its ticket, its report."""
+"""What is owed, and a day of the house, on Firestore's emulator."""
 
 import os
 import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from local.buyer import Buyer
-from local.deployment import STRIPE_PATH, WEBHOOK_SECRET, Deployment
+from local.deployment import Deployment
 from local.stack import Stack
 from shared.app import App
 from shared.base.ids import AccountId
@@ -17,7 +14,7 @@ from shared.base.settings import Settings
 from shared.ledger.models import HOUSE_REVENUE, Origin
 from shared.ledger.postings import OpenAccount
 from shared.ledger.settling import Folded, Settle, Window
-from shared.reconciliation.days import day_of, moved, start_ms
+from shared.reconciliation.days import moved, start_ms
 from tests.clients import add_member
 
 pytestmark = pytest.mark.stack
@@ -30,46 +27,6 @@ def app_of(deployment: Deployment, *, days_later: int) -> App:
     os.environ["FIRESTORE_EMULATOR_HOST"] = deployment.environment["FIRESTORE_EMULATOR_HOST"]
     later_ms = days_later * DAY_MS
     return App(Settings.from_environment(deployment.environment), lambda: time.time_ns() // 1_000_000 + later_ms)
-
-
-@contextmanager
-def nobody_told(stack: Stack, deployment: Deployment) -> Iterator[None]:
-    """What happens meanwhile at the provider is told to nobody, then or later."""
-    stack.stripe.hook(deployment.stripe_key, "", "")
-    try:
-        yield
-    finally:
-        stack.stripe.hook(deployment.stripe_key, deployment.url + STRIPE_PATH, WEBHOOK_SECRET)
-
-
-async def test_a_purchase_agrees_and_one_that_we_were_not_told_of_is_a_ticket_until_it_is_looked_at(
-    stack: Stack, deployment: Deployment
-) -> None:
-    buyer = Buyer(deployment, stack.stripe, add_member(stack, deployment).token)
-    buyer.buy("popular")
-    missed = buyer.order()
-    with nobody_told(stack, deployment):
-        buyer.pay(missed)
-    today = day_of(time.time_ns() // 1_000_000)
-    app = app_of(deployment, days_later=1)
-
-    settled = await app.daily_settlement.run(today)
-    await app.daily_settlement.run()
-    await app.reconciliation.run()
-    tickets = [ticket for _, ticket in await app.tickets.open(None)]
-
-    assert settled.lines >= 2
-    assert Counter(ticket.difference.kind.value for ticket in tickets)["missing_here"] == 1
-
-    # The ticket had the charge looked at, by the stack's own queue.
-    buyer.wait_until(missed, "granted")
-    await app.reconciliation.run()
-    kinds = Counter(ticket.difference.kind.value for _, ticket in await app.tickets.open(None))
-    assert kinds["missing_here"] == 0
-    report = await app.finance.report(today, today)
-    [money] = report.money
-    assert money.took_minor >= 499 + 99
-    assert money.fees_minor > 0
 
 
 async def test_what_is_owed_is_what_stands_on_accounts(stack: Stack, deployment: Deployment) -> None:

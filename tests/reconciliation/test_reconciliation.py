@@ -6,13 +6,15 @@ import pytest
 from msgspec.structs import replace
 
 from shared.ledger.models import Origin
+from shared.payments.errors import RailUnavailable
 from shared.payments.models import Money
 from shared.reconciliation.days import day_of, moved
-from shared.reconciliation.models import TicketState
+from shared.reconciliation.models import Line, Page, TicketState
 from shared.reconciliation.service import AGAIN_DAYS, LATE_DAYS
 from tests.ledger.builders import DAY
 from tests.payments.builders import WALLET
 from tests.reconciliation.builders import FEE, PRICE, STRIPE, Office
+from tests.reconciliation.memory import MemoryStatements
 
 
 @pytest.fixture
@@ -329,6 +331,34 @@ async def test_a_day_is_compared_only_once_it_is_settled(office: Office) -> None
     await office.settle()
     assert (await office.reconcile()).finished
     assert office.open_tickets() == [("missing_here", "line")]
+
+
+class SilentStatements(MemoryStatements):
+    """Books of a provider that does not answer."""
+
+    async def lines(self, day: str, cursor: str | None) -> Page:
+        raise RailUnavailable("Stripe")
+
+    async def line(self, line_id: str) -> Line | None:
+        raise RailUnavailable("Stripe")
+
+
+async def test_a_provider_that_does_not_answer_holds_up_nothing_else_and_closes_no_ticket(office: Office) -> None:
+    await office.buy(is_told=False)
+    await office.night()
+    shown, office.statements = office.statements, SilentStatements()
+
+    silent = await office.night()
+
+    assert (silent.finished, silent.days) == (False, 1), "the ledger's own day was compared"
+    assert not (await office.settle()).finished
+    assert office.open_tickets() == [("missing_here", "line")]
+
+    office.statements = shown
+    await office.shop.work()
+    await office.settle()
+    done = await office.reconcile()
+    assert (done.finished, office.open_tickets()) == (True, [])
 
 
 async def test_days_of_an_outage_are_made_up_for(office: Office) -> None:

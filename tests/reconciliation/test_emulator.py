@@ -5,7 +5,6 @@ import time
 
 import pytest
 
-from local.buyer import Buyer
 from local.deployment import Deployment
 from local.stack import Stack
 from shared.app import App
@@ -32,7 +31,6 @@ def app_of(deployment: Deployment, *, days_later: int) -> App:
 async def test_what_is_owed_is_what_stands_on_accounts(stack: Stack, deployment: Deployment) -> None:
     """All wallets counted one by one, against a report that reads none of them."""
     app = app_of(deployment, days_later=0)
-    Buyer(deployment, stack.stripe, add_member(stack, deployment).token)
     await app.ledger.grant_paid(
         AccountId(f"user:{add_member(stack, deployment).uid}"), 77, key="owed", facts={"reason": "a test"}
     )

@@ -8,6 +8,7 @@ from shared.parts.ledger import LedgerParts
 
 if TYPE_CHECKING:
     from shared.payments.applier import Applier
+    from shared.payments.confirmations import Confirmations
     from shared.payments.inbox import Inbox
     from shared.payments.models import RailName
     from shared.payments.posting import PaymentPosting
@@ -27,8 +28,13 @@ class PaymentParts(LedgerParts):
         from shared.payments.models import RailName
 
         settings = self.settings
-        needed = {
-            RailName.STRIPE: (settings.stripe_api_key, settings.stripe_webhook_secret, settings.checkout_return_url)
+        needed: dict[RailName, tuple[object, ...]] = {
+            RailName.STRIPE: (settings.stripe_api_key, settings.stripe_webhook_secret, settings.checkout_return_url),
+            RailName.RAZORPAY: (
+                settings.razorpay_key_id,
+                settings.razorpay_key_secret,
+                settings.razorpay_webhook_secret,
+            ),
         }
         return tuple(name for name, values in needed.items() if all(value is not None for value in values))
 
@@ -74,6 +80,19 @@ class PaymentParts(LedgerParts):
         return Applier(self.payment_store, self.rails, self.payment_posting, self.clock)
 
     @cached_property
+    def confirmations(self) -> "Confirmations":
+        """Of Razorpay, the only rail that hands a proof to the browser. Raise RailNotOffered where it is not on."""
+        from shared.payments.confirmations import Confirmations
+        from shared.payments.errors import RailNotOffered
+        from shared.payments.models import RailName
+        from shared.payments.razorpay.confirmation import RazorpayConfirmation
+
+        if RailName.RAZORPAY not in self.rail_names or self.settings.razorpay_key_secret is None:
+            raise RailNotOffered
+        reader = RazorpayConfirmation(self.settings.razorpay_key_secret)
+        return Confirmations(self.payment_store, reader, self.applier)
+
+    @cached_property
     def refunds(self) -> "Refunds":
         from shared.payments.refunds import Refunds
 
@@ -101,6 +120,19 @@ class PaymentParts(LedgerParts):
                     raise RailNotOffered
                 api = StripeGateway(settings.stripe_api_key, settings.stripe_base_url)
                 return StripeRail(api, settings.checkout_return_url)
+            case RailName.RAZORPAY:
+                return self._razorpay_rail()
+
+    def _razorpay_rail(self) -> "Rail":
+        from shared.payments.errors import RailNotOffered
+        from shared.payments.razorpay.gateway import RazorpayGateway
+        from shared.payments.razorpay.rail import RazorpayRail
+
+        settings = self.settings
+        if settings.razorpay_key_id is None or settings.razorpay_key_secret is None:
+            raise RailNotOffered
+        api = RazorpayGateway(settings.razorpay_key_id, settings.razorpay_key_secret, settings.razorpay_base_url)
+        return RazorpayRail(api, settings.razorpay_key_id, self.clock)
 
     def _event_reader(self, name: "RailName") -> "EventReader":
         from shared.payments.errors import RailNotOffered
@@ -113,3 +145,9 @@ class PaymentParts(LedgerParts):
                 if self.settings.stripe_webhook_secret is None:
                     raise RailNotOffered
                 return StripeEvents(self.settings.stripe_webhook_secret)
+            case RailName.RAZORPAY:
+                from shared.payments.razorpay.events import RazorpayEvents
+
+                if self.settings.razorpay_webhook_secret is None:
+                    raise RailNotOffered
+                return RazorpayEvents(self.settings.razorpay_webhook_secret)

@@ -49,8 +49,8 @@ def is_open(address: str) -> bool:
 def addresses_of(stack: Stack) -> set[str]:
     """host:port of everything the stack serves."""
     standin = stack.standin_url.removeprefix("http://").removesuffix("/v1")
-    stripe = stack.stripe.service.address
-    return {stack.firestore_address, stack.auth_address, stack.cloud_tasks.service.address, standin, stripe}
+    paid = {stack.stripe.service.address, stack.razorpay.service.address}
+    return {stack.firestore_address, stack.auth_address, stack.cloud_tasks.service.address, standin, *paid}
 
 
 def call_auth(stack: Stack, path: str, body: dict[str, object]) -> dict[str, str]:

@@ -28,8 +28,7 @@ _JSON = {"content-type": "application/json"}
 class Connections:
     """Belongs to one event loop; connections are pooled across calls."""
 
-    def __init__(self, *, silence_timeout_s: float) -> None:
-        self._silence_timeout_s = silence_timeout_s
+    def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
         self._guarded_session: aiohttp.ClientSession | None = None
 
@@ -76,7 +75,7 @@ class Connections:
         ends_at_s = asyncio.get_running_loop().time() + call.timeout_s
         try:
             session = self._session_for(call.provider)
-            async with asyncio.timeout(min(call.timeout_s, self._silence_timeout_s)):
+            async with asyncio.timeout(min(call.timeout_s, call.silence_s)):
                 response = await session.post(
                     call.provider.base_url + path,
                     data=body,
@@ -86,7 +85,7 @@ class Connections:
                 )
         except (*BROKEN, CredenceError):
             raise UpstreamUnavailable(call.provider.name, "could not be reached") from None
-        answer = Answer(call.provider.name, response, silence_timeout_s=self._silence_timeout_s, ends_at_s=ends_at_s)
+        answer = Answer(call.provider.name, response, silence_s=call.silence_s, ends_at_s=ends_at_s)
         if response.status == 200:
             return answer
         async with answer:
@@ -104,12 +103,12 @@ class Answer:
         provider_name: str,
         response: aiohttp.ClientResponse,
         *,
-        silence_timeout_s: float,
+        silence_s: float,
         ends_at_s: float,
     ) -> None:
         self._provider_name = provider_name
         self._response = response
-        self._silence_timeout_s = silence_timeout_s
+        self._silence_s = silence_s
         self._ends_at_s = ends_at_s
         self._loop = asyncio.get_running_loop()
         self._waits_since_s: float | None = None
@@ -161,7 +160,7 @@ class Answer:
     def _watch(self) -> None:
         """Break off what takes too long or is silent for too long; look again when that may next be so."""
         now_s = self._loop.time()
-        due_at_s = min((self._waits_since_s or now_s) + self._silence_timeout_s, self._ends_at_s)
+        due_at_s = min((self._waits_since_s or now_s) + self._silence_s, self._ends_at_s)
         if due_at_s > now_s:
             self._timer = self._loop.call_at(due_at_s, self._watch)
         else:

@@ -66,7 +66,7 @@ async def test_an_answer_without_a_usable_usage_is_estimated_and_says_so(shop: S
     [
         fake.completion(""),
         fake.completion(None, usage=fake.usage(10, 0)),
-        {"choices": [], "usage": fake.usage(10, 5)},
+        fake.completion("", usage=fake.usage(10, 0)),
     ],
 )
 async def test_no_output_is_free(shop: Shop, body: dict[str, Any]) -> None:

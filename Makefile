@@ -26,7 +26,7 @@ export PEER
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup clients demo run test check bench bench-ledger bench-chat bench-cold bench-hot bench-verify bench-settle bench-predict bench-stream simulate mutants lock clean format verify
+.PHONY: help setup clients demo run test check bench bench-ledger bench-chat bench-cold bench-hot bench-verify bench-settle bench-predict bench-stream bench-webhook simulate mutants lock clean format verify
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -62,6 +62,7 @@ bench: setup ## Run all benchmarks one after another (PEER=1: beside their peers
 	@$(PYTHON) -m bench.settle
 	@$(PYTHON) -m bench.predict
 	@$(PYTHON) -m bench.stream
+	@$(PYTHON) -m bench.webhook
 
 bench-ledger: setup ## Postings per second (PEER=1: beside a peer)
 	@$(PYTHON) -m bench.ledger
@@ -86,6 +87,9 @@ bench-predict: setup ## How far off forecasts of prices are beside "the same as 
 
 bench-stream: setup ## What a streamed chunk costs beside a bare relay
 	@$(PYTHON) -m bench.stream
+
+bench-webhook: setup ## What taking a payment's event costs beside a bare handler
+	@$(PYTHON) -m bench.webhook
 
 simulate: setup ## Simulate the ledger under faults: SEEDS=20000 so many seeds (1000), FIRST=300000 from there; ARGS="--seed 17 --trace" replays
 	@$(PYTHON) -m simulation --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0) $(ARGS)

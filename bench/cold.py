@@ -25,7 +25,7 @@ from typing import Any
 import requests
 
 from bench.report import BenchFailed, at_most, median, run_bench, say, spread
-from local.buyer import Buyer
+from local.buyer import Buyer, apply_task
 from local.cloudevent import a_large_entry, created_event
 from local.deployment import WEBHOOK_SECRET, Deployment
 from local.manifest import TASK_PATH, FunctionRow, read_manifest, read_queues
@@ -146,7 +146,7 @@ class FirstRequests:
                 token, body = self._deployment.task_token, {"order_id": self._bought()["order_id"]}
             case "payment_apply":
                 self._bought()
-                token, body = self._deployment.task_token, {"rail": "stripe", "event_id": self._stripe_event()["id"]}
+                token, body = self._deployment.task_token, apply_task(self._stripe_event())
             case "payment_refund":
                 token = self._deployment.operator_token
                 body = {"reason": "bench", "idempotency_key": secrets.token_hex(8)}

@@ -11,4 +11,4 @@ from shared.web.task import task_function
 @task_function(body=PaymentApply)
 async def payment_apply(apply: PaymentApply, app: App) -> None:
     """Raise RailUnavailable, PaymentsUnavailable, OrderBusy or LedgerUnavailable, which bring the task back."""
-    await app.applier.apply(apply.rail, apply.event_id)
+    await app.applier.apply(apply)

@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,19 @@ DEADLINE_S = 30.0
 """The credits are there in half a second; the rest is for a machine that is busy."""
 POLL_INTERVAL_S = 0.05
 Order = dict[str, Any]
+
+
+def apply_task(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What the task of `payment_apply` about one of Stripe's events says."""
+    about = event["data"]["object"]
+    told = {
+        "rail": "stripe",
+        "event_id": event["id"],
+        "kind": event["type"],
+        "subject": {"kind": about["object"], "object_id": about["id"]},
+        "body_sha256": "0" * 64,
+    }
+    return {"event": told, "received_at_ms": event["created"] * 1000}
 
 
 @dataclass(frozen=True)

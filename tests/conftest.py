@@ -1,6 +1,7 @@
 """The local stack for tests: started once per session, with a fresh project for every test."""
 
 import secrets
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,7 @@ from local.stack import Stack
 # Fifty examples keep `make check` short. Nothing is timed: a busy machine is slow, not wrong.
 settings.register_profile("credence", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("credence")
+RECURSION_LIMIT = sys.getrecursionlimit()
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +34,11 @@ def deployment(stack: Stack) -> Iterator[Deployment]:
 def project_id() -> str:
     """A project nobody used before: the emulators isolate by project."""
     return f"demo-{secrets.token_hex(8)}"
+
+
+def pytest_runtest_setup() -> None:
+    """Have the usual limit: py_ecc, which x402's library loads, raises it until deep JSON ends the process."""
+    sys.setrecursionlimit(RECURSION_LIMIT)
 
 
 @pytest.hookimpl(tryfirst=True)

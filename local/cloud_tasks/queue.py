@@ -71,8 +71,9 @@ class QueueState:
 
     def next_due_at_s(self) -> float | None:
         """When the next task is due; None when there is none."""
-        times = [one.due_at_s for one in self.waiting.values() if not one.running]
-        return min(times) if times and not self.paused else None
+        if self.paused:
+            return None
+        return min((one.due_at_s for one in self.waiting.values() if not one.running), default=None)
 
 
 def with_defaults(queue: tasks_v2.Queue) -> tasks_v2.Queue:

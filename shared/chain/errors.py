@@ -20,6 +20,8 @@ class ChainUnavailable(CredenceError):
 class WrongChain(ChainUnavailable):
     """The node serves another chain than the one configured. An operator must look; no payment is believed."""
 
+    code = "chain_wrong"
+
 
 class TransferPending(CredenceError):
     """The payment is on its way: nothing is wrong with it, and nothing may be granted for it yet."""
@@ -115,7 +117,7 @@ class FacilitatorUnavailable(CredenceError):
 class ReservationsUnavailable(CredenceError):
     """Firestore could not say which order an authorization belongs to."""
 
-    code = "unavailable"
+    code = "reservations_unavailable"
     kind = Kind.UNAVAILABLE
 
     def __init__(self) -> None:

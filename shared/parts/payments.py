@@ -41,7 +41,7 @@ class PaymentParts(LedgerParts):
         """Where the rail's events arrive. Raise RailNotOffered where no secret proves them."""
         from shared.payments.inbox import Inbox
 
-        return Inbox(self._event_reader(name), self.payment_store, self.tasks, self.clock)
+        return Inbox(self._event_reader(name), self.tasks, self.clock)
 
     @cached_property
     def payment_store(self) -> "FirestorePayments":

@@ -13,7 +13,7 @@ from shared.base.log import write_line
 from shared.ledger.errors import AccountAbsent, AccountNotOpen, KeyReused
 from shared.payments import reversal_rules, rules
 from shared.payments.errors import OrderBusy, RailRefused
-from shared.payments.models import Order, OrderId, OrderState, RailName, Review, Seen, Subject
+from shared.payments.models import Order, OrderId, OrderState, PaymentApply, RailName, Review, Seen, Subject
 from shared.payments.posting import PaymentPosting
 from shared.payments.rails import Rail
 from shared.payments.store import KeptOrder, OrderChanged, PaymentBound, PaymentStore
@@ -35,11 +35,12 @@ class Applier:
         self._posting = posting
         self._clock = clock
 
-    async def apply(self, rail_name: RailName, event_id: str) -> None:
-        """Do what a kept event asks for: look at its object."""
-        event = await self._store.find_event(rail_name, event_id)
-        if event is not None and event.subject is not None:
-            await self.look(rail_name, event.subject)
+    async def apply(self, apply: PaymentApply) -> None:
+        """Keep an event for good, once, and do what it asks for: look at its object."""
+        event = apply.event
+        await self._store.keep_event(event, at_ms=apply.received_at_ms)
+        if event.subject is not None:
+            await self.look(event.rail, event.subject)
 
     async def check(self, order_id: OrderId) -> None:
         """Learn how an order stands, at its end or for somebody who asks."""

@@ -1,4 +1,4 @@
-"""Where providers' events arrive: proved, kept once, and left to a task. The provider is answered at once."""
+"""Where providers' events arrive: proved, made a task of, and answered at once. The queue keeps them."""
 
 from collections.abc import Mapping
 
@@ -6,29 +6,25 @@ from shared.base.clock import Clock
 from shared.base.log import write_line
 from shared.payments.models import PAYMENT_APPLY, PaymentApply
 from shared.payments.rails import EventReader
-from shared.payments.store import PaymentStore
 from shared.tasks.service import Tasks
 
 
 class Inbox:
     """Receives the events of one rail."""
 
-    def __init__(self, reader: EventReader, store: PaymentStore, tasks: Tasks, clock: Clock) -> None:
+    def __init__(self, reader: EventReader, tasks: Tasks, clock: Clock) -> None:
         self._reader = reader
-        self._store = store
         self._tasks = tasks
         self._clock = clock
 
     async def receive(self, raw: bytes, headers: Mapping[str, str]) -> None:
-        """Keep an event and have it applied. A repeat is kept once and posted again, for the first may have died here.
+        """Have an event applied. Of what is nothing to us only the log tells.
 
-        Raise EventRefused; PaymentsUnavailable or TasksUnavailable, and the provider sends it again.
+        Raise EventRefused; TasksUnavailable, and the provider sends it again.
         """
         now_ms = self._clock()
         event = self._reader.read(raw, headers, now_ms=now_ms)
-        is_new = await self._store.keep_event(event, at_ms=now_ms)
-        # If we die here, the provider was not answered and sends it again.
         if event.subject is not None:
-            apply = PaymentApply(rail=event.rail, event_id=event.event_id)
+            apply = PaymentApply(event=event, received_at_ms=now_ms)
             await self._tasks.post(PAYMENT_APPLY, apply, name_key=f"{event.rail.value}:{event.event_id}")
-        write_line("INFO", "payment_event", event=event.event_id, kind=event.kind, new=is_new)
+        write_line("INFO", "payment_event", event=event.event_id, kind=event.kind, ours=event.subject is not None)

@@ -211,10 +211,10 @@ class Review(Struct, frozen=True, kw_only=True):
 
 
 class PaymentApply(Body, frozen=True, kw_only=True):
-    """What a task of `payment_apply` says."""
+    """What a task of `payment_apply` says: a whole event, which nobody but the queue has until it is done."""
 
-    rail: RailName
-    event_id: str
+    event: Event
+    received_at_ms: int
 
 
 class OrderCheck(Body, frozen=True, kw_only=True):

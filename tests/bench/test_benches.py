@@ -147,3 +147,8 @@ def test_predict_beats_the_naive_guess_and_claims_nothing_of_noise(stack: Stack)
 def test_the_stream_benchmark_reads_every_chunk_through_both(stack: Stack) -> None:
     """It fails by itself when an answer is not whole."""
     assert_numbers(run_quick("bench.stream", stack), ("cpu_ratio", "us_per_chunk", "relay_us_per_chunk"))
+
+
+def test_the_webhook_benchmark_finds_one_task_for_every_event(stack: Stack) -> None:
+    figures = run_quick("bench.webhook", stack)
+    assert_numbers(figures, ("per_s", "bare_per_s", "p95_ms", "bare_p95_ms", "ratio", "at_once_ratio"))

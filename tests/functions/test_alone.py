@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from local.buyer import Buyer
+from local.buyer import Buyer, apply_task
 from local.cloudevent import a_large_entry, created_event
 from local.deployment import WEBHOOK_SECRET, Deployment
 from local.manifest import FunctionRow, read_manifest
@@ -161,7 +161,7 @@ def _payment_request(row: FunctionRow, buyer: Buyer) -> tuple[str, dict[str, Any
     order_id = order["order_id"]
     bodies = {
         "order_check": {"order_id": order_id},
-        "payment_apply": {"rail": "stripe", "event_id": event["id"]},
+        "payment_apply": apply_task(event),
         "payment_refund": {"order_id": order_id, "reason": "a test", "idempotency_key": row.name},
         "order_refund": {},
     }

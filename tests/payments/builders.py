@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from shared.base.economy import PACKS
 from shared.base.ids import AccountId, UserId
 from shared.ledger.documents import head_from
@@ -16,7 +18,7 @@ from shared.ledger.service import Ledger
 from shared.ledger.verify import verify_account
 from shared.payments.applier import Applier
 from shared.payments.inbox import Inbox
-from shared.payments.models import Order, OrderId
+from shared.payments.models import Order, OrderId, PaymentApply
 from shared.payments.posting import PaymentPosting
 from shared.payments.refunds import Refunds
 from shared.payments.service import Orders
@@ -71,7 +73,7 @@ class Shop:
         applier = Applier(store, rails, posting, self.clock)
         return Process(
             Orders(ledger, store, rails, tasks, self.clock),
-            Inbox(self.bench.reader(), store, tasks, self.clock),
+            Inbox(self.bench.reader(), tasks, self.clock),
             applier,
             Refunds(ledger, store, rails, posting, applier, tasks, self.clock),
             ledger,
@@ -103,9 +105,13 @@ class Shop:
         """One delivery of one task."""
         applier = self.process(fate).applier
         if url.endswith("payment_apply"):
-            await applier.apply(self.bench.name, payload["event_id"])
+            await applier.apply(msgspec.convert(payload, PaymentApply))
         else:
             await applier.check(OrderId(payload["order_id"]))
+
+    def told(self) -> list[dict[str, Any]]:
+        """What every task about an event says, oldest first, done or not."""
+        return [json.loads(task.body) for task in self.queues.tasks.values() if task.url.endswith("payment_apply")]
 
     async def settle(self) -> None:
         """Whatever happened at the provider is told, and worked at."""

@@ -39,9 +39,8 @@ async def duplicate(shop: Shop) -> None:
     for _ in range(3):
         await shop.receive(deliveries)
         await shop.work()
-    for task in list(shop.queues.tasks.values()):
-        if task.at_ms is None:
-            await shop.run(task.url, {"event_id": task.body.decode().split('"')[-2]})
+    for told in shop.told():
+        await shop.run("payment_apply", told)
 
 
 async def reordered(shop: Shop) -> None:
@@ -54,9 +53,7 @@ async def reordered(shop: Shop) -> None:
 async def concurrent(shop: Shop) -> None:
     shop.bench.pay(await shop.order())
     await shop.receive(shop.bench.deliveries())
-    due = [task for task in shop.queues.tasks.values() if task.at_ms is None]
-    events = [{"event_id": task.body.decode().split('"')[-2]} for task in due]
-    await asyncio.gather(*(shop.run(due[0].url, event) for event in events * 4))
+    await asyncio.gather(*(shop.run("payment_apply", told) for told in shop.told() * 4))
 
 
 async def replayed(shop: Shop) -> None:
@@ -69,8 +66,8 @@ async def replayed(shop: Shop) -> None:
     shop.bench.give_back(payment_id, order.money.amount_minor)
     await shop.settle()
     await shop.receive(first)
-    for key in list(shop.store.events):
-        await shop.run("payment_apply", {"event_id": key[1]})
+    for told in shop.told():
+        await shop.run("payment_apply", told)
 
 
 async def forged(shop: Shop) -> None:
@@ -319,9 +316,9 @@ async def test_looking_again_changes_nothing(shop: Shop, case: Case) -> None:
     await case(shop)
     before = await shop.micros(), await shop.set_aside(), len(shop.ledger_store.entries)
 
-    for _, event_id in reversed(list(shop.store.events)):
-        await shop.run("payment_apply", {"event_id": event_id})
-    await asyncio.gather(*(shop.run("payment_apply", {"event_id": event_id}) for _, event_id in shop.store.events))
+    for told in reversed(shop.told()):
+        await shop.run("payment_apply", told)
+    await asyncio.gather(*(shop.run("payment_apply", told) for told in shop.told()))
 
     assert (await shop.micros(), await shop.set_aside(), len(shop.ledger_store.entries)) == before
 
@@ -387,14 +384,14 @@ async def _dies(shop: Shop, dies_at: int) -> bool:
     try:
         for raw, headers in deliveries:
             await fate.live(shop.process(fate).inbox.receive(raw, headers))
-        for _, event_id in list(shop.store.events):
-            await fate.live(shop.run("payment_apply", {"event_id": event_id}, fate))
+        for told in shop.told():
+            await fate.live(shop.run("payment_apply", told, fate))
     except (Killed, asyncio.CancelledError):
         # Of several calls at once, those that come after the death are cancelled.
         assert fate.died.is_set()
         await shop.receive(deliveries)
-        for _, event_id in list(shop.store.events):
-            await shop.run("payment_apply", {"event_id": event_id})
+        for told in shop.told():
+            await shop.run("payment_apply", told)
         return True
     return False
 

@@ -27,7 +27,7 @@ SIGNATURES_MAX = 8
 SUBJECT_KINDS = frozenset(
     {"checkout.session", "payment_intent", "charge", "refund", "dispute", "radar.early_fraud_warning"}
 )
-"""Objects from which a payment can be found. All other events are kept and lead to nothing."""
+"""Objects from which a payment can be found. All other events lead to nothing."""
 _TIME = re.compile(r"[0-9]{1,12}")
 _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[A-Za-z0-9_]{1,255}")

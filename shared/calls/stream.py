@@ -30,6 +30,8 @@ class Work(Protocol):
     """The type of the events that show it unfinished."""
     finished: str
     """The type of the one that hands it over."""
+    owed_unseen: bool
+    """Whether who leaves before any of it was shown owes it: true where providers bill what goes in."""
 
     def holds(self, event: Mapping[str, Any]) -> bool:
         """Whether an event of either type has in it what it should."""
@@ -123,8 +125,9 @@ class WorkStream:
         """
         self._resolved = True
         policy = self._upstream.provider.disconnect
-        left_with_some = outcome is Outcome.ABANDONED and self._shown and policy is not DisconnectPolicy.FREE
-        usage = self._work.usage(self._finished) if self._finished is not None or left_with_some else None
+        billed = (self._shown or self._work.owed_unseen) and policy is not DisconnectPolicy.FREE
+        owed = self._finished is not None or (outcome is Outcome.ABANDONED and billed)
+        usage = self._work.usage(self._finished) if owed else None
         if usage is None:
             return None, await self._call.release()
         facts = call_facts(self._model, self._routed.facts, self._asking.request_id, outcome)

@@ -9,8 +9,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from shared.base.economy import DEMAND_PPM_MAX, DEMAND_PPM_MIN, DEMAND_STEP_PPM_MAX
+from shared.base.economy import COST_PPM, DEMAND_PPM_MAX, DEMAND_PPM_MIN, DEMAND_STEP_PPM_MAX
 from shared.base.micros import credits_to_micros
+from shared.catalog.models import Route
 from shared.metering.models import DEMAND_NEUTRAL_PPM
 from shared.pricing.models import Advanced, DemandState, Hour, ModelDemand, Multiplier, Multipliers, Point, Sale
 
@@ -62,6 +63,15 @@ def loads_of(sales: Iterable[Sale]) -> dict[str, int]:
 def bounded(demand_ppm: int) -> int:
     """Within what a multiplier may be."""
     return min(max(demand_ppm, DEMAND_PPM_MIN), DEMAND_PPM_MAX)
+
+
+def sold_at_ppm(demand_ppm: int, routes: Iterable[Route]) -> int:
+    """The multiplier that a model is sold at: as the demand has it, and never below what its dearest route asks of us.
+
+    It may be any of them that answers in the end.
+    """
+    cost_ppm = max((route.cost_ppm or PPM for route in routes), default=PPM)
+    return min(max(demand_ppm, -(-COST_PPM * cost_ppm // PPM)), DEMAND_PPM_MAX)
 
 
 def wanted_ppm(load_micros: int, model: ModelDemand) -> int:

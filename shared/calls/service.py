@@ -18,7 +18,7 @@ from shared.metering.models import Charge, Outcome, Quote, Usage
 from shared.metering.rules import at_demand
 from shared.metering.service import Meter, MeteredCall
 from shared.pricing.demand import DemandSource
-from shared.pricing.rules import sold_at_ppm
+from shared.pricing.rules import sold_at
 from shared.providers.gateway import CALL_TIMEOUT_S, Upstreams
 from shared.providers.models import DisconnectPolicy
 from shared.routing.models import Preference
@@ -116,9 +116,9 @@ class Calls:
     async def hold(
         self, asking: Asking, model: Model, quote: Quote, *, lifetime_ms: int = HOLD_LIFETIME_MS
     ) -> MeteredCall:
-        """Hold what the quote comes to at the model's demand now, and no less than it costs. Raises what the meter does."""
-        demand_ppm = (await self._demand.of(model.id)).demand_ppm
-        quote = at_demand(quote, sold_at_ppm(demand_ppm, model.routes))
+        """Hold what the quote comes to at the model's demand now, and at least at cost. Raises what the meter does."""
+        multiplier = await self._demand.of(model.id)
+        quote = at_demand(quote, *sold_at(multiplier, model.routes))
         return await self._meter.begin(asking.account_id, asking.request_id, quote, lifetime_ms=lifetime_ms)
 
     def resume(self, account_id: AccountId, hold_id: HoldId, quote: Quote) -> MeteredCall:

@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from shared.base.ids import AccountId, UserId
 from shared.cards.errors import CardsUnavailable
 from shared.cards.keys import CardKeys
-from shared.cards.models import Card, CardId, CardRecord, Terms
+from shared.cards.models import Card, CardId, CardRecord, CardStatus, Terms
 from shared.cards.service import Cards, random_secret
 from shared.cards.store import PAGE_CARDS_MAX, CardChanged, CardExists, Kept, Version
 from shared.ledger.funds import Funds
@@ -84,6 +84,11 @@ class MemoryCards:
     async def owned_by(self, owner: UserId, *, after: CardId | None) -> list[Card]:
         owned = [kept.record.card for _, kept in sorted(self.kept.items()) if kept.record.card.owner == owner]
         return [card for card in owned if after is None or card.card_id > after][:PAGE_CARDS_MAX]
+
+    async def closing(self, *, after: CardId | None) -> list[Card]:
+        cards = [kept.record.card for _, kept in sorted(self.kept.items())]
+        waiting = [card for card in cards if card.status is CardStatus.CLOSING]
+        return [card for card in waiting if after is None or card.card_id > after][:PAGE_CARDS_MAX]
 
     def _keep(self, record: CardRecord) -> Kept:
         self._versions += 1

@@ -10,7 +10,7 @@ from shared.base.errors import CredenceError
 from shared.base.log import write_line
 from shared.cards.models import Card, CardId, CardStatus
 from shared.cards.service import Cards
-from shared.cards.store import PAGE_CARDS_MAX, CardStore
+from shared.cards.store import CardStore
 
 CARDS_MAX = 1_000
 """In one run; what is left over is for the next ones."""
@@ -35,10 +35,18 @@ class SweepReport(Struct, frozen=True):
 class CardSweep:
     """Looks at all cards that are closing."""
 
-    def __init__(self, cards: Cards, store: CardStore, new_place: Callable[[], CardId] = random_place) -> None:
+    def __init__(
+        self,
+        cards: Cards,
+        store: CardStore,
+        *,
+        new_place: Callable[[], CardId] = random_place,
+        cards_max: int = CARDS_MAX,
+    ) -> None:
         self._cards = cards
         self._store = store
         self._new_place = new_place
+        self._cards_max = cards_max
 
     async def run(self) -> SweepReport:
         """Close what can be closed now, and give back what is free of the rest. Raise CardsUnavailable.
@@ -56,7 +64,7 @@ class CardSweep:
                     report.returned_micros + sum(part.returned_micros for part in parts),
                 )
             seen += len(page)
-            if seen >= CARDS_MAX:
+            if seen >= self._cards_max:
                 return SweepReport(report.closed, report.waiting, report.returned_micros, finished=False)
         return report
 
@@ -66,14 +74,10 @@ class CardSweep:
         while page := await self._store.closing(after=after):
             yield page
             after = page[-1].card_id
-            if len(page) < PAGE_CARDS_MAX:
-                break
         after = None
-        while page := await self._store.closing(after=after):
+        while (after is None or after <= place) and (page := await self._store.closing(after=after)):
             yield [card for card in page if card.card_id <= place]
             after = page[-1].card_id
-            if len(page) < PAGE_CARDS_MAX or after > place:
-                break
 
     async def _close(self, card: Card) -> SweepReport:
         try:

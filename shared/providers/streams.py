@@ -124,7 +124,7 @@ class UpstreamStream:
         try:
             while piece:
                 piece = await self._answer.read()
-                if self._knows and piece and not blocks.pending_bytes and self._knows(piece):
+                if (knows := self._knows) and piece and not blocks.pending_bytes and knows(piece):
                     yield StreamEvent(piece, KNOWN)
                     continue
                 for event in self._events_in(blocks, piece):

@@ -108,6 +108,7 @@ NOT_FOR_SALE = {
 }
 """Of the rest those that clients send, in words that say why."""
 
+ROLES = ("assistant", "developer", "function", "system", "tool", "user")
 MEDIA_OF_MESSAGE = ("audio", "files", "images", "videos")
 """Where some providers read media from beside a message's content; images are priced in the content only."""
 OF_MESSAGE = frozenset({"cache_control", "content", "name", "role", "tool_call_id"})

@@ -51,7 +51,8 @@ def _check_field(name: str, value: object) -> None:
     if plain in fields.NOT_FOR_SALE:
         raise ChatInvalid(f"Not offered here: {fields.NOT_FOR_SALE[plain]} ({plain}).", param=name)
     if plain not in fields.KNOWN:
-        raise ChatInvalid("There is no such field.", param=name[:NAME_CHARS_MAX])
+        known = name[:NAME_CHARS_MAX]
+        raise ChatInvalid(f"There is no such field: {known}.", param=known)
     if plain == "modalities" and value != ["text"]:
         raise ChatInvalid("Only text answers are offered here.", param=name)
     if plain == "chat_template_kwargs" and not _is_template_setting(value):
@@ -66,6 +67,8 @@ def _is_template_setting(value: object) -> bool:
 
 
 def _check_message(message: Mapping[str, Any], param: str) -> None:
+    if message.get("role") not in fields.ROLES:
+        raise ChatInvalid(f"A role is one of {', '.join(fields.ROLES)}.", param=f"{param}.role")
     for name, value in message.items():
         # As above: a parser that ignores case would read these as the fields that we have checked.
         if name != name.casefold() and name.casefold() in fields.SPELLED:

@@ -10,19 +10,21 @@ import aiohttp
 import msgspec
 
 from shared.base.errors import CredenceError
-from shared.providers.errors import UpstreamRefused, UpstreamUnavailable
-from shared.providers.models import AudioForm, Call, Provider
+from shared.providers.errors import Fault, UpstreamRefused, UpstreamUnavailable
+from shared.providers.models import ANSWER_BYTES_MAX, AudioForm, Call, Provider
 from shared.providers.refusals import refusal_of
 
 CONNECT_TIMEOUT_S = 5.0
-ANSWER_BYTES_MAX = 32 * 1024 * 1024
-"""As much as Cloud Run lets a function answer in one piece."""
 REFUSAL_BYTES_MAX = 64 * 1024
 CONNECTIONS_MAX = 500
 BROKEN = (aiohttp.ClientError, TimeoutError)
 """What reading from a connection raises when the other end or the time has gone."""
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
 _JSON = {"content-type": "application/json"}
+
+
+class TooLong(Exception):
+    """A body has more bytes than we read."""
 
 
 class Connections:
@@ -130,6 +132,10 @@ class Answer:
             # This parser knows no numbers and half characters that could not be written again: better found out before
             # the charge than after it.
             answer = msgspec.json.decode(await self.read_all(ANSWER_BYTES_MAX))
+        except TooLong:
+            # No failure of the route: the request asked for so much, and would anywhere.
+            what = "gave an answer that is too long to be passed on"
+            raise UpstreamUnavailable(self._provider_name, what, fault=Fault.UNFIT) from None
         except (*BROKEN, ValueError, RecursionError):
             raise UpstreamUnavailable(self._provider_name, "broke off or garbled its answer") from None
         if not isinstance(answer, dict):
@@ -144,12 +150,12 @@ class Answer:
         return piece
 
     async def read_all(self, bytes_max: int) -> bytes:
-        """The whole body. May raise BROKEN, and ValueError when it is longer than `bytes_max`."""
+        """The whole body. May raise BROKEN, and TooLong when it is longer than `bytes_max`."""
         body = bytearray()
         while piece := await self.read():
             body += piece
             if len(body) > bytes_max:
-                raise ValueError("the answer is too long")
+                raise TooLong
         return bytes(body)
 
     def close(self) -> None:
@@ -179,6 +185,6 @@ def _encode(payload: Mapping[str, Any]) -> bytes:
 async def _refusal(call: Call, response: aiohttp.ClientResponse, answer: Answer) -> CredenceError:
     try:
         body = await answer.read_all(REFUSAL_BYTES_MAX)
-    except (*BROKEN, ValueError):
+    except (*BROKEN, TooLong):
         body = b""
     return refusal_of(call, status=response.status, headers=response.headers, body=body)

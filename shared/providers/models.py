@@ -7,6 +7,9 @@ from msgspec import Struct
 
 from shared.base.secret import Secret
 
+ANSWER_BYTES_MAX = 32 * 1024 * 1024
+"""Of an answer that is given whole: as much as Cloud Run lets a function answer in one piece."""
+
 
 class DisconnectPolicy(StrEnum):
     """What we do with a provider's answer, and charge, when the client leaves before its end."""

@@ -117,6 +117,15 @@ def test_every_field_that_is_not_for_sale_is_unknown() -> None:
     assert not (fields.KNOWN | fields.NOT_FOR_SALE.keys()) & ChatRequest.names()
 
 
+@pytest.mark.parametrize("role", [None, "", "User", "alien", 7, ["user"]])
+def test_a_role_is_one_of_openais(role: object) -> None:
+    """Told at once, in one form, whoever would answer."""
+    with pytest.raises(ChatInvalid) as refusal:
+        rules.check_payload(request_of(says(), {"role": role, "content": "x"}), TEXT_MODEL)
+
+    assert refusal.value.param == "messages[1].role"
+
+
 @pytest.mark.parametrize("role", ["user", "system", "developer", "tool"])
 def test_a_message_of_ours_carries_known_fields_only(role: str) -> None:
     """Some providers read more from one; the assistant's comes from a provider and is given back as it came."""

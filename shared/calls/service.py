@@ -107,7 +107,8 @@ class Calls:
             raise
         finally:
             await routed.close()
-        return Whole(routed.answer, routed.route, usage, charge, {**routed.headers, **charge_headers(charge)})
+        headers = {**routed.headers, **charge_headers(charge), **rate_headers(call)}
+        return Whole(routed.answer, routed.route, usage, charge, headers)
 
     def check(self, asking: Asking, model: Model, needs: Set[str] = frozenset()) -> None:
         """Raise RouteAbsent for what no route could even be asked, before anything is held for it."""
@@ -208,6 +209,17 @@ def charge_headers(charge: Charge) -> dict[str, str]:
         headers["x-credence-receipt"] = charge.entry_id
         headers["x-credence-balance-micros"] = str(charge.balance_micros)
     return headers
+
+
+def rate_headers(call: MeteredCall) -> dict[str, str]:
+    """What the account may still begin, in OpenAI's headers. Tokens are bounded by credits, and not by a rate."""
+    if (rate := call.rate) is None:
+        return {}
+    return {
+        "x-ratelimit-limit-requests": str(rate.limit),
+        "x-ratelimit-remaining-requests": str(rate.remaining),
+        "x-ratelimit-reset-requests": f"{-(-rate.resets_in_ms // 1_000)}s",
+    }
 
 
 def told_cost(charge: Charge) -> dict[str, Any]:

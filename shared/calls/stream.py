@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from shared.base.errors import CredenceError
 from shared.base.log import write_line
 from shared.calls.models import Asking
-from shared.calls.service import call_facts
+from shared.calls.service import call_facts, rate_headers
 from shared.catalog.models import Model
 from shared.metering.models import Charge, Outcome, Usage
 from shared.metering.service import MeteredCall
@@ -67,7 +67,8 @@ class WorkStream:
         """True once a part was sent: the last one of several is nearly the work itself."""
         self._finished: Mapping[str, Any] | None = None
         self._resolved = False
-        self.headers = {"x-credence-model": model.id, **routed.headers, "x-credence-receipt": call.receipt_id}
+        receipt = {"x-credence-receipt": call.receipt_id}
+        self.headers = {"x-credence-model": model.id, **routed.headers, **receipt, **rate_headers(call)}
 
     async def events(self) -> AsyncIterator[bytes]:
         """The parts as they come, and the finished work, which is charged before it is sent."""

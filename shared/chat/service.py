@@ -6,7 +6,7 @@ from shared.answers.models import KeptAnswer
 from shared.answers.service import Answers
 from shared.base.ids import AccountId, RequestId
 from shared.calls.models import Asking
-from shared.calls.service import Calls, call_facts, charge_headers, give_back
+from shared.calls.service import Calls, call_facts, charge_headers, give_back, rate_headers
 from shared.catalog.allowed import check_allowed
 from shared.catalog.models import Model, Route
 from shared.catalog.service import Catalog
@@ -130,4 +130,4 @@ async def _charge_again(
         raise
     told = usage_with_cost(Tally(reported=kept.reported), usage, charge)
     headers = {"x-credence-model": model.id, "x-credence-provider": route.provider, **charge_headers(charge)}
-    return told, headers
+    return told, headers | rate_headers(call)

@@ -24,6 +24,8 @@ NUMBER_BYTES_MAX = 32
 """Of one number as JSON has it. OpenAI writes each on a line of its own."""
 DIMENSIONS_USUAL_MAX = 4_096
 """How many numbers an embedding is taken to have where the catalog does not say."""
+PACKING = frozenset({"openai"})
+"""Providers that answer in base64 where they are asked to. Others are taken to write numbers all the same."""
 ITEM_BYTES_MAX = 128
 """What stands around an embedding."""
 
@@ -62,8 +64,7 @@ def check(request: EmbeddingRequest, model: Model) -> None:
     if len(inputs) > INPUTS_MAX:
         raise EmbeddingInvalid(f"At most {INPUTS_MAX} texts at once.", param="input")
     if len(inputs) > (answered := inputs_answered_max(request, model)):
-        remedy = "" if request.encoding_format == "base64" else " Ask for encoding_format base64, or for fewer."
-        raise EmbeddingInvalid(f"At most {answered} texts of this model fit into an answer.{remedy}", param="input")
+        raise EmbeddingInvalid(f"At most {answered} texts of this model fit into an answer so.", param="input")
     for item in inputs:
         tokens = isinstance(item, list) and bool(item) and all(type(token) is int and token >= 0 for token in item)
         if not tokens and not (isinstance(item, str) and item):
@@ -73,10 +74,10 @@ def check(request: EmbeddingRequest, model: Model) -> None:
 def inputs_answered_max(request: EmbeddingRequest, model: Model) -> int:
     """How many embeddings an answer can hold. One that is too long would be billed by the provider, and thrown away.
 
-    A wish for shorter ones does not count: not every provider fulfils it.
+    A wish for shorter ones does not count, and one for base64 only of providers that are known to fulfil it.
     """
     dimensions = max(model.dimensions or DIMENSIONS_USUAL_MAX, request.dimensions or 0)
-    if request.encoding_format == "base64":
+    if request.encoding_format == "base64" and all(route.provider in PACKING for route in model.routes):
         item_bytes = -(-dimensions * FLOAT_BYTES // 3) * 4
     else:
         item_bytes = dimensions * NUMBER_BYTES_MAX

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from shared.base.body import Misshapen
 from shared.base.units import Unit
+from shared.catalog.models import Route
 from shared.embeddings import rules
 from shared.embeddings.errors import EmbeddingInvalid
 from shared.embeddings.models import INPUTS_MAX
@@ -146,14 +147,21 @@ def test_more_than_fits_into_an_answer_is_refused(
     form: str | None, dimensions: int, asked: int | None, texts: int
 ) -> None:
     """Before a provider is asked: it would bill all of them, and its answer could not be passed on."""
-    model = replace(MODEL, dimensions=dimensions)
+    model = replace(MODEL, dimensions=dimensions, routes=(Route(provider="openai", model="x"),))
     rules.check(request_of(["a"] * texts, encoding_format=form, dimensions=asked), model)
 
     with pytest.raises(EmbeddingInvalid) as refusal:
         rules.check(request_of(["a"] * (texts + 1), encoding_format=form, dimensions=asked), model)
 
     assert refusal.value.param == "input"
-    assert ("base64" in refusal.value.message) is (form != "base64")
+
+
+def test_whoever_may_not_pack_is_taken_to_write_numbers() -> None:
+    """A provider that overlooks the wish would bill an answer that nobody gets."""
+    model = replace(MODEL, dimensions=3_072)
+
+    with pytest.raises(EmbeddingInvalid):
+        rules.check(request_of(["a"] * 341, encoding_format="base64"), model)
 
 
 @pytest.mark.parametrize("name", ["MODEL", "Input", "Encoding_Format", "DIMENSIONS"])

@@ -21,12 +21,15 @@ FORGET_REGISTRY := const fs = require("fs"), lock = JSON.parse(fs.readFileSync("
 	for (const entry of Object.values(lock.packages)) delete entry.resolved; \
 	fs.writeFileSync("package-lock.json", JSON.stringify(lock, null, 2) + "\n")
 
+# All tests of a file in one worker, for they share what the file set up.
+IN_PARALLEL = --numprocesses $(or $(WORKERS),2) --dist loadfile
+
 ifdef PEER
 export PEER
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup clients demo run test check bench bench-ledger bench-chat bench-cold bench-hot bench-verify bench-settle bench-predict bench-stream bench-webhook simulate mutants lock clean format verify
+.PHONY: help setup clients demo run test check bench bench-ledger bench-chat bench-cold bench-hot bench-verify bench-settle bench-predict bench-stream bench-webhook matrix simulate mutants lock clean format verify
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -43,15 +46,15 @@ demo: setup ## Show the product end to end on the local stack
 run: setup ## Serve every function on the local stack until Ctrl-C
 	@$(PYTHON) -m local.run
 
-test: setup clients ## Run all tests, those on the local stack too
-	@$(PYTHON) -m pytest
+test: setup clients ## Run all tests, those on the local stack too, WORKERS at once (2), each with a stack of its own
+	@$(PYTHON) -m pytest $(IN_PARALLEL)
 
 check: setup ## Format, lint, types, import rules and the fast tests
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m mypy
 	$(BIN)/lint-imports
-	$(PYTHON) -m pytest -m "not stack and not slow"
+	$(PYTHON) -m pytest -m "not stack and not slow" $(IN_PARALLEL)
 
 bench: setup ## Run all benchmarks one after another (PEER=1: beside their peers)
 	@$(PYTHON) -m bench.ledger
@@ -90,6 +93,9 @@ bench-stream: setup ## What a streamed chunk costs beside a bare relay
 
 bench-webhook: setup ## What taking a payment's event costs beside a bare handler
 	@$(PYTHON) -m bench.webhook
+
+matrix: setup ## Print each rail of payment against each mishap and theft, with the balance it leaves
+	@$(PYTHON) -m tests.payments.matrix
 
 simulate: setup ## Simulate the ledger under faults: SEEDS=20000 so many seeds (1000), FIRST=300000 from there; ARGS="--seed 17 --trace" replays
 	@$(PYTHON) -m simulation --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0) $(ARGS)

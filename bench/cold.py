@@ -194,7 +194,8 @@ class FirstRequests:
                 event = created_event(self._deployment.project_id, a_large_entry(f"user:{self._person.uid}"))
                 return FirstRequest("POST", path, self._deployment.event_token, event.body, event.headers)
             case (
-                "charge_collect"
+                "card_sweep"
+                | "charge_collect"
                 | "credit_expire"
                 | "ledger_audit"
                 | "ledger_checkpoint"
@@ -206,6 +207,10 @@ class FirstRequests:
                 path = "/log/checkpoint"
             case "model_get":
                 path = f"/v1/models/{MODEL}"
+            case "demand_set":
+                token = self._deployment.operator_token
+                body = {"model": MODEL, "demand_ppm": 1_000_000, "reason": "bench"}
+                body["idempotency_key"] = secrets.token_hex(8)
             case "model_update":
                 token, body = self._deployment.operator_token, self._model_change()
             case "price_get" | "price_predict" | "price_trends":

@@ -52,7 +52,7 @@ PAYMENT_CALLERS = {
     "payment_confirm",
     "payment_refund",
 }
-CATALOG_READERS = {*CALL_PROVIDERS, "model_get", "model_list", "model_update", "price_get"}
+CATALOG_READERS = {*CALL_PROVIDERS, "demand_set", "model_get", "model_list", "model_update", "price_get"}
 PAYMENTS = {*PAYMENT_CALLERS, "order_get", "paypal_webhook", "stripe_webhook"}
 RAZORPAY = {"payment_confirm", "razorpay_webhook"}
 STORE = {"google.cloud.firestore", "grpc", "shared.ledger.store"}
@@ -87,7 +87,7 @@ def answered(request: pytest.FixtureRequest, stack: Stack, deployment: Deploymen
 def _service_token(row: FunctionRow, deployment: Deployment) -> str:
     if row.trigger.event:
         return deployment.event_token
-    if row.name in ("model_update", "payment_refund"):
+    if row.name in ("demand_set", "model_update", "payment_refund"):
         return deployment.operator_token
     if row.trigger.task:
         return deployment.task_token
@@ -126,6 +126,9 @@ def _request(
         return row.path.replace("{job_id}", job_id), {"json": {"job_id": job_id} if row.trigger.task else None}
     if row.name == "model_get":
         return row.path.replace("{model}", "google/gemma-2-2b-it"), {}
+    if row.name == "demand_set":
+        order = {"model": chat["model"], "demand_ppm": 1_000_000, "reason": "a test", "idempotency_key": row.name}
+        return row.path, {"json": order}
     if row.name == "model_update":
         change = {"model": "google/veo-3.1-generate-001", "expected_version": 0, "enabled": True, "reason": "a test"}
         return row.path, {"json": change}
@@ -234,7 +237,7 @@ def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:
 
     Who tells of entries is given them, and reads none.
     """
-    without_ledger = {"entry_created", "image_job_get", "model_get", "model_list", "model_update"}
+    without_ledger = {"demand_set", "entry_created", "image_job_get", "model_get", "model_list", "model_update"}
     without_ledger |= {"order_get", "price_get", "price_predict", "price_trends"}
     # Who takes payments' events leaves them to a queue, which speaks gRPC too; who tells of packs reads nothing.
     without_store = {"pack_list": set()} | {f"{rail}_webhook": {"grpc"} for rail in ("paypal", "razorpay", "stripe")}

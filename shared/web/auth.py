@@ -1,5 +1,6 @@
 """Who calls. Every function says which sort of caller it takes; nobody else reaches its body."""
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -58,6 +59,8 @@ class Caller(Struct, frozen=True):
     route_asked: str | None = None
     """What the header `x-credence-route` says, in a function that chooses among routes."""
     card: "Card | None" = None
+    left: Callable[[], Awaitable[None]] | None = None
+    """Returns once the caller has closed the connection, in a function that calls models."""
 
     @property
     def account_id(self) -> AccountId:

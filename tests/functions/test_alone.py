@@ -15,6 +15,8 @@ from local.deployment import WEBHOOK_SECRET, Deployment
 from local.manifest import FunctionRow, read_manifest
 from local.paypal.authority import Signatory, approval_of
 from local.process import ProcessFailed
+from local.razorpay.wire import sign as sign_event
+from local.razorpay.wire import sign_payment
 from local.stack import Stack
 from local.stripe.wire import sign
 from local.treasury import Treasury
@@ -47,14 +49,24 @@ PAYMENT_CALLERS = {
     "order_check",
     "order_refund",
     "payment_apply",
+    "payment_confirm",
     "payment_refund",
     "reconcile_daily",
     "settlement_daily",
 }
-OPERATED = {"finance_report", "model_update", "payment_refund", "review_list", "review_resolve", "ticket_list"}
+OPERATED = {
+    "demand_set",
+    "finance_report",
+    "model_update",
+    "payment_refund",
+    "review_list",
+    "review_resolve",
+    "ticket_list",
+}
 """What operators call."""
-CATALOG_READERS = {*CALL_PROVIDERS, "model_get", "model_list", "model_update", "price_get"}
+CATALOG_READERS = {*CALL_PROVIDERS, "demand_set", "model_get", "model_list", "model_update", "price_get"}
 PAYMENTS = {*PAYMENT_CALLERS, "order_get", "paypal_webhook", "stripe_webhook"} - {"reconcile_daily", "settlement_daily"}
+RAZORPAY = {"payment_confirm", "razorpay_webhook"}
 STORE = {"google.cloud.firestore", "grpc", "shared.ledger.store"}
 
 
@@ -116,6 +128,8 @@ def _request(
     if row.name == "entry_created":
         event = created_event(deployment.project_id, a_large_entry(account_id))
         return row.path, {"data": event.body, "headers": dict(event.headers)}
+    if row.name in RAZORPAY:
+        return _razorpay_request(row, stack, deployment, token)
     if row.name in PAYMENTS:
         return _payment_request(row, Buyer(deployment, stack.stripe, token), stack.paypal.signatory)
     if row.name in ("image_job_get", "image_run"):
@@ -129,6 +143,9 @@ def _request(
         return row.path.replace("{review_id}", treasury.put_up_for_review()), {"json": decision}
     if row.name == "model_get":
         return row.path.replace("{model}", "google/gemma-2-2b-it"), {}
+    if row.name == "demand_set":
+        order = {"model": chat["model"], "demand_ppm": 1_000_000, "reason": "a test", "idempotency_key": row.name}
+        return row.path, {"json": order}
     if row.name == "model_update":
         change = {"model": "google/veo-3.1-generate-001", "expected_version": 0, "enabled": True, "reason": "a test"}
         return row.path, {"json": change}
@@ -190,6 +207,19 @@ def _payment_request(row: FunctionRow, buyer: Buyer, paypal: Signatory) -> tuple
     return row.path.replace("{order_id}", order_id), {"json": bodies.get(row.name)}
 
 
+def _razorpay_request(row: FunctionRow, stack: Stack, deployment: Deployment, token: str) -> tuple[str, dict[str, Any]]:
+    credentials = deployment.razorpay_credentials
+    order = Buyer(deployment, stack.stripe, token).order_by_razorpay()
+    reference = order["parameters"]["order_id"]
+    payment_id = stack.razorpay.act(credentials, "pay", reference)["id"]
+    if row.name == "razorpay_webhook":
+        raw = json.dumps(stack.razorpay.newest_event(credentials)).encode()
+        return row.path, {"data": raw, "headers": {"x-razorpay-signature": sign_event(raw, WEBHOOK_SECRET)}}
+    signature = sign_payment(reference, payment_id, credentials[1])
+    path = row.path.replace("{order_id}", order["order_id"])
+    return path, {"json": {"payment_id": payment_id, "signature": signature}}
+
+
 def test_it_answers(answered: Answered) -> None:
     """It starts from its name and main.py alone, and does its job."""
     assert answered.response.status_code == 200, answered.response.text + answered.log
@@ -224,11 +254,11 @@ def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:
 
     Who tells of entries is given them, and reads none.
     """
-    without_ledger = {"entry_created", "image_job_get", "model_get", "model_list", "model_update"}
+    without_ledger = {"demand_set", "entry_created", "image_job_get", "model_get", "model_list", "model_update"}
     without_ledger |= {"order_get", "price_get", "price_predict", "price_trends"}
     without_ledger |= {"payment_sweep", "review_list", "review_resolve", "settlement_daily", "ticket_list"}
     # Who takes payments' events leaves them to a queue, which speaks gRPC too; who tells of packs reads nothing.
-    without_store = {"pack_list": set(), "paypal_webhook": {"grpc"}, "stripe_webhook": {"grpc"}}
+    without_store = {"pack_list": set()} | {f"{rail}_webhook": {"grpc"} for rail in ("paypal", "razorpay", "stripe")}
     if answered.name in without_store:
         assert answered.modules & STORE == without_store[answered.name]
         return

@@ -25,7 +25,15 @@ from tests.clients import add_member, answer, call, debit
 ROWS = [row for row in read_manifest() if row.trigger.http]
 EXAMPLES_MAX = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "40"))
 """Of each function; more of them are for a long night."""
-OPERATED = {"finance_report", "model_update", "payment_refund", "review_list", "review_resolve", "ticket_list"}
+OPERATED = {
+    "demand_set",
+    "finance_report",
+    "model_update",
+    "payment_refund",
+    "review_list",
+    "review_resolve",
+    "ticket_list",
+}
 """What operators call."""
 SPARE_MODEL = "google/veo-3.1-fast-generate-001"
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]

@@ -28,6 +28,7 @@ from tests.ledger.builders import Ticker, engine_on, opened
 from tests.payments.bench import Bench, Delivery
 from tests.payments.memory import MemoryPayments
 from tests.payments.paypal_bench import PayPalBench
+from tests.payments.razorpay_bench import RazorpayBench
 from tests.payments.stripe_bench import StripeBench
 from tests.tasks.memory import MemoryQueues
 
@@ -35,7 +36,7 @@ BUYER = UserId("ada")
 WALLET = AccountId("user:ada")
 CREDIT = 1_000_000
 PACK = next(pack for pack in PACKS if pack.pack_id == "popular")
-BENCHES: tuple[type[Bench], ...] = (StripeBench, PayPalBench)
+BENCHES: tuple[type[Bench], ...] = (StripeBench, RazorpayBench, PayPalBench)
 """A further rail adds its bench here, and is put to every test of the matrix."""
 
 

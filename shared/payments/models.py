@@ -22,6 +22,10 @@ class RailName(StrEnum):
     """The ways that money comes in."""
 
     STRIPE = "stripe"
+    CRYPTO = "crypto"
+    """A dollar on a chain, which the buyer sends and then claims."""
+    X402 = "x402"
+    """The same dollar, which a program signs over and a facilitator carries out."""
 
 
 class Money(Struct, frozen=True):

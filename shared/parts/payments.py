@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.parts.ledger import LedgerParts
+from shared.parts.chain import ChainParts
 
 if TYPE_CHECKING:
     from shared.payments.applier import Applier
+    from shared.payments.crypto.claims import Claims
+    from shared.payments.crypto.topups import TopUps
     from shared.payments.inbox import Inbox
     from shared.payments.models import RailName
     from shared.payments.posting import PaymentPosting
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from shared.payments.store import FirestorePayments
 
 
-class PaymentParts(LedgerParts):
+class PaymentParts(ChainParts):
     """Orders, rails, webhooks, refunds."""
 
     @cached_property
@@ -27,8 +29,11 @@ class PaymentParts(LedgerParts):
         from shared.payments.models import RailName
 
         settings = self.settings
+        chain = (settings.crypto_rpc_url, settings.crypto_receiver)
         needed = {
-            RailName.STRIPE: (settings.stripe_api_key, settings.stripe_webhook_secret, settings.checkout_return_url)
+            RailName.STRIPE: (settings.stripe_api_key, settings.stripe_webhook_secret, settings.checkout_return_url),
+            RailName.CRYPTO: chain,
+            RailName.X402: (*chain, settings.crypto_facilitator_url),
         }
         return tuple(name for name, values in needed.items() if all(value is not None for value in values))
 
@@ -74,6 +79,20 @@ class PaymentParts(LedgerParts):
         return Applier(self.payment_store, self.rails, self.payment_posting, self.clock)
 
     @cached_property
+    def claims(self) -> "Claims":
+        """Raise RailNotOffered where nothing is sold on the chain."""
+        from shared.payments.crypto.claims import Claims
+
+        return Claims(self.payment_store, self.crypto_rail, self.applier, self.tasks, self.clock)
+
+    @cached_property
+    def topups(self) -> "TopUps":
+        """Raise RailNotOffered where nobody carries out what is signed."""
+        from shared.payments.crypto.topups import TopUps
+
+        return TopUps(self.orders, self.payment_store, self.x402_rail, self.applier, self.tasks, self.clock)
+
+    @cached_property
     def refunds(self) -> "Refunds":
         from shared.payments.refunds import Refunds
 
@@ -101,6 +120,10 @@ class PaymentParts(LedgerParts):
                     raise RailNotOffered
                 api = StripeGateway(settings.stripe_api_key, settings.stripe_base_url)
                 return StripeRail(api, settings.checkout_return_url)
+            case RailName.CRYPTO:
+                return self.crypto_rail
+            case RailName.X402:
+                return self.x402_rail
 
     def _event_reader(self, name: "RailName") -> "EventReader":
         from shared.payments.errors import RailNotOffered
@@ -113,3 +136,6 @@ class PaymentParts(LedgerParts):
                 if self.settings.stripe_webhook_secret is None:
                     raise RailNotOffered
                 return StripeEvents(self.settings.stripe_webhook_secret)
+            case RailName.CRYPTO | RailName.X402:
+                # A chain sends events to nobody.
+                raise RailNotOffered

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from shared.base.body import Body
 from shared.base.ids import AccountId, UserId
+from shared.payments.crypto.models import Claim, TransferTerms
 
 OrderId = NewType("OrderId", str)
 PaymentId = NewType("PaymentId", str)
@@ -59,6 +60,8 @@ class Checkout(Struct, frozen=True):
 
     reference: str
     url: str
+    terms: TransferTerms | None = None
+    """On a chain: what must be sent, and where."""
 
 
 class ReversalKind(StrEnum):
@@ -116,6 +119,8 @@ class Order(Struct, frozen=True, kw_only=True):
     created_at_ms: int
     expires_at_ms: int
     checkout: Checkout | None = None
+    claims: tuple[Claim, ...] = ()
+    """By which payments on a chain its buyer says to have paid it. None is believed before the chain shows it."""
     payment_id: PaymentId | None = None
     paid_at_ms: int | None = None
     reversals: Mapping[str, Reversal] = {}

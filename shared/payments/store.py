@@ -1,7 +1,7 @@
 """Where purchases are kept.
 
-`orders/{order}` is read live by its owner. `payments/{name of the payment}`, its slashes escaped, binds a payment of the
-real world to one order for good. `payment_events/{rail}:{event}` and `payment_reviews/{...}` are created once.
+`orders/{order}` is read live by its owner. `payments/{payment's name}`, slashes escaped, binds a payment of the real
+world to one order for good. `payment_events/{rail}:{event}` and `payment_reviews/{...}` are created once.
 `invoices/{order}` is numbered by `invoice_series/{year}` in the same commit.
 """
 

@@ -58,6 +58,8 @@ class Caller(Struct, frozen=True):
     route_asked: str | None = None
     """What the header `x-credence-route` says, in a function that chooses among routes."""
     card: "Card | None" = None
+    payment: str | None = None
+    """The header PAYMENT-SIGNATURE of x402, in a function that is paid by it."""
 
     @property
     def account_id(self) -> AccountId:

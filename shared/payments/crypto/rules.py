@@ -71,14 +71,18 @@ def payment_url(terms: TransferTerms) -> str:
 
 
 def with_claim(order: Order, claim: Claim) -> Order:
-    """The order with one more payment to look for; one that is shown again takes its own place. Raise ClaimsTooMany."""
-    others = tuple(other for other in order.claims if identity_of(other) != identity_of(claim))
-    if len(others) == len(order.claims):
-        if len(others) >= CLAIMS_MAX:
+    """The order with one more payment to look for. Raise ClaimsTooMany.
+
+    One that is shown again takes its own place, where that changes how long it is looked for.
+    """
+    before = next((other for other in order.claims if identity_of(other) == identity_of(claim)), None)
+    if before is None:
+        if len(order.claims) >= CLAIMS_MAX:
             raise ClaimsTooMany
-        return replace(order, claims=(*others, claim))
-    kept = tuple(claim if identity_of(other) == identity_of(claim) else other for other in order.claims)
-    return replace(order, claims=kept)
+        return replace(order, claims=(*order.claims, claim))
+    if not _renews(before, claim):
+        return order
+    return replace(order, claims=tuple(claim if other == before else other for other in order.claims))
 
 
 def identity_of(claim: Claim) -> str:
@@ -162,3 +166,9 @@ def seen_elsewhere(rail: RailName, watch: Watch) -> Seen:
         status=PaymentStatus.UNKNOWN,
         status_word=f"to be paid on {watch.terms.token.network}",
     )
+
+
+def _renews(before: Claim, claim: Claim) -> bool:
+    if isinstance(before, AuthorizationClaim) and isinstance(claim, AuthorizationClaim):
+        return before.is_refused != claim.is_refused
+    return claim.claimed_at_ms >= before.claimed_at_ms + CLAIM_LIFETIME_MS

@@ -33,6 +33,7 @@ PASSED_ON = tuple(
     name.upper()
     for name in Settings.__struct_fields__
     if name.endswith(("_api_key", "_base_url"))
+    or name.startswith("crypto_")
     or name in ("cloudflare_account_id", "custom_providers", "stripe_webhook_secret")
 )
 """What the developer's environment (or `.env`) may add: a real provider's key takes the place of the stand-in."""
@@ -87,6 +88,7 @@ class Deployment:
             "STRIPE_API_KEY": self.stripe_key,
             "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
             "CHECKOUT_RETURN_URL": f"{self.url}/_local/paid",
+            **({} if os.environ.get("CRYPTO_RPC_URL") else self._stack.chain.environment),
             # A real key speaks with the real Stripe.
             **({} if os.environ.get("STRIPE_API_KEY") else {"STRIPE_BASE_URL": self._stack.stripe.url}),
             **self._ad_keys,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from local.chain.standin import LocalChain
 from local.cloud_tasks.emulator import CloudTasksEmulator, start_cloud_tasks
 from local.emulators import EmulatorMissing, start_auth, start_firestore, warm_up_firestore
 from local.events import EventDelivery
@@ -32,6 +33,8 @@ class Stack:
     """Where their functions' tasks wait. Made when the stack is entered."""
     stripe: StripeStandin
     """Where what they sell is paid. Made when the stack is entered."""
+    chain: LocalChain
+    """And where it is paid with a token. Listens when the stack is entered, and starts a chain once it is asked."""
 
     def __init__(self, report: Callable[[str], None] = lambda line: None) -> None:
         """`report` is told, one line at a time, what starts and what is ready."""
@@ -45,6 +48,7 @@ class Stack:
         with contextlib.ExitStack() as until_ready:
             folder = Path(until_ready.enter_context(tempfile.TemporaryDirectory(prefix="credence-")))
             self.events = until_ready.enter_context(EventDelivery())
+            self.chain = until_ready.enter_context(LocalChain())
             until_ready.callback(self._stop_services)
             self._report(
                 "Starting the emulators of Firestore, Auth and Cloud Tasks, and the stand-ins for models and Stripe"

@@ -11,6 +11,7 @@ import requests
 
 from local.buyer import Buyer, apply_task
 from local.cloudevent import a_large_entry, created_event
+from local.coin_buyer import CoinBuyer
 from local.deployment import WEBHOOK_SECRET, Deployment
 from local.manifest import FunctionRow, read_manifest
 from local.process import ProcessFailed
@@ -41,7 +42,8 @@ CALL_PROVIDERS = {
     "response_create",
     "speech_transcribe",
 }
-PAYMENT_CALLERS = {"checkout_create", "order_check", "order_refund", "payment_apply", "payment_refund"}
+CHAIN_CALLERS = {"credit_topup", "crypto_claim"}
+PAYMENT_CALLERS = {"checkout_create", "order_check", "order_refund", "payment_apply", "payment_refund", *CHAIN_CALLERS}
 CATALOG_READERS = {*CALL_PROVIDERS, "model_get", "model_list", "model_update", "price_get"}
 PAYMENTS = {*PAYMENT_CALLERS, "order_get", "stripe_webhook"}
 STORE = {"google.cloud.firestore", "grpc", "shared.ledger.store"}
@@ -105,6 +107,8 @@ def _request(
     if row.name == "entry_created":
         event = created_event(deployment.project_id, a_large_entry(account_id))
         return row.path, {"data": event.body, "headers": dict(event.headers)}
+    if row.name in CHAIN_CALLERS:
+        return _chain_request(row, CoinBuyer(deployment, stack.chain, token))
     if row.name in PAYMENTS:
         return _payment_request(row, Buyer(deployment, stack.stripe, token))
     if row.name in ("image_job_get", "image_run"):
@@ -166,6 +170,13 @@ def _payment_request(row: FunctionRow, buyer: Buyer) -> tuple[str, dict[str, Any
         "order_refund": {},
     }
     return row.path.replace("{order_id}", order_id), {"json": bodies.get(row.name)}
+
+
+def _chain_request(row: FunctionRow, buyer: CoinBuyer) -> tuple[str, dict[str, Any]]:
+    if row.name == "credit_topup":
+        return row.path, {"json": buyer.top_up()}
+    order = buyer.order()
+    return row.path.replace("{order_id}", order["order_id"]), {"json": buyer.send(order)}
 
 
 def test_it_answers(answered: Answered) -> None:

@@ -115,7 +115,7 @@ async def test_what_a_reorganization_dropped_is_granted_once_it_is_mined_again(s
     assert await shop.credits() == WHOLE
 
 
-async def test_what_never_comes_is_looked_for_a_day_long_and_the_order_ends(shop: ChainShop) -> None:
+async def test_what_never_comes_is_looked_for_two_hours_long_and_the_order_ends(shop: ChainShop) -> None:
     order = await shop.order()
     await shop.claim(order, shop.chain.digest())
 

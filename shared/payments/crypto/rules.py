@@ -17,10 +17,12 @@ CURRENCY = "USD"
 """What the token stands for."""
 WATCH = "chain"
 """The kind of subject that a watch is."""
-CLAIMS_MAX = 5
-"""Payments that are looked for at once, for one order: each costs three questions to the node."""
-CLAIM_LIFETIME_MS = 86_400_000
-"""A transaction that stands in no block a day after it was claimed will not come; if it does, it is claimed again."""
+CLAIMS_MAX = 3
+"""Payments that are looked for at once, for one order: a wallet replaces a transaction now and then. Each costs three
+questions to the node at every look, and anybody can claim what does not exist."""
+CLAIM_LIFETIME_MS = 7_200_000
+"""A transaction that stands in no block two hours after it was claimed will not come; if it does, it is claimed
+again. Its task has looked a dozen times by then."""
 AUTHORIZATION_MARGIN_MS = 600_000
 """So long after its end an authorization that nobody has seen carried out is given up; the node may lag behind."""
 LATE_MS = 3_600_000

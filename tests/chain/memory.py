@@ -7,12 +7,12 @@ class MemoryReservations:
     """Reservations of one process, for tests."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, Reservation] = {}
+        self.kept: dict[str, Reservation] = {}
 
     async def find(self, key: str) -> Reservation | None:
         """What was reserved."""
-        return self._kept.get(key)
+        return self.kept.get(key)
 
     async def reserve(self, key: str, reservation: Reservation) -> Reservation:
         """The first one stays."""
-        return self._kept.setdefault(key, reservation)
+        return self.kept.setdefault(key, reservation)

@@ -1,6 +1,7 @@
 """A chain in memory: blocks that become final two later and can be dropped, a dollar, and people with keys."""
 
 import base64
+import hashlib
 import itertools
 import json
 from collections.abc import Callable
@@ -86,7 +87,7 @@ class MemoryChain:
 
     def digest(self) -> Digest:
         """A new one."""
-        return Digest("0x" + keccak_256(str(next(self._numbers)).encode()).hex())
+        return Digest("0x" + hashlib.sha256(str(next(self._numbers)).encode()).hexdigest())
 
     def mine(self, blocks: int = 1) -> None:
         for _ in range(blocks):

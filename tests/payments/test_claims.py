@@ -17,11 +17,12 @@ from shared.payments.crypto.errors import (
     TransferTaken,
 )
 from shared.payments.crypto.rules import CLAIM_LIFETIME_MS, CLAIMS_MAX, LATE_MS
-from shared.payments.errors import OrderAbsent, RailRefused
+from shared.payments.errors import OrderAbsent, RailRefused, RefundRefused
 from shared.payments.models import Order, OrderState, RailName
 from tests.images.jobs import Fate, Killed
 from tests.payments.builders import BUYER, PACK
-from tests.payments.chain_bench import ADA, MALLORY, PRICE, THIEF, THIEFS_WALLET, ChainShop
+from tests.payments.chain_benches import ADA
+from tests.payments.chain_shop import MALLORY, PRICE, THIEF, THIEFS_WALLET, ChainShop
 from tests.payments.memory_chain import OTHER_TOKEN, TOKEN
 
 WHOLE, NOTHING = (500, 50), (0, 0)
@@ -318,6 +319,17 @@ async def test_an_order_of_x402_is_not_claimed(shop: ChainShop) -> None:
 
     with pytest.raises(OrderNotOnChain):
         await shop.claim(order, paid(shop))
+
+
+async def test_what_a_buyer_wants_back_is_refused_and_stays_theirs(shop: ChainShop) -> None:
+    """No key that could send anything is here; a person pays it back."""
+    order = await shop.order()
+    await shop.claim(order, paid(shop))
+
+    with pytest.raises(RefundRefused):
+        await shop.process().refunds.own(BUYER, order.order_id)
+
+    assert await shop.credits() == WHOLE
 
 
 async def test_without_the_chain_nothing_is_granted_and_nothing_lost(shop: ChainShop) -> None:

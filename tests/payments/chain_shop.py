@@ -21,12 +21,14 @@ from shared.payments.crypto.rail import ChainRail, CryptoRail, X402Rail
 from shared.payments.crypto.topups import TopUps
 from shared.payments.models import Order, OrderCheck, OrderId, RailName
 from shared.payments.posting import PaymentPosting
+from shared.payments.refunds import Refunds
 from shared.payments.service import Orders
 from shared.tasks.service import Tasks
 from tests.chain.memory import MemoryReservations
 from tests.images.jobs import Fate, Mortal
 from tests.ledger.builders import Ticker, engine_on, opened
 from tests.payments.builders import BUYER, CREDIT, PACK, WALLET
+from tests.payments.chain_benches import ADA
 from tests.payments.memory import MemoryPayments
 from tests.payments.memory_chain import TOKEN, MemoryChain, MemoryFacilitator, Person
 from tests.tasks.memory import MemoryQueues
@@ -34,7 +36,7 @@ from tests.tasks.memory import MemoryQueues
 PRICE = PACK.prices_minor["USD"] * 10_000
 THIEF = UserId("mallory")
 THIEFS_WALLET = AccountId("user:mallory")
-ADA, MALLORY = Person(1), Person(2)
+MALLORY = Person(2)
 
 
 @dataclass
@@ -45,6 +47,7 @@ class Process:
     claims: Claims
     topups: TopUps
     applier: Applier
+    refunds: Refunds
     ledger: Ledger
 
 
@@ -81,7 +84,8 @@ class ChainShop:
         applier = Applier(store, rails, posting, clock)
         orders = Orders(ledger, store, rails, tasks, clock)
         claims = Claims(store, crypto, applier, tasks, clock)
-        return Process(orders, claims, TopUps(orders, store, x402, applier, tasks, clock), applier, ledger)
+        refunds = Refunds(ledger, store, rails, posting, applier, tasks, clock)
+        return Process(orders, claims, TopUps(orders, store, x402, applier, tasks, clock), applier, refunds, ledger)
 
     async def order(self, owner: UserId = BUYER) -> Order:
         """An order of the pack, to be paid by a transfer."""

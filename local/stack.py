@@ -48,7 +48,8 @@ class Stack:
         with contextlib.ExitStack() as until_ready:
             folder = Path(until_ready.enter_context(tempfile.TemporaryDirectory(prefix="credence-")))
             self.events = until_ready.enter_context(EventDelivery())
-            self.chain = until_ready.enter_context(LocalChain())
+            self.chain = until_ready.enter_context(LocalChain(self._report))
+            self._report(f"Chain: {self.chain.url} (starts when it is asked)")
             until_ready.callback(self._stop_services)
             self._report(
                 "Starting the emulators of Firestore, Auth and Cloud Tasks, and the stand-ins for models and Stripe"

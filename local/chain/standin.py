@@ -8,10 +8,12 @@ import asyncio
 import socket
 import tempfile
 import threading
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from local.process import HOST
+from local.node import NodeMissing
+from local.process import HOST, ProcessFailed
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -42,7 +44,9 @@ STOP_TIMEOUT_S = 10.0
 class LocalChain:
     """A context manager around the server, on a thread of this process that the chain's own process lives with."""
 
-    def __init__(self) -> None:
+    def __init__(self, report: Callable[[str], None] = lambda line: None) -> None:
+        """`report` is told why it does not start, should it not."""
+        self._report = report
         self._socket = socket.create_server((HOST, 0))
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="chain", daemon=True)
@@ -92,7 +96,15 @@ class LocalChain:
         # Loaded here and below, beside whatever the stack waits for: together they take two seconds.
         from aiohttp import web
 
-        app = web.Application()
+        @web.middleware
+        async def tell(request: web.Request, handler: Callable[[web.Request], Awaitable[Any]]) -> Any:
+            try:
+                return await handler(request)
+            except (NodeMissing, ProcessFailed) as failure:
+                self._report(f"The local chain does not start: {failure}")
+                return web.json_response({"error": str(failure)}, status=503)
+
+        app = web.Application(middlewares=[tell])
         app.router.add_post(RPC_PATH, self._ask)
         app.router.add_post(FACILITATOR_PATH + "/{verb}", self._facilitate)
         app.router.add_post(PAY_PATH, self._pay)

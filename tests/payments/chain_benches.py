@@ -45,6 +45,9 @@ class ShownReader:
     def __init__(self, name: RailName) -> None:
         self.name = name
 
+    async def prepare(self, headers: Mapping[str, str], *, now_ms: int) -> None:
+        """Nothing is needed for it."""
+
     def read(self, raw: bytes, headers: Mapping[str, str], *, now_ms: int) -> Event:
         if headers:
             raise EventRefused("nothing but a subject is shown")

@@ -22,7 +22,7 @@ from shared.payments.models import Order, OrderState, RailName
 from tests.images.jobs import Fate, Killed
 from tests.payments.builders import BUYER, PACK
 from tests.payments.chain_benches import ADA
-from tests.payments.chain_shop import MALLORY, PRICE, THIEF, THIEFS_WALLET, ChainShop
+from tests.payments.chain_shop import MALLORY, PRICE, THIEF, ChainShop
 from tests.payments.memory_chain import OTHER_TOKEN, TOKEN
 
 WHOLE, NOTHING = (500, 50), (0, 0)
@@ -91,10 +91,10 @@ async def test_until_it_is_final_it_says_how_far_and_a_task_grants_it_though_the
 
     assert (shown.order.state, shown.blocks_missing) == (OrderState.PENDING, 2)
     shop.wait(2 * MINUTE_MS)
-    assert await shop.work() == 1
+    assert await shop.look() == 1
     assert await shop.credits() == NOTHING
     shop.chain.finalize()
-    assert await shop.work() == 0
+    assert await shop.look() == 0
     assert await shop.credits() == WHOLE
 
 
@@ -107,12 +107,12 @@ async def test_what_a_reorganization_dropped_is_granted_once_it_is_mined_again(s
     shop.chain.finalize()
     shown = await shop.claim(order, transaction)
     shop.wait(2 * MINUTE_MS)
-    assert await shop.work() == 1
+    assert await shop.look() == 1
     assert (shown.blocks_missing, await shop.credits()) == (None, NOTHING)
 
     shop.chain.mine_again(transaction)
     shop.chain.finalize()
-    assert await shop.work() == 0
+    assert await shop.look() == 0
     assert await shop.credits() == WHOLE
 
 
@@ -121,11 +121,11 @@ async def test_what_never_comes_is_looked_for_two_hours_long_and_the_order_ends(
     await shop.claim(order, shop.chain.digest())
 
     shop.wait(CLAIM_LIFETIME_MS - MINUTE_MS)
-    assert await shop.work() == 2
+    assert await shop.look() == 2
     assert shop.kept(order).state is OrderState.PENDING
     shop.wait(2 * MINUTE_MS)
 
-    assert await shop.work() == 0
+    assert await shop.look() == 0
     assert shop.kept(order).state is OrderState.EXPIRED
 
 
@@ -133,7 +133,7 @@ async def test_an_order_that_nobody_claims_ends(shop: ChainShop) -> None:
     order = await shop.order()
     shop.wait(order.expires_at_ms - shop.clock() + 2 * MINUTE_MS)
 
-    await shop.work()
+    await shop.look()
 
     assert shop.kept(order).state is OrderState.EXPIRED
 
@@ -142,7 +142,7 @@ async def test_what_was_sent_in_time_is_granted_after_the_order_has_ended(shop: 
     order = await shop.order()
     transaction = paid(shop)
     shop.wait(3 * LATE_MS)
-    await shop.work()
+    await shop.look()
     assert shop.kept(order).state is OrderState.EXPIRED
 
     await shop.claim(order, transaction)
@@ -218,7 +218,7 @@ async def test_what_was_sent_before_the_order_does_not_pay_it(shop: ChainShop) -
 
 async def test_a_thief_cannot_claim_a_transfer_that_everybody_sees(shop: ChainShop) -> None:
     """Neither signing it themselves, nor by the signature that the sender made for their own order."""
-    own, thiefs = await shop.order(), await shop.order(THIEF)
+    own, thiefs = await shop.order(), await shop.order_of(THIEF)
     transaction = shop.chain.transfer(ADA.address, PRICE)
     copied = ADA.claim(own.order_id, transaction)
     for _ in range(2):
@@ -231,12 +231,12 @@ async def test_a_thief_cannot_claim_a_transfer_that_everybody_sees(shop: ChainSh
 
     await shop.claim(own, transaction)
 
-    assert (await shop.credits(), await shop.credits(THIEFS_WALLET)) == (WHOLE, NOTHING)
+    assert (await shop.credits(), await shop.thiefs_credits()) == (WHOLE, 0)
 
 
 async def test_a_claim_before_its_transaction_is_seen_is_worth_nothing_to_who_did_not_send_it(shop: ChainShop) -> None:
     """The thief is quicker than the node, so that their claim waits; the sender's own is granted."""
-    own, thiefs = await shop.order(), await shop.order(THIEF)
+    own, thiefs = await shop.order(), await shop.order_of(THIEF)
     transaction = shop.chain.transfer(ADA.address, PRICE)
     hidden = shop.chain.receipts.pop(transaction)
     await shop.claim(thiefs, transaction, owner=THIEF, by=MALLORY)
@@ -244,10 +244,10 @@ async def test_a_claim_before_its_transaction_is_seen_is_worth_nothing_to_who_di
     shop.chain.finalize()
     shop.wait(2 * MINUTE_MS)
 
-    await shop.work()
+    await shop.look()
     await shop.claim(own, transaction)
 
-    assert (await shop.credits(), await shop.credits(THIEFS_WALLET)) == (WHOLE, NOTHING)
+    assert (await shop.credits(), await shop.thiefs_credits()) == (WHOLE, 0)
 
 
 async def test_a_transfer_pays_one_order_also_when_two_claim_it_at_once(shop: ChainShop) -> None:
@@ -298,7 +298,7 @@ async def test_a_claim_that_waits_in_vain_hides_no_other(shop: ChainShop) -> Non
     shop.chain.finalize()
     shop.wait(2 * MINUTE_MS)
 
-    await shop.work()
+    await shop.look()
 
     assert await shop.credits() == WHOLE
 
@@ -342,10 +342,10 @@ async def test_without_the_chain_nothing_is_granted_and_nothing_lost(shop: Chain
 
     with pytest.raises(ChainUnavailable):
         await shop.claim(order, transaction)
-    assert await shop.work() == 1
+    assert await shop.look() == 1
 
     shop.chain.is_down = False
-    assert await shop.work() == 0
+    assert await shop.look() == 0
     assert await shop.credits() == WHOLE
 
 
@@ -365,7 +365,7 @@ async def test_a_death_between_any_two_steps_loses_and_doubles_nothing(is_final:
         if shop.kept(order).claims and dies_at % 2:
             # The client never comes back. Its claim is kept, so the task of the claim or of the order's end finds it.
             shop.wait(2 * LATE_MS)
-            assert await shop.work() == 0
+            assert await shop.look() == 0
         else:
             await shop.claim(order, transaction)
         assert await shop.credits() == WHOLE, f"died at step {dies_at}"

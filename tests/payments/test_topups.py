@@ -23,7 +23,7 @@ from shared.payments.models import OrderState
 from tests.images.jobs import Fate, Killed
 from tests.payments.builders import BUYER
 from tests.payments.chain_benches import ADA
-from tests.payments.chain_shop import MALLORY, THIEF, THIEFS_WALLET, ChainShop
+from tests.payments.chain_shop import MALLORY, THIEF, ChainShop
 
 WHOLE, NOTHING = (500, 50), (0, 0)
 MINUTE_MS = 60_000
@@ -91,11 +91,11 @@ async def test_a_repeat_answers_the_same_with_the_payment_or_without_or_with_ano
 async def test_the_credits_come_by_a_task_when_the_client_left(shop: ChainShop) -> None:
     await shop.top_up(await signed(shop))
     shop.wait(2 * MINUTE_MS)
-    assert await shop.work() == 1
+    assert await shop.look() == 1
 
     shop.chain.finalize()
 
-    assert await shop.work() == 0
+    assert await shop.look() == 0
     assert await shop.credits() == WHOLE
 
 
@@ -106,7 +106,7 @@ async def test_a_lost_answer_of_the_facilitator_loses_no_credits(shop: ChainShop
     shop.chain.finalize()
     shop.wait(2 * MINUTE_MS)
 
-    assert await shop.work() == 0
+    assert await shop.look() == 0
     assert await shop.credits() == WHOLE
 
 
@@ -154,7 +154,7 @@ async def test_a_payment_that_is_not_settled_tells_why_and_another_one_may_follo
     await shop.top_up(await signed(shop))
     shop.chain.finalize()
     shop.wait(2 * MINUTE_MS)
-    await shop.work()
+    await shop.look()
 
     assert (await shop.credits(), shop.facilitator.settled) == (WHOLE, 1)
 
@@ -173,7 +173,7 @@ async def test_what_was_refused_and_is_carried_out_all_the_same_keeps_a_second_o
         await shop.top_up(other)
     shop.chain.finalize()
     shop.wait(2 * MINUTE_MS)
-    await shop.work()
+    await shop.look()
 
     assert (await shop.credits(), shop.facilitator.settled) == (WHOLE, 0)
 
@@ -198,7 +198,7 @@ async def test_a_payment_for_one_order_pays_no_other(shop: ChainShop) -> None:
             await shop.top_up(payment, **named)
     await shop.top_up(payment)
 
-    assert (await shop.credits(), await shop.credits(THIEFS_WALLET)) == (WHOLE, NOTHING)
+    assert (await shop.credits(), await shop.thiefs_credits()) == (WHOLE, 0)
 
 
 async def test_a_payment_of_x402_is_not_taken_again_as_a_plain_transfer(shop: ChainShop) -> None:
@@ -223,7 +223,7 @@ async def test_claimed_as_a_plain_transfer_first_it_is_granted_for_that_order_on
 
     await shop.claim(order, pending.transaction)
     shop.wait(2 * MINUTE_MS)
-    await shop.work()
+    await shop.look()
 
     assert await shop.credits() == WHOLE
     assert shop.reasons() == {"payment_of_another_order"}
@@ -234,14 +234,14 @@ async def test_a_dropped_settlement_is_granted_once_it_is_mined_again(shop: Chai
     shop.chain.reorganize()
     shop.chain.finalize()
     shop.wait(2 * MINUTE_MS)
-    assert await shop.work() == 1
+    assert await shop.look() == 1
     assert await shop.credits() == NOTHING
     assert pending.transaction is not None
 
     shop.chain.mine_again(pending.transaction)
     shop.chain.finalize()
 
-    assert await shop.work() == 0
+    assert await shop.look() == 0
     assert await shop.credits() == WHOLE
 
 
@@ -278,7 +278,7 @@ async def test_the_same_key_for_another_pack_is_refused(shop: ChainShop) -> None
     await price(shop)
 
     with pytest.raises(KeyReused):
-        await shop.process().topups.top_up(BUYER, "starter", key="top-up", payment=None)
+        await shop.shown_to().topups.top_up(BUYER, "starter", key="top-up", payment=None)
 
 
 async def test_without_the_chain_the_same_payment_may_be_shown_again(shop: ChainShop) -> None:
@@ -307,7 +307,7 @@ async def test_a_death_between_any_two_steps_takes_and_grants_once() -> None:
             await shop.top_up(payment)
         shop.chain.finalize()
         shop.wait(2 * MINUTE_MS)
-        assert await shop.work() == 0
+        assert await shop.look() == 0
         assert (await shop.credits(), shop.facilitator.settled) == (WHOLE, 1), f"died at step {dies_at}"
         await shop.check_books()
     assert 20 < dies_at < STEPS_MAX - 1

@@ -14,6 +14,7 @@ from shared.base.body import LAST, Misshapen, shape
 from shared.base.callers import parse_callers
 from shared.base.endpoints import parse_endpoints
 from shared.base.secret import Secret
+from shared.base.webhook_ids import parse_webhook_ids
 
 GOOGLE_IDENTITY_CERTS_URL = "https://www.googleapis.com/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com"
 GOOGLE_OIDC_CERTS_URL = "https://www.googleapis.com/oauth2/v1/certs"
@@ -99,6 +100,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What Stripe signs events with; two with a comma between while one replaces the other. Without it no event comes
     in, so without it nothing is sold either."""
     stripe_base_url: str = "https://api.stripe.com"
+    paypal_client_id: str | None = None
+    paypal_client_secret: Secret | None = None
+    paypal_merchant_id: Annotated[str, Meta(pattern=rf"^[2-9A-HJ-NP-Z]{{13}}{LAST}")] | None = None
+    """Whose PayPal account buyers pay into. A payment into another one is none."""
+    paypal_webhook_id: str | None = None
+    """PayPal's id of our webhook, a part of what it signs; two with a comma between while one replaces the other.
+    Without it no event comes in, so without it nothing is sold either."""
+    paypal_base_url: str = "https://api-m.paypal.com"
+    paypal_certificates_file: str | None = None
+    """For development: the signer's certificate and the root that vouches for it, for a PayPal that somebody plays."""
     crypto_rpc_url: Secret | None = None
     """A node of the chain on which dollars are taken, over JSON-RPC; a secret, for its path may be a key."""
     crypto_receiver: Annotated[str, Meta(pattern=rf"^0x[0-9a-fA-F]{{40}}{LAST}")] | None = None
@@ -120,6 +131,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         parse_callers(self.service_callers)
         parse_ad_units(self.ad_units)
         parse_endpoints(self.custom_providers)
+        parse_webhook_ids(self.paypal_webhook_id)
         if self.environment is Environment.PRODUCTION:
             _refuse_emulators(self)
             _require_https(self)
@@ -141,7 +153,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def _refuse_emulators(settings: Settings) -> None:
     """An emulator accepts unsigned tokens: in production that would let anyone be anyone.
 
-    And a key in a file can be copied, a folder be emptied; who writes the file of ad keys makes credits.
+    And a key in a file can be copied, a folder be emptied; who writes the file of ad keys makes credits, and who writes
+    that of certificates makes events.
     """
     local_only = {
         "FIRESTORE_EMULATOR_HOST": settings.firestore_emulator_host,
@@ -149,6 +162,7 @@ def _refuse_emulators(settings: Settings) -> None:
         "CLOUD_TASKS_EMULATOR_HOST": settings.cloud_tasks_emulator_host,
         "STANDIN_URL": settings.standin_url,
         "AD_KEYS_FILE": settings.ad_keys_file,
+        "PAYPAL_CERTIFICATES_FILE": settings.paypal_certificates_file,
         "CHECKPOINT_KEY_FILE": settings.checkpoint_key_file,
         "CHECKPOINT_FOLDER": settings.checkpoint_folder,
         "IDENTITY_CERTS_URL": settings.identity_certs_url != GOOGLE_IDENTITY_CERTS_URL,

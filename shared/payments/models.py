@@ -23,6 +23,7 @@ class RailName(StrEnum):
     """The ways that money comes in."""
 
     STRIPE = "stripe"
+    PAYPAL = "paypal"
     CRYPTO = "crypto"
     """A dollar on a chain, which the buyer sends and then claims."""
     X402 = "x402"

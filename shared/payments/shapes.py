@@ -9,7 +9,7 @@ from shared.chain.rules import text_to_sign
 from shared.chain.signatures import checksummed
 from shared.payments.models import Order
 
-RailText = Literal["stripe", "crypto"]
+RailText = Literal["stripe", "paypal", "crypto"]
 """x402 is asked for where it pays: `credit_topup`."""
 CurrencyText = Annotated[str, Meta(pattern=rf"^[A-Z]{{3}}{LAST}")]
 PackText = Annotated[str, Meta(pattern=rf"^[a-z0-9_]{{1,40}}{LAST}")]

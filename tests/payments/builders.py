@@ -29,6 +29,7 @@ from tests.ledger.builders import Ticker, engine_on, opened
 from tests.payments.bench import Bench, Delivery
 from tests.payments.chain_benches import CryptoBench, X402Bench
 from tests.payments.memory import MemoryPayments
+from tests.payments.paypal_bench import PayPalBench
 from tests.payments.stripe_bench import StripeBench
 from tests.tasks.memory import MemoryQueues
 
@@ -36,7 +37,7 @@ BUYER = UserId("ada")
 WALLET = AccountId("user:ada")
 CREDIT = 1_000_000
 PACK = next(pack for pack in PACKS if pack.pack_id == "popular")
-BENCHES: tuple[type[Bench], ...] = (StripeBench, CryptoBench, X402Bench)
+BENCHES: tuple[type[Bench], ...] = (StripeBench, PayPalBench, CryptoBench, X402Bench)
 """A further rail adds its bench here, and is put to every test of the matrix."""
 
 

@@ -72,6 +72,7 @@ invoice_series/alice                     | -      | -        | -        | -     
 payments/alice                           | -      | -        | -        | -               | -
 payment_events/alice                     | -      | -        | -        | -               | -
 payment_reviews/alice                    | -      | -        | -        | -               | -
+chain_authorizations/alice               | -      | -        | -        | -               | -
 log/state                                | -      | -        | -        | -               | -
 log_tiles/0:0                            | -      | -        | -        | -               | -
 log_heads/user:alice                     | -      | -        | -        | -               | -
@@ -147,6 +148,7 @@ invoices                                 | -      | -        | -        | -     
 payments                                 | -      | -        | -        | -               | -
 payment_events                           | -      | -        | -        | -               | -
 payment_reviews                          | -      | -        | -        | -               | -
+chain_authorizations                     | -      | -        | -        | -               | -
 invoice_series                           | -      | -        | -        | -               | -
 alice's cards                            | -      | list     | -        | -               | -
 alice's cards, one too many              | -      | -        | -        | -               | -
@@ -214,6 +216,7 @@ QUERIES = {
     "payments": Query("payments"),
     "payment_events": Query("payment_events"),
     "payment_reviews": Query("payment_reviews"),
+    "chain_authorizations": Query("chain_authorizations"),
     "invoice_series": Query("invoice_series"),
     "alice's jobs": _owned("alice", {"limit": 100}, "jobs"),
     "alice's jobs, one too many": _owned("alice", {"limit": 101}, "jobs"),

@@ -31,6 +31,7 @@ FOREIGN = {
     "langchain_core",
     "langgraph",
     "stripe",
+    "razorpay",
     "local",
     "tests",
 }

@@ -33,6 +33,7 @@ FOREIGN = {
     "langchain_core",
     "langgraph",
     "stripe",
+    "razorpay",
     "local",
     "tests",
 }

@@ -1,4 +1,4 @@
-"""What is PayPal's own on the way of a payment: approvals, captures, reversals, parts of disputes, other merchants."""
+"""What is PayPal's own on the way of a payment: approvals, captures, money that is held, amounts."""
 
 import asyncio
 from typing import Any
@@ -13,8 +13,6 @@ from tests.payments.builders import Shop
 from tests.payments.matrix import NOTHING, WHOLE
 from tests.payments.paypal_account import account, look, reference, told
 from tests.payments.paypal_bench import PayPalBench
-
-THIEF = "THJEF23456789"
 
 
 @pytest.fixture

@@ -144,6 +144,7 @@ class Deployment:
             "PAYPAL_CERTIFICATES_FILE": str(standin.certificates_file),
         }
 
+    @property
     def razorpay_credentials(self) -> tuple[str, str]:
         """Key id and secret, and so the account, of this deployment at the stand-in for Razorpay."""
         return f"rzp_test_{self.project_id.replace('-', '_')}", RAZORPAY_KEY_SECRET

@@ -214,6 +214,20 @@ def test_only_those_who_sell_hold_the_keys_of_rails() -> None:
     assert next(row.secrets for row in ROWS if row.name == "razorpay_webhook") == ("RAZORPAY_WEBHOOK_SECRET",)
 
 
+def test_only_those_who_look_at_a_chain_know_its_node() -> None:
+    """A node's address may hold a key, and whoever sets it decides what was paid."""
+    assert {row.name for row in ROWS if "CRYPTO_RPC_URL" in row.secrets} == {
+        "checkout_create",
+        "credit_topup",
+        "crypto_claim",
+        "order_check",
+        "order_refund",
+        "pack_list",
+        "payment_apply",
+        "payment_refund",
+    }
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

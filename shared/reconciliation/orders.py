@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from shared.payments.errors import PaymentsUnavailable
 from shared.payments.models import Order, OrderId, PaymentId, RailName
+from shared.payments.rules import payment_name
 from shared.payments.store import order_from
 
 TIMEOUT_S = 10.0
@@ -69,7 +70,7 @@ class FirestorePaidOrders:
 
     async def bound(self, rail: RailName, payment_ids: Iterable[PaymentId]) -> Mapping[PaymentId, OrderId]:
         payments = self._client.collection("payments")
-        names = {quote(f"{rail.value}:{payment_id}", safe=":"): payment_id for payment_id in payment_ids}
+        names = {quote(payment_name(rail, payment_id), safe=":"): payment_id for payment_id in payment_ids}
         found = await self._existing([payments.document(name) for name in names])
         return {names[binding.id]: OrderId(binding.get("order")) for binding in found}
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from shared.base.ids import AccountId, EntryId, entry_id_of
 from shared.ledger.models import Entry, LotChange
 from shared.payments.models import Order, PaymentId, RailName, ReversalState
+from shared.payments.rules import payment_name
 from shared.reconciliation.days import day_of
 from shared.reconciliation.models import (
     BankPayout,
@@ -30,8 +31,6 @@ _SUM_OF = {
     LineKind.PAYOUT: "paid_out_minor",
     LineKind.OTHER: "other_minor",
 }
-_SPACES = {"x402": "crypto"}
-"""Rails whose payments are named among those of another: both ways to pay on a chain lead to the same movements."""
 EntryRef = tuple[AccountId, EntryId]
 
 
@@ -187,7 +186,7 @@ def rail_of(entry: Entry, default: RailName) -> RailName:
 
 def _payment_name(order: Order) -> str:
     """Under which a payment is posted."""
-    return f"{_SPACES.get(order.rail.value, order.rail.value)}:{order.payment_id}"
+    return payment_name(order.rail, PaymentId(str(order.payment_id)))
 
 
 def _micros_by_entry(order: Order) -> dict[EntryId, int]:

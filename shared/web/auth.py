@@ -61,6 +61,8 @@ class Caller(Struct, frozen=True):
     card: "Card | None" = None
     left: Callable[[], Awaitable[None]] | None = None
     """Returns once the caller has closed the connection, in a function that calls models."""
+    payment: str | None = None
+    """The header PAYMENT-SIGNATURE of x402, in a function that is paid by it."""
 
     @property
     def account_id(self) -> AccountId:

@@ -7,7 +7,16 @@ from shared.payments.models import PaymentId
 from shared.payments.reviews import Reviews, Verdict
 from shared.tasks.service import Tasks
 from tests.payments.builders import Shop
+from tests.payments.stripe_bench import StripeBench
 from tests.payments.waiting import MemoryReviews
+
+
+@pytest.fixture
+async def shop() -> Shop:
+    """Whose rail does not matter here."""
+    made = Shop(StripeBench)
+    await made.open_wallet()
+    return made
 
 
 @pytest.fixture

@@ -10,9 +10,18 @@ from shared.payments.sweep import NEVER_APPLIED, SWEEPS_MAX, Sweep, SweepDone
 from shared.tasks.service import Tasks
 from tests.images.jobs import Fate, Killed
 from tests.payments.builders import Shop
+from tests.payments.stripe_bench import StripeBench
 from tests.payments.waiting import MemoryWaitingEvents
 
 HOUR_MS = 3_600_000
+
+
+@pytest.fixture
+async def shop() -> Shop:
+    """Whose rail does not matter here."""
+    made = Shop(StripeBench)
+    await made.open_wallet()
+    return made
 
 
 def sweep_of(shop: Shop) -> Sweep:

@@ -77,6 +77,7 @@ settlement_days/alice                    | -      | -        | -        | -     
 settlement_runs/alice                    | -      | -        | -        | -               | -
 reconciliation_tickets/alice             | -      | -        | -        | -               | -
 ledger_days/alice                        | -      | -        | -        | -               | -
+chain_authorizations/alice               | -      | -        | -        | -               | -
 log/state                                | -      | -        | -        | -               | -
 log_tiles/0:0                            | -      | -        | -        | -               | -
 log_heads/user:alice                     | -      | -        | -        | -               | -
@@ -157,6 +158,7 @@ settlement_days                          | -      | -        | -        | -     
 settlement_runs                          | -      | -        | -        | -               | -
 reconciliation_tickets                   | -      | -        | -        | -               | -
 ledger_days                              | -      | -        | -        | -               | -
+chain_authorizations                     | -      | -        | -        | -               | -
 invoice_series                           | -      | -        | -        | -               | -
 alice's cards                            | -      | list     | -        | -               | -
 alice's cards, one too many              | -      | -        | -        | -               | -
@@ -229,6 +231,7 @@ QUERIES = {
     "settlement_runs": Query("settlement_runs"),
     "reconciliation_tickets": Query("reconciliation_tickets"),
     "ledger_days": Query("ledger_days"),
+    "chain_authorizations": Query("chain_authorizations"),
     "invoice_series": Query("invoice_series"),
     "alice's jobs": _owned("alice", {"limit": 100}, "jobs"),
     "alice's jobs, one too many": _owned("alice", {"limit": 101}, "jobs"),

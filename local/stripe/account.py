@@ -1,22 +1,23 @@
 """An account at a stand-in for Stripe: sessions, payment intents, charges, refunds, disputes, warnings, and events.
 
 In the shapes of https://docs.stripe.com/api, version 2026-10-28.endive, as far as a shop that uses Checkout sees them.
-Objects keep their state, keys make one of two requests, and whatever happens leaves an event.
+Objects keep their state, keys make one of two requests, and whatever happens leaves an event. What moves money is
+booked in `balance.py`; what a platform with recipients sees besides is in `connect.py` and `bank.py`.
 """
 
 import copy
-import hashlib
-import itertools
-import json
-import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from local.stripe.balance import DISPUTE_FEE_MINOR, Balance, card_fee
+from local.stripe.bank import Bank
+from local.stripe.connect import Connect
+from local.stripe.keys import Keys
+from local.stripe.objects import PLATFORM, Object, Objects
+from local.stripe.platform import PlatformApi
 from local.stripe.refusal import StripeRefusal
 
-Object = dict[str, Any]
 SESSION_LIFETIME_S_MIN, SESSION_LIFETIME_S_MAX = 1_800, 86_400
-LISTED_MAX = 100
 _KINDS = {
     "/v1/checkout/sessions": "checkout.session",
     "/v1/payment_intents": "payment_intent",
@@ -32,31 +33,31 @@ class StripeAccount:
 
     def __init__(self, clock_s: Callable[[], int], page_url: str = "http://127.0.0.1/pay") -> None:
         """`page_url` is where the pages stand on which buyers pay."""
-        self.events: list[Object] = []
         self._clock_s = clock_s
         self._page_url = page_url
-        self._objects: dict[str, Object] = {}
+        self._objects = Objects(clock_s)
+        self.events = self._objects.events
+        self._balance = Balance(self._objects)
+        self.bank = Bank(self._objects, self._balance)
+        self.connect = Connect(self._objects, self._balance, page_url.replace("/pay/", "/onboard/"))
+        self._platform = PlatformApi(self._objects, self._balance, self.bank, self.connect)
         self._intent_metadata: dict[str, Object] = {}
-        self._answers: dict[str, tuple[str, Object]] = {}
-        self._numbers = itertools.count(1)
+        self._keys = Keys()
 
-    def handle(self, method: str, path: str, params: Mapping[str, Any], key: str | None = None) -> Object:
-        """Answer one request of the API. Raise StripeRefusal."""
+    def handle(
+        self, method: str, path: str, params: Mapping[str, Any], key: str | None = None, owner: str = PLATFORM
+    ) -> Object:
+        """Answer one request of the API, for the platform or for a connected account of it. Raise StripeRefusal."""
+        if self._platform.serves(path, owner) and method == "GET":
+            return copy.deepcopy(self._platform.read(path, params, owner))
         if method == "GET":
             return self._read(path, params)
-        asked = hashlib.sha256(json.dumps([path, params], sort_keys=True).encode()).hexdigest()
-        if key is not None and key in self._answers:
-            if self._answers[key][0] != asked:
-                raise StripeRefusal(400, "idempotency_error", "idempotency_error")
-            return copy.deepcopy(self._answers[key][1])
-        answer = self._make(path, params)
-        if key is not None:
-            self._answers[key] = (asked, copy.deepcopy(answer))
-        return copy.deepcopy(answer)
+        make = self._platform.make if self._platform.serves(path, owner) else self._make
+        return self._keys.once(key, [path, params, owner], lambda: make(path, params, owner))
 
     def forget_keys(self) -> None:
         """What Stripe does after a day."""
-        self._answers.clear()
+        self._keys.forget()
 
     def pay(self, session_id: str, *, later: bool = False) -> Object:
         """The buyer pays; `later` by a bank that takes its time. Answers the payment intent."""
@@ -65,12 +66,12 @@ class StripeAccount:
         session.update(payment_intent=intent["id"], status="complete", url=None)
         if later:
             intent["status"] = "processing"
-            self._tell("payment_intent.processing", intent)
-            self._tell("checkout.session.completed", session)
+            self._objects.tell("payment_intent.processing", intent)
+            self._objects.tell("checkout.session.completed", session)
             return intent
         self._charge(intent)
         session["payment_status"] = "paid"
-        self._tell("checkout.session.completed", session)
+        self._objects.tell("checkout.session.completed", session)
         return intent
 
     def arrive(self, session_id: str, *, fails: bool = False) -> None:
@@ -79,24 +80,24 @@ class StripeAccount:
         intent = self._objects[session["payment_intent"]]
         if fails:
             intent["status"] = "requires_payment_method"
-            self._tell("checkout.session.async_payment_failed", session)
+            self._objects.tell("checkout.session.async_payment_failed", session)
             return
         self._charge(intent)
         session["payment_status"] = "paid"
-        self._tell("checkout.session.async_payment_succeeded", session)
+        self._objects.tell("checkout.session.async_payment_succeeded", session)
 
     def decline(self, session_id: str) -> None:
         """The buyer's card is declined; the page stays open."""
         session = self._session(session_id, "open")
         intent = self._intent(session)
         session["payment_intent"] = intent["id"]
-        self._tell("payment_intent.payment_failed", intent)
+        self._objects.tell("payment_intent.payment_failed", intent)
 
     def expire(self, session_id: str) -> Object:
         """Nobody paid in time."""
         session = self._session(session_id, "open")
         session.update(status="expired", url=None)
-        self._tell("checkout.session.expired", session)
+        self._objects.tell("checkout.session.expired", session)
         return session
 
     def fail_refund(self, refund_id: str) -> None:
@@ -106,13 +107,15 @@ class StripeAccount:
         charge = self._objects[refund["charge"]]
         charge["amount_refunded"] -= refund["amount"]
         charge["refunded"] = False
-        self._tell("refund.failed", refund)
+        back = self._balance.book("refund_failure", refund, refund["amount"])
+        refund["failure_balance_transaction"] = back["id"]
+        self._objects.tell("refund.failed", refund)
 
     def dispute(self, intent_id: str, *, amount: int | None = None, status: str = "needs_response") -> Object:
         """The buyer's bank disputes a payment."""
         charge = self._objects[self._objects[intent_id]["latest_charge"]]
         charge["disputed"] = True
-        dispute = self._add(
+        dispute = self._objects.add(
             "dispute",
             "dp",
             amount=charge["amount"] if amount is None else amount,
@@ -122,20 +125,29 @@ class StripeAccount:
             reason="fraudulent",
             status=status,
             metadata={},
+            balance_transactions=[],
         )
-        self._tell("charge.dispute.created", dispute)
+        if not status.startswith("warning"):
+            self._withdraw(dispute)
+        self._objects.tell("charge.dispute.created", dispute)
         return dispute
 
     def decide(self, dispute_id: str, status: str) -> None:
         """The bank decides: won, lost, or what else there is."""
         dispute = self._objects[dispute_id]
+        was_inquiry = dispute["status"].startswith("warning")
         dispute["status"] = status
+        if was_inquiry and not status.startswith("warning"):
+            self._withdraw(dispute)
+        if status == "won":
+            booked = self._balance.book("adjustment", dispute, dispute["amount"], category="dispute_reversal")
+            dispute["balance_transactions"].append(copy.deepcopy(booked))
         closed = status in ("won", "lost", "warning_closed")
-        self._tell("charge.dispute.closed" if closed else "charge.dispute.updated", dispute)
+        self._objects.tell("charge.dispute.closed" if closed else "charge.dispute.updated", dispute)
 
     def warn(self, intent_id: str) -> Object:
         """The buyer's bank takes a payment for fraud."""
-        warning = self._add(
+        warning = self._objects.add(
             "radar.early_fraud_warning",
             "issfr",
             charge=self._objects[intent_id]["latest_charge"],
@@ -143,7 +155,7 @@ class StripeAccount:
             fraud_type="made_with_stolen_card",
             actionable=True,
         )
-        self._tell("radar.early_fraud_warning.created", warning)
+        self._objects.tell("radar.early_fraud_warning.created", warning)
         return warning
 
     def tamper(self, object_id: str, **fields: Any) -> None:
@@ -153,25 +165,14 @@ class StripeAccount:
     def _read(self, path: str, params: Mapping[str, Any]) -> Object:
         folder, _, object_id = path.rpartition("/")
         if path in _KINDS:
-            return self._list(path, params)
+            return self._objects.listed(_KINDS[path], path, params, PLATFORM, ("payment_intent", "charge"))
         if path == "/v1/events":
             return {"object": "list", "url": path, "has_more": False, "data": copy.deepcopy(self.events[::-1])}
-        found = self._objects.get(object_id)
-        if folder not in _KINDS or found is None or found["object"] != _KINDS[folder]:
+        if folder not in _KINDS:
             raise StripeRefusal(404, "resource_missing")
-        return copy.deepcopy(found)
+        return copy.deepcopy(self._objects.find(_KINDS[folder], object_id))
 
-    def _list(self, path: str, params: Mapping[str, Any]) -> Object:
-        limit = min(int(params.get("limit", 10)), LISTED_MAX)
-        wanted = {name: params[name] for name in ("payment_intent", "charge") if name in params}
-        found = [
-            copy.deepcopy(one)
-            for one in reversed(self._objects.values())
-            if one["object"] == _KINDS[path] and all(one.get(name) == value for name, value in wanted.items())
-        ]
-        return {"object": "list", "url": path, "has_more": len(found) > limit, "data": found[:limit]}
-
-    def _make(self, path: str, params: Mapping[str, Any]) -> Object:
+    def _make(self, path: str, params: Mapping[str, Any], owner: str) -> Object:
         if path == "/v1/checkout/sessions":
             return self._make_session(params)
         if path == "/v1/refunds":
@@ -189,7 +190,7 @@ class StripeAccount:
             raise StripeRefusal(400, "parameter_missing")
         items = list(params["line_items"].values())
         total = sum(int(item["quantity"]) * int(item["price_data"]["unit_amount"]) for item in items)
-        session = self._add(
+        session = self._objects.add(
             "checkout.session",
             "cs_test",
             mode="payment",
@@ -223,7 +224,7 @@ class StripeAccount:
             raise StripeRefusal(400, "amount_too_large")
         charge["amount_refunded"] += amount
         charge["refunded"] = charge["amount_refunded"] == charge["amount"]
-        refund = self._add(
+        refund = self._objects.add(
             "refund",
             "re",
             amount=amount,
@@ -234,18 +235,26 @@ class StripeAccount:
             status="succeeded",
             metadata=dict(params.get("metadata", {})),
         )
-        self._tell("refund.created", refund)
-        self._tell("charge.refunded", charge)
+        refund["balance_transaction"] = self._balance.book("refund", refund, -amount)["id"]
+        self._objects.tell("refund.created", refund)
+        self._objects.tell("charge.refunded", charge)
         return refund
 
     def _is_disputed(self, charge_id: str) -> bool:
-        disputes = [one for one in self._objects.values() if one["object"] == "dispute"]
-        return any(one["charge"] == charge_id and not one["status"].startswith("warning") for one in disputes)
+        disputes = [one for one in self._objects.all("dispute") if one["charge"] == charge_id]
+        return any(not one["status"].startswith("warning") for one in disputes)
+
+    def _withdraw(self, dispute: Object) -> None:
+        """What the bank takes until it has decided, and what Stripe charges for the trouble."""
+        booked = self._balance.book(
+            "adjustment", dispute, -dispute["amount"], fee=DISPUTE_FEE_MINOR, category="dispute"
+        )
+        dispute["balance_transactions"].append(copy.deepcopy(booked))
 
     def _intent(self, session: Object) -> Object:
         if session["payment_intent"] is not None:
             return self._objects[session["payment_intent"]]
-        return self._add(
+        return self._objects.add(
             "payment_intent",
             "pi",
             amount=session["amount_total"],
@@ -257,7 +266,7 @@ class StripeAccount:
         )
 
     def _charge(self, intent: Object) -> None:
-        charge = self._add(
+        charge = self._objects.add(
             "charge",
             "ch",
             amount=intent["amount"],
@@ -270,9 +279,11 @@ class StripeAccount:
             status="succeeded",
             metadata=intent["metadata"],
         )
+        booked = self._balance.book("charge", charge, charge["amount"], fee=card_fee(charge["amount"]))
+        charge["balance_transaction"] = booked["id"]
         intent.update(status="succeeded", amount_received=intent["amount"], latest_charge=charge["id"])
-        self._tell("charge.succeeded", charge)
-        self._tell("payment_intent.succeeded", intent)
+        self._objects.tell("charge.succeeded", charge)
+        self._objects.tell("payment_intent.succeeded", intent)
 
     def _session(self, session_id: str, status: str) -> Object:
         session = self._objects.get(session_id)
@@ -281,20 +292,3 @@ class StripeAccount:
         if session["status"] != status:
             raise StripeRefusal(400, "checkout_session_not_" + status)
         return session
-
-    def _add(self, kind: str, prefix: str, **fields: Any) -> Object:
-        object_id = f"{prefix}_{next(self._numbers):06d}{secrets.token_hex(8)}"
-        made = {"id": object_id, "object": kind, "created": self._clock_s(), "livemode": False, **fields}
-        self._objects[object_id] = made
-        return made
-
-    def _tell(self, kind: str, about: Object) -> None:
-        event = {
-            "id": f"evt_{next(self._numbers):06d}{secrets.token_hex(8)}",
-            "object": "event",
-            "type": kind,
-            "created": self._clock_s(),
-            "livemode": False,
-            "data": {"object": copy.deepcopy(about)},
-        }
-        self.events.append(event)

@@ -1,4 +1,4 @@
-"""The stand-in for Stripe as a server: its API, the page on which a buyer pays, and webhooks that are delivered.
+"""The stand-in for Stripe as a server: its API, pages for buyers and recipients, and webhooks that are delivered.
 
 Each API key is an account of its own. A page has no looks: it has a button for whatever a buyer or a bank can do.
 """
@@ -7,6 +7,7 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -20,17 +21,21 @@ from starlette.routing import Route
 
 from local.process import HOST
 from local.stripe.account import StripeAccount
+from local.stripe.objects import PLATFORM
 from local.stripe.refusal import StripeRefusal
 from local.stripe.wire import parse_form, sign
 
 READY_PATH = "/_ready"
 HOOK_PATH = "/_hook"
-"""POST {"url", "secret"} with the account's API key: where its events go."""
+"""POST {"url", "secret"} with the account's API key: where its events go. With "connect" it is said of the events of
+connected accounts and of those that tell of transfers."""
 ACT_PATH = "/_act/{action}"
-"""POST {"id", ...} with the account's API key: what a buyer or a bank does, a method of `StripeAccount`."""
+"""POST {"id", ...} with the account's API key: what a buyer, a recipient or a bank does; one of `_actions`."""
 PAGE_PATH = "/pay/{account}/{session}"
-ACTIONS = ("pay", "arrive", "decline", "expire", "fail_refund", "dispute", "decide", "warn")
+ONBOARD_PATH = "/onboard/{account}/{link}"
 PAGE_ACTIONS = ("pay", "decline", "expire")
+ONBOARD_ACTIONS = ("onboard", "change_bank", "restrict")
+_HOOKS = ("payments", "connect")
 RETRY_PAUSES_S = (0.1, 0.5, 2.0, 10.0)
 """Stripe tries for three days; whoever sits here waits for seconds."""
 DELIVERY_TIMEOUT_S = 30.0
@@ -38,11 +43,10 @@ DELIVERY_TIMEOUT_S = 30.0
 
 @dataclass
 class Customer:
-    """One account, and where it wants its events."""
+    """One account, and where it wants its events: a URL and a secret for each kind of them."""
 
     account: StripeAccount
-    url: str = ""
-    secret: str = ""
+    hooks: dict[str, tuple[str, str]] = field(default_factory=dict)
     told: int = 0
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -62,6 +66,8 @@ class StripeServer:
                 Route(HOOK_PATH, self._hook, methods=["POST"]),
                 Route(ACT_PATH, self._act, methods=["POST"]),
                 Route(PAGE_PATH, self._page, methods=["GET", "POST"]),
+                Route(ONBOARD_PATH, self._onboard, methods=["GET", "POST"]),
+                Route("/v2/{path:path}", self._api, methods=["GET", "POST"]),
                 Route("/v1/{path:path}", self._api, methods=["GET", "POST"]),
             ]
         )
@@ -71,24 +77,28 @@ class StripeServer:
 
     async def _hook(self, request: Request) -> Response:
         customer, asked = self._customer(request), await request.json()
-        customer.url, customer.secret = asked["url"], asked["secret"]
+        customer.hooks[_HOOKS[bool(asked.get("connect"))]] = (asked["url"], asked["secret"])
         return JSONResponse({})
 
     async def _act(self, request: Request) -> Response:
         customer, asked = self._customer(request), await request.json()
         action, object_id = request.path_params["action"], asked.pop("id")
-        if action not in ACTIONS:
+        act = _actions(customer.account).get(action)
+        if act is None:
             return JSONResponse({"error": {"code": "no_such_action"}}, status_code=404)
-        return self._told(customer, lambda: getattr(customer.account, action)(object_id, **asked) or {})
+        return self._told(customer, lambda: act(object_id, **asked) or {})
 
     async def _api(self, request: Request) -> Response:
         customer = self._customer(request)
         if request.method == "GET":
             params = parse_form(request.url.query)
+        elif request.url.path.startswith("/v2/"):
+            params = await request.json()
         else:
             params = parse_form((await request.body()).decode())
-        key = request.headers.get("idempotency-key")
-        return self._told(customer, lambda: customer.account.handle(request.method, request.url.path, params, key))
+        key, owner = request.headers.get("idempotency-key"), request.headers.get("stripe-account", PLATFORM)
+        handle = customer.account.handle
+        return self._told(customer, lambda: handle(request.method, request.url.path, params, key, owner))
 
     async def _page(self, request: Request) -> Response:
         customer = self._customers.get(request.path_params["account"])
@@ -103,6 +113,22 @@ class StripeServer:
             self._told(customer, lambda: getattr(customer.account, action)(session_id) or {})
         return RedirectResponse(session["success_url" if action == "pay" else "cancel_url"], status_code=303)
 
+    async def _onboard(self, request: Request) -> Response:
+        customer = self._customers.get(request.path_params["account"])
+        if customer is None:
+            return PlainTextResponse("no such page", status_code=404)
+        connect = customer.account.connect
+        try:
+            link = connect.link(request.path_params["link"])
+        except StripeRefusal as refusal:
+            return JSONResponse(refusal.body, status_code=refusal.status)
+        if request.method == "GET":
+            return HTMLResponse(_page("Get paid", f"Account {link['account']}", ONBOARD_ACTIONS))
+        action = parse_form((await request.body()).decode()).get("action")
+        if action in ONBOARD_ACTIONS:
+            self._told(customer, lambda: getattr(connect, action)(link["account"]))
+        return RedirectResponse(link["use_case"]["account_onboarding"]["return_url"], status_code=303)
+
     def _told(self, customer: Customer, work: Any) -> Response:
         """The answer; and whatever happened is told to the webhook."""
         try:
@@ -111,8 +137,9 @@ class StripeServer:
             return JSONResponse(refusal.body, status_code=refusal.status)
         for event in customer.account.events[customer.told :]:
             customer.told += 1
-            if customer.url:
-                delivery = asyncio.create_task(_deliver(customer.url, customer.secret, json.dumps(event).encode()))
+            url, secret = customer.hooks.get(_hook_of(event), ("", ""))
+            if url:
+                delivery = asyncio.create_task(_deliver(url, secret, json.dumps(event).encode()))
                 customer.tasks.add(delivery)
                 delivery.add_done_callback(customer.tasks.discard)
         return response
@@ -140,11 +167,36 @@ async def _deliver(url: str, secret: str, raw: bytes) -> None:
                 await asyncio.sleep(pause_s)
 
 
+def _actions(account: StripeAccount) -> dict[str, Callable[..., Any]]:
+    """What can be done from outside. The first argument is the object's id; for a top-up and a sweep, the currency."""
+    of_account = ("pay", "arrive", "decline", "expire", "fail_refund", "dispute", "decide", "warn")
+    return {
+        **{name: getattr(account, name) for name in of_account},
+        **{name: getattr(account.connect, name) for name in ONBOARD_ACTIONS},
+        "top_up": account.bank.top_up,
+        "sweep": account.bank.sweep,
+        "payout_arrive": account.bank.arrive,
+        "payout_fail": account.bank.fail,
+        "payout_cancel": account.bank.cancel,
+    }
+
+
+def _hook_of(event: dict[str, Any]) -> str:
+    """Which of the two kinds an event is of."""
+    is_connect = "account" in event or event["object"] == "v2.core.event" or event["type"].startswith("transfer.")
+    return _HOOKS[is_connect]
+
+
 def _page_of(session: dict[str, Any]) -> str:
-    buttons = "".join(f'<button name="action" value="{action}">{action}</button>' for action in PAGE_ACTIONS)
     price = f"{session['amount_total']} {escape(session['currency']).upper()} (smallest unit)"
+    return _page("Pay", price, PAGE_ACTIONS)
+
+
+def _page(title: str, text: str, actions: tuple[str, ...]) -> str:
+    buttons = "".join(f'<button name="action" value="{action}">{action}</button>' for action in actions)
     return (
-        f"<!doctype html><title>Pay</title><h1>Stripe's stand-in</h1><p>{price}</p><form method=post>{buttons}</form>"
+        f"<!doctype html><title>{title}</title><h1>Stripe's stand-in</h1>"
+        f"<p>{text}</p><form method=post>{buttons}</form>"
     )
 
 

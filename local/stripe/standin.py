@@ -32,8 +32,12 @@ class StripeStandin:
         """Have the account's events delivered there, signed."""
         self._post(HOOK_PATH, api_key, {"url": url, "secret": secret})
 
+    def hook_connect(self, api_key: str, url: str, secret: str) -> None:
+        """Have what happens to recipients and transfers delivered there, signed."""
+        self._post(HOOK_PATH, api_key, {"url": url, "secret": secret, "connect": True})
+
     def act(self, api_key: str, action: str, object_id: str, **more: Any) -> dict[str, Any]:
-        """Do what a buyer or a bank does: see `StripeAccount`."""
+        """Do what a buyer, a recipient or a bank does: see `_actions` of the server."""
         return self._post(ACT_PATH.format(action=action), api_key, {"id": object_id, **more})
 
     def newest_event(self, api_key: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Everything is available at once; Stripe keeps a charge back for days.
 """
 
+import copy
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -71,21 +72,28 @@ class Balance:
         pending = [{"amount": 0, "currency": one["currency"]} for one in available]
         return {"object": "balance", "available": available, "pending": pending, "livemode": False}
 
-    def read_one(self, transaction_id: str, owner: str) -> Object:
+    def read_one(self, transaction_id: str, params: Mapping[str, Any], owner: str) -> Object:
         """One movement. Raise StripeRefusal."""
-        return _shown(self._objects.find("balance_transaction", transaction_id, owner))
+        return self._shown(self._objects.find("balance_transaction", transaction_id, owner), "source", params)
 
     def listed(self, params: Mapping[str, Any], owner: str) -> Object:
         """Movements, newest first; of one payout those that it took to the bank, and its own."""
         filters = ("payout", "type", "source", "currency")
         page = self._objects.listed("balance_transaction", "/v1/balance_transactions", params, owner, filters)
-        return {**page, "data": [_shown(one) for one in page["data"]]}
+        return {**page, "data": [self._shown(one, "data.source", params) for one in page["data"]]}
 
     def paid_out(self, currency: str, owner: str, payout_id: str) -> None:
         """All that no payout took so far goes with this one."""
         for one in self._objects.all("balance_transaction", owner):
             if one["currency"] == currency and one["payout"] is None:
                 one["payout"] = payout_id
+
+    def _shown(self, transaction: Object, path: str, params: Mapping[str, Any]) -> Object:
+        """Stripe lists by payout and does not show it; the source is an id, or the whole of it where that is asked."""
+        shown = {name: value for name, value in transaction.items() if name not in ("payout", "livemode")}
+        if path in dict(params.get("expand", {})).values():
+            shown["source"] = copy.deepcopy(self._objects.get(shown["source"]) or shown["source"])
+        return shown
 
     def _sums(self, owner: str) -> defaultdict[str, int]:
         sums: defaultdict[str, int] = defaultdict(int)
@@ -97,8 +105,3 @@ class Balance:
 def card_fee(amount: int) -> int:
     """What Stripe keeps of a charge."""
     return (amount * CARD_FEE_PPM + 500_000) // 1_000_000 + CARD_FEE_FIXED_MINOR
-
-
-def _shown(transaction: Object) -> Object:
-    """Stripe lists by payout, and does not show it."""
-    return {name: value for name, value in transaction.items() if name not in ("payout", "livemode")}

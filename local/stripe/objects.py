@@ -62,6 +62,7 @@ class Objects:
         wanted = {name: params[name] for name in filters if name in params}
         found = [one for one in reversed(self.all(kind, owner)) if all(one.get(n) == v for n, v in wanted.items())]
         found = [one for one in found if _is_within(one["created"], params.get("created"))]
+        found = [one for one in found if _is_within(one.get("arrival_date", 0), params.get("arrival_date"))]
         if "starting_after" in params:
             ids = [one["id"] for one in found]
             if params["starting_after"] not in ids:

@@ -39,7 +39,7 @@ class PlatformApi:
         if path == _TRANSACTIONS:
             return self._balance.listed(params, owner)
         if folder == _TRANSACTIONS:
-            return self._balance.read_one(object_id, owner)
+            return self._balance.read_one(object_id, params, owner)
         if path == _PAYOUTS:
             return self._objects.listed("payout", path, params, owner, ("status",))
         if folder == _PAYOUTS:

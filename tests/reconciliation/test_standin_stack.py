@@ -1,0 +1,57 @@
+"""The whole of it on Firestore's emulator and the stand-in for Stripe: a purchase, its day, its ticket, its report."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from local.buyer import Buyer
+from local.deployment import STRIPE_PATH, WEBHOOK_SECRET, Deployment
+from local.stack import Stack
+from shared.reconciliation.days import day_of
+from tests.clients import add_member
+from tests.reconciliation.test_emulator import app_of
+
+pytestmark = pytest.mark.stack
+
+
+@contextmanager
+def nobody_told(stack: Stack, deployment: Deployment) -> Iterator[None]:
+    """What happens meanwhile at the provider is told to nobody, then or later."""
+    stack.stripe.hook(deployment.stripe_key, "", "")
+    try:
+        yield
+    finally:
+        stack.stripe.hook(deployment.stripe_key, deployment.url + STRIPE_PATH, WEBHOOK_SECRET)
+
+
+async def test_a_purchase_agrees_and_one_that_we_were_not_told_of_is_a_ticket_until_it_is_looked_at(
+    stack: Stack, deployment: Deployment
+) -> None:
+    buyer = Buyer(deployment, stack.stripe, add_member(stack, deployment).token)
+    buyer.buy("popular")
+    missed = buyer.order()
+    with nobody_told(stack, deployment):
+        buyer.pay(missed)
+    today = day_of(time.time_ns() // 1_000_000)
+    app = app_of(deployment, days_later=1)
+
+    settled = await app.daily_settlement.run(today)
+    await app.daily_settlement.run()
+    await app.reconciliation.run()
+    tickets = [ticket for _, ticket in await app.tickets.open(None)]
+
+    assert settled.lines >= 2
+    assert Counter(ticket.difference.kind.value for ticket in tickets)["missing_here"] == 1
+
+    # The ticket had the charge looked at, by the stack's own queue.
+    buyer.wait_until(missed, "granted")
+    await app.reconciliation.run()
+    kinds = Counter(ticket.difference.kind.value for _, ticket in await app.tickets.open(None))
+    assert kinds["missing_here"] == 0
+    report = await app.finance.report(today, today)
+    [money] = report.money
+    assert money.took_minor >= 499 + 99
+    assert money.fees_minor > 0

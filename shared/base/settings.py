@@ -20,6 +20,9 @@ GOOGLE_OIDC_CERTS_URL = "https://www.googleapis.com/oauth2/v1/certs"
 GOOGLE_AD_KEYS_URL = "https://www.gstatic.com/admob/reward/verifier-keys.json"
 """What callbacks of rewarded ads are signed with: https://developers.google.com/admob/android/ssv"""
 
+RISK_KEY_CHARS_MIN = 32
+"""Addresses and numbers of telephones can be guessed through, so their hashes are worth no more than the key."""
+
 
 class Environment(StrEnum):
     """Where this process runs. Production is the default, so that forgetting to say so is safe."""
@@ -95,6 +98,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What Stripe signs events with; two with a comma between while one replaces the other. Without it no event comes
     in, so without it nothing is sold either."""
     stripe_base_url: str = "https://api.stripe.com"
+    risk_key: Secret | None = None
+    """What addresses, devices, cards and people are kept under, instead of by name: 32 characters or more. With another
+    key they are all new to us."""
+    address_from_end: Literal["1", "2", "3", "4"] = "1"
+    """Which address of `X-Forwarded-For` is the client's, from its end: 1 on Cloud Run, 2 behind a load balancer
+    of Google's, whose functions must then take nothing past it."""
     checkout_return_url: str | None = None
     """Where buyers come back to from a checkout."""
     custom_providers: Secret | None = None
@@ -105,6 +114,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         parse_callers(self.service_callers)
         parse_ad_units(self.ad_units)
         parse_endpoints(self.custom_providers)
+        if self.risk_key is not None and len(self.risk_key.reveal()) < RISK_KEY_CHARS_MIN:
+            raise ValueError(f"RISK_KEY must have {RISK_KEY_CHARS_MIN} characters or more")
         if self.environment is Environment.PRODUCTION:
             _refuse_emulators(self)
             _require_https(self)

@@ -8,6 +8,7 @@ from shared.parts.ledger import LedgerParts
 
 if TYPE_CHECKING:
     from shared.payments.applier import Applier
+    from shared.payments.held import HeldOrders
     from shared.payments.inbox import Inbox
     from shared.payments.models import RailName
     from shared.payments.posting import PaymentPosting
@@ -53,7 +54,7 @@ class PaymentParts(LedgerParts):
     def orders(self) -> "Orders":
         from shared.payments.service import Orders
 
-        return Orders(self.ledger, self.payment_store, self.rails, self.tasks, self.clock)
+        return Orders(self.ledger, self.payment_store, self.rails, self.risk, self.tasks, self.clock)
 
     @cached_property
     def order_reader(self) -> "OrderReader":
@@ -71,7 +72,7 @@ class PaymentParts(LedgerParts):
     def applier(self) -> "Applier":
         from shared.payments.applier import Applier
 
-        return Applier(self.payment_store, self.rails, self.payment_posting, self.clock)
+        return Applier(self.payment_store, self.rails, self.payment_posting, self.risk, self.clock)
 
     @cached_property
     def refunds(self) -> "Refunds":
@@ -83,9 +84,16 @@ class PaymentParts(LedgerParts):
             self.rails,
             self.payment_posting,
             self.applier,
+            self.risk,
             self.tasks,
             self.clock,
         )
+
+    @cached_property
+    def held_orders(self) -> "HeldOrders":
+        from shared.payments.held import HeldOrders
+
+        return HeldOrders(self.payment_store, self.applier, self.risk)
 
     def _rail(self, name: "RailName") -> "Rail":
         from shared.payments.errors import RailNotOffered

@@ -42,7 +42,7 @@ def check_own(order: Order, wallet: Head, *, at_ms: int) -> None:
 
 def check_any(order: Order, amount_minor: int) -> None:
     """Whether an operator may give so much back, spent or not. Raise RefundRefused."""
-    if order.state is not OrderState.GRANTED:
+    if order.state is not OrderState.GRANTED and not order.is_held:
         raise refused("not_paid")
     if amount_minor > left_of(order)[0]:
         raise refused("too_much")

@@ -31,6 +31,8 @@ from shared.payments.rails import Rail
 from shared.payments.reader import owned
 from shared.payments.reversal_rules import left_of
 from shared.payments.store import KeptOrder, OrderChanged, PaymentStore
+from shared.payments.watch import subject_of
+from shared.risk.service import Risk
 from shared.tasks.service import Tasks
 
 CHECK_MARGIN_MS = 60_000
@@ -48,6 +50,7 @@ class Refunds:
         rails: Mapping[RailName, Rail],
         posting: PaymentPosting,
         applier: Applier,
+        risk: Risk,
         tasks: Tasks,
         clock: Clock,
     ) -> None:
@@ -56,11 +59,12 @@ class Refunds:
         self._rails = rails
         self._posting = posting
         self._applier = applier
+        self._risk = risk
         self._tasks = tasks
         self._clock = clock
 
     async def own(self, owner: UserId, order_id: OrderId) -> Order:
-        """Give a buyer's whole order back. Raise OrderAbsent, RefundRefused or RailUnavailable."""
+        """Give a buyer's whole order back. Raise OrderAbsent, RefundRefused, RefundTooOften or RailUnavailable."""
         kept = await owned(self._store, owner, order_id)
         if kept.order.state is OrderState.REFUNDED:
             return kept.order
@@ -68,8 +72,12 @@ class Refunds:
         if request is None:
             wallet = await self._ledger.head(kept.order.wallet_id)
             refund_rules.check_own(kept.order, wallet, at_ms=self._clock())
+            await self._risk.begin_refund(owner, order_id)
             request = RefundRequest(escrow_id=AccountId(f"escrow:refund-{order_id}"), asked_at_ms=self._clock())
             kept = await self._write(kept, replace(kept.order, refund_request=request))
+            await self._risk.note(
+                subject_of(kept.order), owner, rule="own_refund", outcome="within policy", by=f"user:{owner}"
+            )
         # From here on the credits are nobody's to spend until the rail has said yes or no, or somebody looks in vain.
         due_ms = request.asked_at_ms + REFUND_LOOK_MS + CHECK_MARGIN_MS
         check = OrderCheck(order_id=order_id)
@@ -102,6 +110,7 @@ class Refunds:
             await self._ask(order, money, key=f"refund-{order_id}-{note_key}")
         except RailRefused:
             raise refund_rules.refused("provider_refused") from None
+        await self._risk.note(subject_of(order), order.owner, rule="operator_refund", outcome=reason, by=operator)
         write_line("WARNING", "refund_by_operator", order=order_id, amount_minor=amount_minor, reason=reason)
         return await self._after(order_id)
 
@@ -125,6 +134,7 @@ class Refunds:
 
     async def _withdraw(self, kept: KeptOrder, request: RefundRequest) -> None:
         await self._posting.release(request.escrow_id, kept.order.wallet_id)
+        await self._risk.forget_refund(kept.order.owner, kept.order.order_id)
         # If we die here, the next look at the order finds no refund and an account that is closed already.
         await self._write(kept, replace(kept.order, refund_request=None))
 

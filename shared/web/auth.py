@@ -8,6 +8,7 @@ from starlette.requests import Request
 from shared.app import App
 from shared.base.errors import CredenceError, Kind
 from shared.base.ids import CARD_KEY_PREFIX, AccountId, RequestId, UserId
+from shared.risk.models import ClientClaim
 
 if TYPE_CHECKING:
     from shared.cards.models import Card
@@ -17,6 +18,9 @@ Auth = Literal["user", "user_now", "spender", "holder", "card", "service", "none
 """`user_now` asks Firebase about the user on every call; `user` may remember for a minute what it said. `spender` and
 `holder` are a user or the key of a card: the one is about to spend, so the card is topped up if that is due; the other
 only looks. `card` is the key of a card, or a service that has the scope."""
+
+DEVICE_HEADER = "x-credence-device"
+"""What an app calls the device it runs on, the same after it was installed anew: 8 to 128 of `A-Za-z0-9_.:-`."""
 
 
 class TokenMissing(CredenceError):
@@ -58,6 +62,8 @@ class Caller(Struct, frozen=True):
     route_asked: str | None = None
     """What the header `x-credence-route` says, in a function that chooses among routes."""
     card: "Card | None" = None
+    client: ClientClaim = ClientClaim()
+    """Where a user's request says that it comes from. Nothing of it is believed yet."""
 
     @property
     def account_id(self) -> AccountId:
@@ -89,7 +95,8 @@ async def authenticate(request: Request, app: App, request_id: RequestId, auth: 
         return await _card_caller(app, request_id, auth, token)
     if auth in ("user", "user_now", "spender", "holder"):
         user = await (app.identity.user_now(token) if auth == "user_now" else app.identity.user(token))
-        return Caller(request_id, f"user:{user.uid}", user)
+        client = ClientClaim(request.headers.get("x-forwarded-for", ""), request.headers.get(DEVICE_HEADER, ""))
+        return Caller(request_id, f"user:{user.uid}", user, client=client)
     service = await app.identity.service(token)
     if scope not in service.scopes:
         raise ScopeMissing(str(scope))

@@ -29,8 +29,11 @@ def test_the_first_start_opens_the_wallet_and_grants_the_first_stage(deployment:
         "created": True,
         "balance_micros": FIRST.amount_micros,
         "welcome": [
-            {"stage": FIRST.name, "amount_micros": FIRST.amount_micros, "status": "granted"},
-            *({"stage": stage.name, "amount_micros": stage.amount_micros, "status": "waiting"} for stage in LATER),
+            {"stage": FIRST.name, "amount_micros": FIRST.amount_micros, "status": "granted", "reason": None},
+            *(
+                {"stage": stage.name, "amount_micros": stage.amount_micros, "status": "waiting", "reason": None}
+                for stage in LATER
+            ),
         ],
     }
 

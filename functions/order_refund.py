@@ -29,6 +29,6 @@ class OrderRefundResponse(Body, frozen=True, kw_only=True):
     imports_ahead="aiohttp",
 )
 async def order_refund(body: OrderRefundRequest, caller: Caller, app: App) -> OrderRefundResponse:
-    """Raise OrderAbsent (404), RefundRefused, RefundTooOften (409) or RailUnavailable (503)."""
+    """Raise OrderAbsent (404), RefundRefused (409) or RailUnavailable (503)."""
     order = await app.refunds.own(caller.known_user().uid, OrderId(body.order_id))
     return OrderRefundResponse(order=view_of(order, at_ms=app.clock()))

@@ -191,6 +191,7 @@ def test_only_those_who_sell_hold_the_keys_of_rails() -> None:
         "checkout_create",
         "order_check",
         "order_refund",
+        "order_release",
         "pack_list",
         "payment_apply",
         "payment_refund",

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from local.stripe.charges import charge_fields
 from local.stripe.refusal import StripeRefusal
 
 Object = dict[str, Any]
@@ -270,21 +271,7 @@ class StripeAccount:
         self._tell("payment_intent.succeeded", intent)
 
     def _add_charge(self, intent: Object, *, is_paid: bool) -> Object:
-        fingerprint = hashlib.sha256(self._cards[intent["id"]].encode()).hexdigest()[:16]
-        return self._add(
-            "charge",
-            "ch",
-            amount=intent["amount"],
-            amount_refunded=0,
-            currency=intent["currency"],
-            payment_intent=intent["id"],
-            paid=is_paid,
-            refunded=False,
-            disputed=False,
-            status="succeeded" if is_paid else "failed",
-            payment_method_details={"type": "card", "card": {"fingerprint": fingerprint}},
-            metadata=intent["metadata"],
-        )
+        return self._add("charge", "ch", **charge_fields(intent, self._cards[intent["id"]], is_paid=is_paid))
 
     def _session(self, session_id: str, status: str) -> Object:
         session = self._objects.get(session_id)

@@ -13,6 +13,7 @@ REFUSALS = {
     "in_part": "A part of this order was given back; an operator can give back the rest.",
     "spent": "Credits of this order are spent, so it cannot be given back.",
     "asked_before": "This order was asked to be given back before, and that was refused.",
+    "too_often": "You gave back as many orders as you may in a year; an operator can give back more.",
     "too_much": "This is more than is left of what was paid.",
     "provider_refused": "The payment provider refused the refund.",
 }

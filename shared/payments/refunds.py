@@ -32,6 +32,7 @@ from shared.payments.reader import owned
 from shared.payments.reversal_rules import left_of
 from shared.payments.store import KeptOrder, OrderChanged, PaymentStore
 from shared.payments.watch import subject_of
+from shared.risk.errors import RefundTooOften
 from shared.risk.service import Risk
 from shared.tasks.service import Tasks
 
@@ -64,7 +65,7 @@ class Refunds:
         self._clock = clock
 
     async def own(self, owner: UserId, order_id: OrderId) -> Order:
-        """Give a buyer's whole order back. Raise OrderAbsent, RefundRefused, RefundTooOften or RailUnavailable."""
+        """Give a buyer's whole order back. Raise OrderAbsent, RefundRefused or RailUnavailable."""
         kept = await owned(self._store, owner, order_id)
         if kept.order.state is OrderState.REFUNDED:
             return kept.order
@@ -72,7 +73,10 @@ class Refunds:
         if request is None:
             wallet = await self._ledger.head(kept.order.wallet_id)
             refund_rules.check_own(kept.order, wallet, at_ms=self._clock())
-            await self._risk.begin_refund(owner, order_id)
+            try:
+                await self._risk.begin_refund(owner, order_id)
+            except RefundTooOften:
+                raise refund_rules.refused("too_often") from None
             request = RefundRequest(escrow_id=AccountId(f"escrow:refund-{order_id}"), asked_at_ms=self._clock())
             kept = await self._write(kept, replace(kept.order, refund_request=request))
             await self._risk.note(

@@ -22,16 +22,12 @@ class CheckoutTooOften(CredenceError):
 class RefundTooOften(CredenceError):
     """The buyer gave back as many orders this year as the policy allows."""
 
-    code = "refund_refused"
+    code = "refund_too_often"
     kind = Kind.CONFLICT
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__("You gave back as many orders as is possible in a year; an operator can help.")
         self.refusal = refusal
-
-    def details(self) -> dict[str, int | str]:
-        """Which rule it was."""
-        return {"reason": "too_often"}
 
 
 class RiskBusy(CredenceError):

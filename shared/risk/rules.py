@@ -110,9 +110,10 @@ def mailbox_of(email: str) -> str:
 
 def marked(trace: Trace, marks: Iterable[Mark], *, at_ms: int) -> Trace:
     """The trace with the marks on it, each once, and without those that no longer count."""
-    known = {(mark.sort, mark.name) for mark in trace.marks}
-    fresh = [mark for mark in marks if (mark.sort, mark.name) not in known]
-    kept = [mark for mark in (*trace.marks, *fresh) if at_ms - mark.at_ms < KEPT_MS[mark.sort]]
+    once: dict[tuple[MarkSort, str], Mark] = {}
+    for mark in (*trace.marks, *marks):
+        once.setdefault((mark.sort, mark.name), mark)
+    kept = [mark for mark in once.values() if at_ms - mark.at_ms < KEPT_MS[mark.sort]]
     for sort in MarkSort:
         too_old = [mark for mark in kept if mark.sort is sort][:-MARKS_MAX]
         kept = [mark for mark in kept if mark not in too_old]

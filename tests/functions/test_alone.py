@@ -41,7 +41,7 @@ CALL_PROVIDERS = {
     "response_create",
     "speech_transcribe",
 }
-PAYMENT_CALLERS = {"checkout_create", "order_check", "order_refund", "payment_apply", "payment_refund"}
+PAYMENT_CALLERS = {"checkout_create", "order_check", "order_refund", "order_release", "payment_apply", "payment_refund"}
 CATALOG_READERS = {*CALL_PROVIDERS, "model_get", "model_list", "model_update", "price_get"}
 PAYMENTS = {*PAYMENT_CALLERS, "order_get", "stripe_webhook"}
 STORE = {"google.cloud.firestore", "grpc", "shared.ledger.store"}
@@ -76,7 +76,7 @@ def answered(request: pytest.FixtureRequest, stack: Stack, deployment: Deploymen
 def _service_token(row: FunctionRow, deployment: Deployment) -> str:
     if row.trigger.event:
         return deployment.event_token
-    if row.name in ("model_update", "payment_refund"):
+    if row.name in ("model_update", "order_release", "payment_refund"):
         return deployment.operator_token
     if row.trigger.task:
         return deployment.task_token
@@ -164,6 +164,7 @@ def _payment_request(row: FunctionRow, buyer: Buyer) -> tuple[str, dict[str, Any
         "payment_apply": apply_task(event),
         "payment_refund": {"order_id": order_id, "reason": "a test", "idempotency_key": row.name},
         "order_refund": {},
+        "order_release": {"reason": "a test"},
     }
     return row.path.replace("{order_id}", order_id), {"json": bodies.get(row.name)}
 

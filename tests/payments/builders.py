@@ -50,6 +50,7 @@ class Process:
     applier: Applier
     refunds: Refunds
     ledger: Ledger
+    risk: Risk
 
 
 class Shop:
@@ -83,6 +84,7 @@ class Shop:
             applier,
             Refunds(ledger, store, rails, posting, applier, risk, tasks, self.clock),
             ledger,
+            risk,
         )
 
     async def open_wallet(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from shared.base.ids import AccountId, UserId
-from shared.payments.errors import RailRefused, RailUnavailable, RefundRefused
+from shared.payments.errors import PaymentsUnavailable, RailRefused, RailUnavailable, RefundRefused
 from shared.payments.held import HeldOrders
 from shared.payments.models import Order, OrderState, PaymentId
 from shared.risk.errors import CheckoutTooOften, RiskUnavailable
@@ -375,3 +375,32 @@ async def test_a_refund_that_was_refused_is_none_of_the_years(shop: Shop, monkey
 
     for order in orders[1:]:
         assert (await shop.process().refunds.own(BUYER, order.order_id)).state is OrderState.REFUNDED
+
+
+async def test_a_dispute_of_an_unknown_status_waits_for_a_person(shop: Shop) -> None:
+    """Stripe's `prevented` for one: nothing is taken and nothing given back, and somebody looks."""
+    _, payment_id = await bought(shop)
+    dispute_id = shop.bench.dispute(payment_id)
+    shop.bench.account.decide(dispute_id, "prevented")
+
+    await shop.settle()
+
+    assert await shop.credits() == (0, 50)
+    assert await shop.set_aside() == PACK.credits_micros
+    assert shop.reasons() == {"unknown_dispute_status"}
+
+
+async def test_without_a_store_no_event_is_applied(shop: Shop) -> None:
+    """Whether it came before cannot be told then, so it comes again and is applied once."""
+    pay(shop, await checkout(shop, BUYER, "k"), "own")
+    await shop.receive(shop.bench.deliveries())
+    shop.store.is_down = True
+    for told in shop.told() * 2:
+        with pytest.raises(PaymentsUnavailable):
+            await shop.run("payment_apply", told)
+    assert await shop.credits() == NOTHING
+    shop.store.is_down = False
+
+    await shop.work()
+
+    assert await shop.credits() == WHOLE

@@ -21,6 +21,9 @@ FORGET_REGISTRY := const fs = require("fs"), lock = JSON.parse(fs.readFileSync("
 	for (const entry of Object.values(lock.packages)) delete entry.resolved; \
 	fs.writeFileSync("package-lock.json", JSON.stringify(lock, null, 2) + "\n")
 
+# All tests of a file in one worker, for they share what the file set up.
+IN_PARALLEL = --numprocesses $(or $(WORKERS),2) --dist loadfile
+
 ifdef PEER
 export PEER
 endif
@@ -43,15 +46,15 @@ demo: setup ## Show the product end to end on the local stack
 run: setup ## Serve every function on the local stack until Ctrl-C
 	@$(PYTHON) -m local.run
 
-test: setup clients ## Run all tests, those on the local stack too
-	@$(PYTHON) -m pytest
+test: setup clients ## Run all tests, those on the local stack too, WORKERS at once (2), each with a stack of its own
+	@$(PYTHON) -m pytest $(IN_PARALLEL)
 
 check: setup ## Format, lint, types, import rules and the fast tests
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m mypy
 	$(BIN)/lint-imports
-	$(PYTHON) -m pytest -m "not stack and not slow"
+	$(PYTHON) -m pytest -m "not stack and not slow" $(IN_PARALLEL)
 
 bench: setup ## Run all benchmarks one after another (PEER=1: beside their peers)
 	@$(PYTHON) -m bench.ledger

@@ -6,6 +6,8 @@ from shared.base.ids import AccountId
 from shared.payments.models import Hold, HoldState, Order, Review, Seen
 from shared.payments.reversal_rules import left_of
 
+_FOUND = {"card_shared": "one of others' too", "card_fraud": "one that a bank called stolen"}
+
 
 def held_for(order: Order, reason: str) -> Order:
     """The order with its credits put aside. What is written is frozen: they are granted there or not at all."""
@@ -32,5 +34,5 @@ def review_of(order: Order, seen: Seen) -> Review:
         subject=str(seen.payment_id),
         order_id=order.order_id,
         expected="a card of the buyer's own",
-        found="one of others' too" if reason == "card_shared" else "one that a bank called stolen",
+        found=_FOUND.get(reason, "one that was tried too often"),
     )

@@ -77,11 +77,11 @@ class Refunds:
                 await self._risk.begin_refund(owner, order_id)
             except RefundTooOften:
                 raise refund_rules.refused("too_often") from None
-            request = RefundRequest(escrow_id=AccountId(f"escrow:refund-{order_id}"), asked_at_ms=self._clock())
-            kept = await self._write(kept, replace(kept.order, refund_request=request))
             await self._risk.note(
                 subject_of(kept.order), owner, rule="own_refund", outcome="within policy", by=f"user:{owner}"
             )
+            request = RefundRequest(escrow_id=AccountId(f"escrow:refund-{order_id}"), asked_at_ms=self._clock())
+            kept = await self._write(kept, replace(kept.order, refund_request=request))
         # From here on the credits are nobody's to spend until the rail has said yes or no, or somebody looks in vain.
         due_ms = request.asked_at_ms + REFUND_LOOK_MS + CHECK_MARGIN_MS
         check = OrderCheck(order_id=order_id)
@@ -138,7 +138,6 @@ class Refunds:
 
     async def _withdraw(self, kept: KeptOrder, request: RefundRequest) -> None:
         await self._posting.release(request.escrow_id, kept.order.wallet_id)
-        await self._risk.forget_refund(kept.order.owner, kept.order.order_id)
         # If we die here, the next look at the order finds no refund and an account that is closed already.
         await self._write(kept, replace(kept.order, refund_request=None))
 

@@ -102,4 +102,7 @@ class Orders:
                 kept = await owned(self._store, owner, order_id)
         if not rules.is_same_request(kept.order, owner, rail, pack_id, currency):
             raise KeyReused
+        if kept.order.state is OrderState.CREATED:
+            # An outage may have had it forgotten; what is counted still counts once.
+            await self._risk.begin_checkout(order_id, owner, client)
         return kept

@@ -28,7 +28,7 @@ async def watched(risk: Risk, rail: object, before: Order, after: Order, seen: S
     if len(seen.declines) > before.declines:
         await risk.count_declines(before.order_id, before.owner, {one.decline_id: one.card for one in seen.declines})
         after = replace(after, declines=len(seen.declines))
-    if len(seen.declines) >= DECLINES_PER_CHECKOUT_MAX and after.state in rules.UNPAID:
+    if len(seen.declines) >= DECLINES_PER_CHECKOUT_MAX and after.state in (OrderState.CREATED, OrderState.PENDING):
         await _close(risk, rail, after)
     if seen.card is not None and _is_paid_now(before, after):
         payment = f"{after.rail.value}:{after.payment_id}"

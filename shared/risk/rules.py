@@ -151,6 +151,9 @@ def card_doubt(card: Trace, user: SignalName, *, at_ms: int) -> str | None:
     valid = [mark for mark in card.marks if at_ms - mark.at_ms < KEPT_MS[mark.sort]]
     if any(mark.sort is MarkSort.FRAUD for mark in valid):
         return "card_fraud"
+    tried = checkout_refusal([card], at_ms=at_ms)
+    if tried is not None:
+        return tried.rule
     users = list(dict.fromkeys(_user_in(mark) for mark in valid if mark.sort is MarkSort.USED_BY))
     return "card_shared" if user not in users[:CARD_USERS_MAX] else None
 

@@ -95,7 +95,7 @@ class Risk:
         await self._mark([self._card(card)], [(MarkSort.FRAUD, cause)])
 
     async def begin_refund(self, owner: UserId, order_id: str) -> None:
-        """Count an order that its buyer gives back. Raise RefundTooOften; then it is not counted."""
+        """Count an order that its buyer gives back, whether or not the provider then does. Raise RefundTooOften."""
 
         def judge(traces: list[Trace]) -> None:
             if not any(mark.sort is MarkSort.REFUND and mark.name == order_id for mark in traces[0].marks):
@@ -104,10 +104,6 @@ class Risk:
                     raise RefundTooOften(refusal)
 
         await self._mark([self._user(owner)], [(MarkSort.REFUND, order_id)], judge=judge)
-
-    async def forget_refund(self, owner: UserId, order_id: str) -> None:
-        """An order that could not be given back after all does not count."""
-        await self._change([self._user(owner)], lambda trace: rules.unmarked(trace, MarkSort.REFUND, order_id))
 
     async def person(self, owner: UserId, client: ClientClaim, email: str | None, phone: str | None) -> list[Signal]:
         """All by which the person behind a user is known: what was verified, the device, the cards they paid with."""

@@ -53,6 +53,16 @@ class UserNeeded(CredenceError):
         super().__init__("A card's key cannot do this; sign in as its owner.")
 
 
+class SignInNeeded(CredenceError):
+    """A user of whom nothing is known wants what only a person may have."""
+
+    code = "sign_in_needed"
+    kind = Kind.DENIED
+
+    def __init__(self) -> None:
+        super().__init__("Anonymous users cannot do this; sign in first.")
+
+
 class Caller(Struct, frozen=True):
     """Whoever calls, in this one request. `name` is for logs and idempotency keys."""
 
@@ -79,6 +89,13 @@ class Caller(Struct, frozen=True):
         """The user, or whose card it is, in a function whose callers spend; anything else is a defect of it."""
         return self.card.owner if self.card else self.known_user().uid
 
+    def signed_in_user(self) -> "User":
+        """The user, unless anybody could be one more of them for nothing. Raise SignInNeeded."""
+        user = self.known_user()
+        if user.sign_in_provider == "anonymous":
+            raise SignInNeeded
+        return user
+
     def known_user(self) -> "User":
         """The user, in a function whose callers are users; anything else is a defect of the function."""
         if self.user is None:
@@ -95,7 +112,7 @@ async def authenticate(request: Request, app: App, request_id: RequestId, auth: 
         return await _card_caller(app, request_id, auth, token)
     if auth in ("user", "user_now", "spender", "holder"):
         user = await (app.identity.user_now(token) if auth == "user_now" else app.identity.user(token))
-        client = ClientClaim(request.headers.get("x-forwarded-for", ""), request.headers.get(DEVICE_HEADER, ""))
+        client = _client(request)
         return Caller(request_id, f"user:{user.uid}", user, client=client)
     service = await app.identity.service(token)
     if scope not in service.scopes:
@@ -109,6 +126,12 @@ async def _card_caller(app: App, request_id: RequestId, auth: Auth, key: str) ->
         raise UserNeeded
     card = await (app.card_keys.spender(key) if auth == "spender" else app.card_keys.holder(key))
     return Caller(request_id, card.account_id, card=card)
+
+
+def _client(request: Request) -> ClientClaim:
+    # Of several headers of one name the last was written by whoever is nearest, as the last address of one is.
+    forwarded_for = ",".join(request.headers.getlist("x-forwarded-for"))
+    return ClientClaim(forwarded_for, request.headers.get(DEVICE_HEADER, ""))
 
 
 def _bearer_token(request: Request) -> str:

@@ -23,6 +23,7 @@ from shared.payments.models import Order, OrderId, PaymentApply
 from shared.payments.posting import PaymentPosting
 from shared.payments.refunds import Refunds
 from shared.payments.service import Orders
+from shared.payments.store import PaymentStore
 from shared.risk.service import Risk
 from shared.tasks.service import Tasks
 from tests.images.jobs import Fate, Mortal
@@ -51,6 +52,7 @@ class Process:
     refunds: Refunds
     ledger: Ledger
     risk: Risk
+    store: PaymentStore
 
 
 class Shop:
@@ -85,6 +87,7 @@ class Shop:
             Refunds(ledger, store, rails, posting, applier, risk, tasks, self.clock),
             ledger,
             risk,
+            store,
         )
 
     async def open_wallet(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from shared.base.ids import AccountId, UserId
-from shared.payments.errors import PaymentsUnavailable, RailRefused, RailUnavailable, RefundRefused
+from shared.payments.errors import PaymentsUnavailable, RailUnavailable, RefundRefused
 from shared.payments.held import HeldOrders
 from shared.payments.models import Order, OrderState, PaymentId
 from shared.risk.errors import CheckoutTooOften, RiskUnavailable
@@ -18,10 +18,11 @@ from shared.risk.limits import (
     REFUNDS_PER_YEAR_MAX,
 )
 from shared.risk.models import ClientClaim, Decision, SignalKind, Subject
+from tests.images.jobs import Fate, Killed
 from tests.ledger.builders import opened
 from tests.payments.builders import BUYER, CREDIT, PACK, Shop
 from tests.payments.stripe_bench import StripeBench
-from tests.payments.test_matrix import NOTHING, WHOLE, bought
+from tests.payments.test_matrix import NOTHING, STEPS_MAX, WHOLE, bought
 
 USER_ORDERS_MAX = CHECKOUT_LIMITS[SignalKind.USER][0].marks_max
 ADDRESS_ORDERS_MAX = CHECKOUT_LIMITS[SignalKind.ADDRESS][0].marks_max
@@ -200,13 +201,21 @@ async def test_who_was_declined_and_then_pays_gets_what_they_paid_for(shop: Shop
     assert await shop.credits() == WHOLE
 
 
-async def shared(shop: Shop) -> tuple[list[str], Order, PaymentId]:
-    """One card on one account more than a family has; the last one's order."""
+async def paid_with_a_shared_card(shop: Shop) -> tuple[list[str], Order, PaymentId]:
+    """One card on one account more than a family has; the last one's order, of which nothing is done yet."""
     users = await accounts(shop, CARD_USERS_MAX + 1)
     for number, user in enumerate(users):
+        await shop.settle()
         order = await checkout(shop, user, "k", ClientClaim(f"203.0.113.{number}"))
         payment_id = pay(shop, order, "stolen")
-        await shop.settle()
+    await shop.receive(shop.bench.deliveries())
+    return users, order, payment_id
+
+
+async def shared(shop: Shop) -> tuple[list[str], Order, PaymentId]:
+    """The same, and it is done."""
+    users, order, payment_id = await paid_with_a_shared_card(shop)
+    await shop.work()
     return users, shop.kept(order), payment_id
 
 
@@ -363,18 +372,69 @@ async def test_refunds_at_the_same_moment_do_not_get_past_the_policy(shop: Shop)
     assert len(given_back) <= REFUNDS_PER_YEAR_MAX
 
 
-async def test_a_refund_that_was_refused_is_none_of_the_years(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refuse(*_: object, **__: object) -> None:
-        raise RailRefused("Stripe", "insufficient_funds")
+async def test_what_an_outage_let_go_is_counted_once_it_can_be_paid(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thief who orders while the provider is down cannot pay for all of it afterwards."""
 
-    orders = [(await bought(shop))[0] for _ in range(REFUNDS_PER_YEAR_MAX + 1)]
-    with monkeypatch.context() as refusing:
-        refusing.setattr(shop.bench.api, "post", refuse)
-        with pytest.raises(RefundRefused):
-            await shop.process().refunds.own(BUYER, orders[0].order_id)
+    async def fail(*_: object, **__: object) -> None:
+        raise RailUnavailable("Stripe")
 
-    for order in orders[1:]:
-        assert (await shop.process().refunds.own(BUYER, order.order_id)).state is OrderState.REFUNDED
+    keys = [f"k{number}" for number in range(USER_ORDERS_MAX + 1)]
+    with monkeypatch.context() as outage:
+        outage.setattr(shop.bench.api, "post", fail)
+        for key in keys:
+            with pytest.raises(RailUnavailable):
+                await checkout(shop, BUYER, key)
+
+    for key in keys[:-1]:
+        await checkout(shop, BUYER, key)
+    with pytest.raises(CheckoutTooOften):
+        await checkout(shop, BUYER, keys[-1])
+
+
+async def test_a_card_that_was_declined_too_often_buys_nothing_unseen_when_it_works_at_last(shop: Shop) -> None:
+    """Its number is known to the thief, and the rest was guessed on several accounts."""
+    users = await accounts(shop, 6)
+    for number, user in enumerate(users[:-1]):
+        order = await checkout(shop, user, "k", ClientClaim(f"203.0.113.{number}"))
+        shop.bench.account.decline(reference(order), card="guessed")
+    last = await checkout(shop, users[-1], "k", ClientClaim("203.0.114.1"))
+    pay(shop, last, "guessed")
+
+    await shop.settle()
+
+    assert await balance(shop, users[-1]) == 0
+    assert shop.reasons() == {"card_declines"}
+
+
+async def test_a_death_between_any_two_steps_neither_frees_nor_loses_what_is_held(shop: Shop) -> None:
+    """Nor when an operator lets it go."""
+    for dies_at in range(1, STEPS_MAX):
+        shop = Shop(StripeBench)
+        users, order, _ = await paid_with_a_shared_card(shop)
+        fate = Fate(dies_at)
+        told = shop.told()[-3:]
+        try:
+            for one in told:
+                await fate.live(shop.run("payment_apply", one, fate))
+            process = shop.process(fate)
+            held = HeldOrders(process.store, process.applier, process.risk)
+            await fate.live(held.release(order.order_id, operator="service:op", reason="x"))
+        except (Killed, asyncio.CancelledError):
+            for one in told:
+                await shop.run("payment_apply", one)
+            assert await balance(shop, users[-1]) + await shop.set_aside() == 550 * CREDIT, f"died at {dies_at}"
+            again = shop.process()
+            await HeldOrders(shop.store, again.applier, again.risk).release(
+                order.order_id, operator="service:op", reason="x"
+            )
+        assert await balance(shop, users[-1]) == 550 * CREDIT
+        assert await shop.set_aside() == 0
+        await shop.check_books()
+        if not fate.died.is_set():
+            break
+    assert 20 < dies_at < STEPS_MAX - 1
 
 
 async def test_a_dispute_of_an_unknown_status_waits_for_a_person(shop: Shop) -> None:

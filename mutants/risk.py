@@ -37,7 +37,7 @@ RISK = (
         "shared/risk/rules.py",
         "once.setdefault((mark.sort, mark.name), mark)",
         "once[(mark.sort, mark.name + str(len(once)))] = mark",
-        FRAUD,
+        RULES,
     ),
     Mutant(
         "an outage counts on the buyer",

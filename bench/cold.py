@@ -30,6 +30,7 @@ from local.cloudevent import a_large_entry, created_event
 from local.deployment import WEBHOOK_SECRET, Deployment
 from local.manifest import TASK_PATH, FunctionRow, read_manifest, read_queues
 from local.node import REPOSITORY
+from local.paypal.authority import approval_of
 from local.people import People, Person
 from local.process import HOST, free_port
 from local.stack import Stack
@@ -102,6 +103,7 @@ class FirstRequests:
         self._settlement_id = treasury.settle_nothing(self._person.uid)
         self._model_version = 0
         self._buyer = Buyer(deployment, stack.stripe, self._person.token)
+        self._paypal = stack.paypal.signatory
         self._bought()
 
     def of(self, row: FunctionRow) -> FirstRequest:
@@ -162,6 +164,10 @@ class FirstRequests:
                 raw = json.dumps(self._stripe_event()).encode()
                 signature = sign(raw, WEBHOOK_SECRET, int(time.time()))
                 return FirstRequest("POST", path, "", raw, {"stripe-signature": signature})
+            case "paypal_webhook":
+                raw = approval_of(self._buyer.order(rail="paypal")["url"].rpartition("/")[2])
+                webhook_id = self._deployment.paypal_webhook_id
+                return FirstRequest("POST", path, "", raw, self._paypal.sign(raw, webhook_id, int(time.time())))
             case "image_job_get":
                 path = path.replace("{job_id}", self._image_job_id())
             case "image_run":

@@ -1,4 +1,4 @@
-"""The local stack: Firestore, its events, Auth, Cloud Tasks, and stand-ins for models and Stripe, as one."""
+"""The local stack: Firestore, its events, Auth, Cloud Tasks, and stand-ins for models, Stripe and PayPal, as one."""
 
 import contextlib
 import functools
@@ -12,6 +12,7 @@ from local.cloud_tasks.emulator import CloudTasksEmulator, start_cloud_tasks
 from local.emulators import EmulatorMissing, start_auth, start_firestore, warm_up_firestore
 from local.events import EventDelivery
 from local.node import NodeMissing
+from local.paypal.standin import PayPalStandin, start_paypal
 from local.process import ProcessFailed, Service
 from local.standin import start_standin
 from local.stripe.standin import StripeStandin, start_stripe
@@ -32,6 +33,8 @@ class Stack:
     """Where their functions' tasks wait. Made when the stack is entered."""
     stripe: StripeStandin
     """Where what they sell is paid. Made when the stack is entered."""
+    paypal: PayPalStandin
+    """The same for who pays by PayPal."""
 
     def __init__(self, report: Callable[[str], None] = lambda line: None) -> None:
         """`report` is told, one line at a time, what starts and what is ready."""
@@ -47,7 +50,7 @@ class Stack:
             self.events = until_ready.enter_context(EventDelivery())
             until_ready.callback(self._stop_services)
             self._report(
-                "Starting the emulators of Firestore, Auth and Cloud Tasks, and the stand-ins for models and Stripe"
+                "Starting the emulators of Firestore, Auth and Cloud Tasks, and stand-ins for models, Stripe and PayPal"
             )
             # The emulators first: Firestore is the one that may be missing, Auth the one that takes longest.
             start_sender = functools.partial(start_firestore, events_address=self.events.address)
@@ -57,8 +60,10 @@ class Stack:
             self._services.append(self.cloud_tasks.service)
             self.stripe = start_stripe(folder)
             self._services.append(self.stripe.service)
-            firestore, auth, standin, cloud_tasks, stripe = self._services
-            for service in (standin, firestore, cloud_tasks, stripe, auth):
+            self.paypal = start_paypal(folder)
+            self._services.append(self.paypal.service)
+            firestore, auth, standin, cloud_tasks, stripe, paypal = self._services
+            for service in (standin, firestore, cloud_tasks, stripe, paypal, auth):
                 service.wait_until_ready()
                 if service is firestore:
                     warm_up_firestore(service.address)

@@ -1,6 +1,7 @@
 """The safeguards of purchases: what keeps one payment from being granted twice, wrongly, or not at all."""
 
 from mutants.mutant import Mutant
+from mutants.paypal import PAYPAL
 
 MATRIX = ("tests/payments/test_matrix.py",)
 REFUNDS = ("tests/payments/test_refunds.py",)
@@ -128,4 +129,5 @@ PAYMENTS = (
         "if False:",
         REFUNDS,
     ),
+    *PAYPAL,
 )

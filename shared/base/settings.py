@@ -14,6 +14,7 @@ from shared.base.body import LAST, Misshapen, shape
 from shared.base.callers import parse_callers
 from shared.base.endpoints import parse_endpoints
 from shared.base.secret import Secret
+from shared.base.webhook_ids import parse_webhook_ids
 
 GOOGLE_IDENTITY_CERTS_URL = "https://www.googleapis.com/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com"
 GOOGLE_OIDC_CERTS_URL = "https://www.googleapis.com/oauth2/v1/certs"
@@ -104,6 +105,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     address_from_end: Literal["1", "2", "3", "4"] = "1"
     """Which address of `X-Forwarded-For` is the client's, from its end: 1 on Cloud Run, 2 behind a load balancer
     of Google's, whose functions must then take nothing past it."""
+    paypal_client_id: str | None = None
+    paypal_client_secret: Secret | None = None
+    paypal_merchant_id: Annotated[str, Meta(pattern=rf"^[2-9A-HJ-NP-Z]{{13}}{LAST}")] | None = None
+    """Whose PayPal account buyers pay into. A payment into another one is none."""
+    paypal_webhook_id: str | None = None
+    """PayPal's id of our webhook, a part of what it signs; two with a comma between while one replaces the other.
+    Without it no event comes in, so without it nothing is sold either."""
+    paypal_base_url: str = "https://api-m.paypal.com"
+    paypal_certificates_file: str | None = None
+    """For development: the signer's certificate and the root that vouches for it, for a PayPal that somebody plays."""
     checkout_return_url: str | None = None
     """Where buyers come back to from a checkout."""
     custom_providers: Secret | None = None
@@ -116,6 +127,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         parse_endpoints(self.custom_providers)
         if self.risk_key is not None and len(self.risk_key.reveal()) < RISK_KEY_CHARS_MIN:
             raise ValueError(f"RISK_KEY must have {RISK_KEY_CHARS_MIN} characters or more")
+        parse_webhook_ids(self.paypal_webhook_id)
         if self.environment is Environment.PRODUCTION:
             _refuse_emulators(self)
             _require_https(self)
@@ -136,7 +148,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def _refuse_emulators(settings: Settings) -> None:
     """An emulator accepts unsigned tokens: in production that would let anyone be anyone.
 
-    And a key in a file can be copied, a folder be emptied; who writes the file of ad keys makes credits.
+    And a key in a file can be copied, a folder be emptied; who writes the file of ad keys makes credits, and who writes
+    that of certificates makes events.
     """
     local_only = {
         "FIRESTORE_EMULATOR_HOST": settings.firestore_emulator_host,
@@ -144,6 +157,7 @@ def _refuse_emulators(settings: Settings) -> None:
         "CLOUD_TASKS_EMULATOR_HOST": settings.cloud_tasks_emulator_host,
         "STANDIN_URL": settings.standin_url,
         "AD_KEYS_FILE": settings.ad_keys_file,
+        "PAYPAL_CERTIFICATES_FILE": settings.paypal_certificates_file,
         "CHECKPOINT_KEY_FILE": settings.checkpoint_key_file,
         "CHECKPOINT_FOLDER": settings.checkpoint_folder,
         "IDENTITY_CERTS_URL": settings.identity_certs_url != GOOGLE_IDENTITY_CERTS_URL,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from shared.payments.held import HeldOrders
     from shared.payments.inbox import Inbox
     from shared.payments.models import RailName
+    from shared.payments.paypal.certificates import SigningCertificates
     from shared.payments.posting import PaymentPosting
     from shared.payments.rails import EventReader, Rail
     from shared.payments.reader import OrderReader
@@ -28,8 +29,16 @@ class PaymentParts(LedgerParts):
         from shared.payments.models import RailName
 
         settings = self.settings
-        needed = {
-            RailName.STRIPE: (settings.stripe_api_key, settings.stripe_webhook_secret, settings.checkout_return_url)
+        needed: dict[RailName, tuple[object, ...]] = {
+            RailName.STRIPE: (settings.stripe_api_key, settings.stripe_webhook_secret, settings.checkout_return_url),
+            RailName.PAYPAL: (
+                settings.paypal_client_id,
+                settings.paypal_client_secret,
+                settings.paypal_merchant_id,
+                # None for a placeholder too.
+                self._paypal_webhook_id,
+                settings.checkout_return_url,
+            ),
         }
         return tuple(name for name, values in needed.items() if all(value is not None for value in values))
 
@@ -109,6 +118,19 @@ class PaymentParts(LedgerParts):
                     raise RailNotOffered
                 api = StripeGateway(settings.stripe_api_key, settings.stripe_base_url)
                 return StripeRail(api, settings.checkout_return_url)
+            case RailName.PAYPAL:
+                from shared.payments.paypal.gateway import PayPalGateway
+                from shared.payments.paypal.rail import PayPalRail
+
+                settings = self.settings
+                if settings.paypal_client_id is None or settings.paypal_client_secret is None:
+                    raise RailNotOffered
+                if settings.paypal_merchant_id is None or settings.checkout_return_url is None:
+                    raise RailNotOffered
+                gateway = PayPalGateway(
+                    settings.paypal_client_id, settings.paypal_client_secret, settings.paypal_base_url, self.clock
+                )
+                return PayPalRail(gateway, settings.paypal_merchant_id, settings.checkout_return_url, self.clock)
 
     def _event_reader(self, name: "RailName") -> "EventReader":
         from shared.payments.errors import RailNotOffered
@@ -121,3 +143,30 @@ class PaymentParts(LedgerParts):
                 if self.settings.stripe_webhook_secret is None:
                     raise RailNotOffered
                 return StripeEvents(self.settings.stripe_webhook_secret)
+            case RailName.PAYPAL:
+                from shared.payments.paypal.events import PayPalEvents
+
+                if self._paypal_webhook_id is None:
+                    raise RailNotOffered
+                return PayPalEvents(self._paypal_webhook_id, self._paypal_certificates)
+
+    @property
+    def _paypal_webhook_id(self) -> str | None:
+        from shared.base.webhook_ids import parse_webhook_ids
+
+        return self.settings.paypal_webhook_id if parse_webhook_ids(self.settings.paypal_webhook_id) else None
+
+    @cached_property
+    def _paypal_certificates(self) -> "SigningCertificates":
+        from shared.payments.paypal.certificates import (
+            SANDBOX,
+            SigningCertificates,
+            certificates_in,
+            published,
+            realm_of,
+        )
+
+        settings = self.settings
+        if settings.paypal_certificates_file is not None:
+            return SigningCertificates(certificates_in(settings.paypal_certificates_file), SANDBOX, self.clock)
+        return SigningCertificates(published(), realm_of(settings.paypal_base_url), self.clock)

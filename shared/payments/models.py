@@ -22,6 +22,7 @@ class RailName(StrEnum):
     """The ways that money comes in."""
 
     STRIPE = "stripe"
+    PAYPAL = "paypal"
 
 
 class Money(Struct, frozen=True):

@@ -7,7 +7,7 @@ from msgspec import Meta
 from shared.base.body import LAST, Body
 from shared.payments.models import Order
 
-RailText = Literal["stripe"]
+RailText = Literal["stripe", "paypal"]
 CurrencyText = Annotated[str, Meta(pattern=rf"^[A-Z]{{3}}{LAST}")]
 PackText = Annotated[str, Meta(pattern=rf"^[a-z0-9_]{{1,40}}{LAST}")]
 OrderIdText = Annotated[str, Meta(pattern=rf"^[a-z2-7]{{24}}{LAST}")]

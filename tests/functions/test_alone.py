@@ -13,6 +13,7 @@ from local.buyer import Buyer, apply_task
 from local.cloudevent import a_large_entry, created_event
 from local.deployment import WEBHOOK_SECRET, Deployment
 from local.manifest import FunctionRow, read_manifest
+from local.paypal.authority import Signatory, approval_of
 from local.process import ProcessFailed
 from local.stack import Stack
 from local.stripe.wire import sign
@@ -43,7 +44,7 @@ CALL_PROVIDERS = {
 }
 PAYMENT_CALLERS = {"checkout_create", "order_check", "order_refund", "order_release", "payment_apply", "payment_refund"}
 CATALOG_READERS = {*CALL_PROVIDERS, "model_get", "model_list", "model_update", "price_get"}
-PAYMENTS = {*PAYMENT_CALLERS, "order_get", "stripe_webhook"}
+PAYMENTS = {*PAYMENT_CALLERS, "order_get", "paypal_webhook", "stripe_webhook"}
 STORE = {"google.cloud.firestore", "grpc", "shared.ledger.store"}
 
 
@@ -106,7 +107,7 @@ def _request(
         event = created_event(deployment.project_id, a_large_entry(account_id))
         return row.path, {"data": event.body, "headers": dict(event.headers)}
     if row.name in PAYMENTS:
-        return _payment_request(row, Buyer(deployment, stack.stripe, token))
+        return _payment_request(row, Buyer(deployment, stack.stripe, token), stack.paypal.signatory)
     if row.name in ("image_job_get", "image_run"):
         asked = {"model": "black-forest-labs/flux-schnell", "prompt": "A cat", "background": True}
         job_id = call(deployment, "POST", "/v1/images/generations", token, json=asked).json()["id"]
@@ -149,10 +150,16 @@ def _request(
     return row.path, {"json": bodies.get(row.name)}
 
 
-def _payment_request(row: FunctionRow, buyer: Buyer) -> tuple[str, dict[str, Any]]:
+def _payment_request(row: FunctionRow, buyer: Buyer, paypal: Signatory) -> tuple[str, dict[str, Any]]:
     if row.name == "checkout_create":
         body = {"rail": "stripe", "pack": "starter", "currency": "USD", "idempotency_key": row.name}
         return row.path, {"json": body}
+    if row.name == "paypal_webhook":
+        raw = approval_of(buyer.order(rail="paypal")["url"].rpartition("/")[2])
+        return row.path, {
+            "data": raw,
+            "headers": paypal.sign(raw, buyer.deployment.paypal_webhook_id, int(time.time())),
+        }
     order = buyer.buy()
     event = buyer.stripe.newest_event(buyer.deployment.stripe_key)
     if row.name == "stripe_webhook":
@@ -204,9 +211,11 @@ def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:
     Who tells of entries is given them, and reads none.
     """
     without_ledger = {"entry_created", "image_job_get", "model_get", "model_list", "model_update"}
-    without_ledger |= {"order_get", "price_get", "price_predict", "price_trends", "stripe_webhook"}
-    if answered.name == "pack_list":
-        assert not answered.modules & STORE
+    without_ledger |= {"order_get", "price_get", "price_predict", "price_trends"}
+    # Who takes payments' events leaves them to a queue, which speaks gRPC too; who tells of packs reads nothing.
+    without_store = {"pack_list": set(), "paypal_webhook": {"grpc"}, "stripe_webhook": {"grpc"}}
+    if answered.name in without_store:
+        assert answered.modules & STORE == without_store[answered.name]
         return
     assert answered.modules & STORE == (STORE - {"shared.ledger.store"} if answered.name in without_ledger else STORE)
 

@@ -28,8 +28,10 @@ from shared.risk.service import Risk
 from shared.tasks.service import Tasks
 from tests.images.jobs import Fate, Mortal
 from tests.ledger.builders import Ticker, engine_on, opened
+from tests.payments.bench import Bench, Delivery
 from tests.payments.memory import MemoryPayments
-from tests.payments.stripe_bench import Delivery, StripeBench
+from tests.payments.paypal_bench import PayPalBench
+from tests.payments.stripe_bench import StripeBench
 from tests.risk.memory import MemoryRisk
 from tests.tasks.memory import MemoryQueues
 
@@ -38,7 +40,7 @@ WALLET = AccountId("user:ada")
 CREDIT = 1_000_000
 RISK_KEY = Secret("of a shop that exists in tests only")
 PACK = next(pack for pack in PACKS if pack.pack_id == "popular")
-BENCHES = (StripeBench,)
+BENCHES: tuple[type[Bench], ...] = (StripeBench, PayPalBench)
 """A further rail adds its bench here, and is put to every test of the matrix."""
 
 
@@ -58,7 +60,7 @@ class Process:
 class Shop:
     """The stores of one deployment, its provider, and processes over them."""
 
-    def __init__(self, bench: type[StripeBench] = StripeBench) -> None:
+    def __init__(self, bench: type[Bench] = StripeBench) -> None:
         self.clock = Ticker()
         self.ledger_store = MemoryLedgerStore(self.clock)
         self.store = MemoryPayments()

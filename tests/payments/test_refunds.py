@@ -10,9 +10,11 @@ from shared.payments.applier import REFUND_LOOK_MS
 from shared.payments.errors import OrderAbsent, RailRefused, RefundRefused
 from shared.payments.models import Order, OrderState
 from tests.images.jobs import Fate, Killed
+from tests.payments.bench import Bench
 from tests.payments.builders import BUYER, CREDIT, Shop
-from tests.payments.stripe_bench import StripeBench
-from tests.payments.test_matrix import NOTHING, STEPS_MAX, WHOLE, bought
+from tests.payments.cases import bought
+from tests.payments.crashes import STEPS_MAX
+from tests.payments.matrix import NOTHING, WHOLE
 
 LATER_MS = REFUND_LOOK_MS + 120_000
 
@@ -101,7 +103,7 @@ async def test_what_the_provider_refuses_stays_the_buyers(shop: Shop, monkeypatc
     assert await shop.set_aside() == 0
 
 
-async def test_a_death_between_any_two_steps_of_a_refund_loses_nothing(bench: type[StripeBench]) -> None:
+async def test_a_death_between_any_two_steps_of_a_refund_loses_nothing(bench: type[Bench]) -> None:
     """Nobody asks again; the look that was arranged beforehand finds how it ended, and so does a buyer who does."""
     outcomes = set()
     for dies_at in range(1, STEPS_MAX):

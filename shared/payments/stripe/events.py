@@ -61,6 +61,9 @@ class StripeEvents:
             raise ValueError(f"STRIPE_WEBHOOK_SECRET holds one secret, or {SECRETS_MAX} with a comma between")
         self._secrets = [part.encode() for part in parts]
 
+    async def prepare(self, headers: Mapping[str, str], *, now_ms: int) -> None:
+        """The secret is all it takes."""
+
     def read(self, raw: bytes, headers: Mapping[str, str], *, now_ms: int) -> Event:
         time, signatures = _parse(headers.get(HEADER, ""))
         # The signature first: who does not know the secret learns nothing of our clock.

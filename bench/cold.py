@@ -33,6 +33,8 @@ from local.node import REPOSITORY
 from local.paypal.authority import approval_of
 from local.people import People, Person
 from local.process import HOST, free_port
+from local.razorpay.wire import sign as sign_event
+from local.razorpay.wire import sign_payment
 from local.stack import Stack
 from local.stripe.wire import sign
 from local.treasury import Treasury
@@ -104,6 +106,7 @@ class FirstRequests:
         self._model_version = 0
         self._buyer = Buyer(deployment, stack.stripe, self._person.token)
         self._paypal = stack.paypal.signatory
+        self._razorpay = stack.razorpay
         self._bought()
 
     def of(self, row: FunctionRow) -> FirstRequest:
@@ -160,6 +163,12 @@ class FirstRequests:
                 token = self._deployment.operator_token
                 body = {"reason": "bench", "idempotency_key": secrets.token_hex(8)}
                 body["order_id"] = self._bought()["order_id"]
+            case "payment_confirm":
+                return self._confirmation(row)
+            case "razorpay_webhook":
+                self._paid_by_razorpay()
+                raw = json.dumps(self._razorpay.newest_event(self._deployment.razorpay_credentials)).encode()
+                return FirstRequest("POST", path, "", raw, {"x-razorpay-signature": sign_event(raw, WEBHOOK_SECRET)})
             case "stripe_webhook":
                 raw = json.dumps(self._stripe_event()).encode()
                 signature = sign(raw, WEBHOOK_SECRET, int(time.time()))
@@ -192,7 +201,8 @@ class FirstRequests:
                 event = created_event(self._deployment.project_id, a_large_entry(f"user:{self._person.uid}"))
                 return FirstRequest("POST", path, self._deployment.event_token, event.body, event.headers)
             case (
-                "charge_collect"
+                "card_sweep"
+                | "charge_collect"
                 | "credit_expire"
                 | "ledger_audit"
                 | "ledger_checkpoint"
@@ -204,6 +214,10 @@ class FirstRequests:
                 path = "/log/checkpoint"
             case "model_get":
                 path = f"/v1/models/{MODEL}"
+            case "demand_set":
+                token = self._deployment.operator_token
+                body = {"model": MODEL, "demand_ppm": 1_000_000, "reason": "bench"}
+                body["idempotency_key"] = secrets.token_hex(8)
             case "model_update":
                 token, body = self._deployment.operator_token, self._model_change()
             case "price_get" | "price_predict" | "price_trends":
@@ -229,6 +243,19 @@ class FirstRequests:
         self._buyer.pay(order)
         self._ask(f"{TASK_PATH}/order_check", self._deployment.task_token, {"order_id": order["order_id"]})
         return self._buyer.wait_until(order, "granted")
+
+    def _paid_by_razorpay(self) -> tuple[str, str, str]:
+        """An order that is paid and not yet granted: its id, Razorpay's id of it, and the payment's."""
+        order = self._buyer.order_by_razorpay()
+        reference = order["parameters"]["order_id"]
+        payment = self._razorpay.act(self._deployment.razorpay_credentials, "pay", reference)
+        return order["order_id"], reference, payment["id"]
+
+    def _confirmation(self, row: FunctionRow) -> FirstRequest:
+        order_id, reference, payment_id = self._paid_by_razorpay()
+        signature = sign_payment(reference, payment_id, self._deployment.razorpay_credentials[1])
+        path = row.path.replace("{order_id}", order_id)
+        return FirstRequest("POST", path, self._person.token, {"payment_id": payment_id, "signature": signature})
 
     def _stripe_event(self) -> dict[str, Any]:
         return self._buyer.stripe.newest_event(self._deployment.stripe_key)

@@ -199,6 +199,16 @@ def test_only_those_who_sell_hold_the_keys_of_rails() -> None:
         }
     assert next(row.secrets for row in ROWS if row.name == "paypal_webhook") == ()
     assert selling["stripe_webhook"] == ("STRIPE_WEBHOOK_SECRET",)
+    assert {row.name for row in ROWS if "RAZORPAY_KEY_SECRET" in row.secrets} == {
+        "checkout_create",
+        "order_check",
+        "order_refund",
+        "pack_list",
+        "payment_apply",
+        "payment_confirm",
+        "payment_refund",
+    }
+    assert next(row.secrets for row in ROWS if row.name == "razorpay_webhook") == ("RAZORPAY_WEBHOOK_SECRET",)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from shared.base.body import LAST, Misshapen, shape
 from shared.base.callers import parse_callers
 from shared.base.endpoints import parse_endpoints
 from shared.base.secret import Secret
+from shared.base.signing_secrets import parse_signing_secrets
 from shared.base.webhook_ids import parse_webhook_ids
 
 GOOGLE_IDENTITY_CERTS_URL = "https://www.googleapis.com/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com"
@@ -115,6 +116,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     paypal_base_url: str = "https://api-m.paypal.com"
     paypal_certificates_file: str | None = None
     """For development: the signer's certificate and the root that vouches for it, for a PayPal that somebody plays."""
+    razorpay_key_id: Annotated[str, Meta(pattern=rf"^[0-9a-zA-Z_]{{1,64}}{LAST}")] | None = None
+    """The public half of the API key; buyers' browsers see it."""
+    razorpay_key_secret: Secret | None = None
+    razorpay_webhook_secret: Secret | None = None
+    """As Stripe's; without it nothing is sold by Razorpay."""
+    razorpay_base_url: str = "https://api.razorpay.com"
     checkout_return_url: str | None = None
     """Where buyers come back to from a checkout."""
     custom_providers: Secret | None = None
@@ -128,6 +135,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.risk_key is not None and len(self.risk_key.reveal()) < RISK_KEY_CHARS_MIN:
             raise ValueError(f"RISK_KEY must have {RISK_KEY_CHARS_MIN} characters or more")
         parse_webhook_ids(self.paypal_webhook_id)
+        parse_signing_secrets(self.stripe_webhook_secret, "STRIPE_WEBHOOK_SECRET")
+        parse_signing_secrets(self.razorpay_webhook_secret, "RAZORPAY_WEBHOOK_SECRET")
         if self.environment is Environment.PRODUCTION:
             _refuse_emulators(self)
             _require_https(self)

@@ -8,6 +8,7 @@ from shared.parts.ledger import LedgerParts
 
 if TYPE_CHECKING:
     from shared.payments.applier import Applier
+    from shared.payments.confirmations import Confirmations
     from shared.payments.held import HeldOrders
     from shared.payments.inbox import Inbox
     from shared.payments.models import RailName
@@ -38,6 +39,11 @@ class PaymentParts(LedgerParts):
                 # None for a placeholder too.
                 self._paypal_webhook_id,
                 settings.checkout_return_url,
+            ),
+            RailName.RAZORPAY: (
+                settings.razorpay_key_id,
+                settings.razorpay_key_secret,
+                settings.razorpay_webhook_secret,
             ),
         }
         return tuple(name for name, values in needed.items() if all(value is not None for value in values))
@@ -82,6 +88,19 @@ class PaymentParts(LedgerParts):
         from shared.payments.applier import Applier
 
         return Applier(self.payment_store, self.rails, self.payment_posting, self.risk, self.clock)
+
+    @cached_property
+    def confirmations(self) -> "Confirmations":
+        """Of Razorpay, the only rail that hands a proof to the browser. Raise RailNotOffered where it is not on."""
+        from shared.payments.confirmations import Confirmations
+        from shared.payments.errors import RailNotOffered
+        from shared.payments.models import RailName
+        from shared.payments.razorpay.confirmation import RazorpayConfirmation
+
+        if RailName.RAZORPAY not in self.rail_names or self.settings.razorpay_key_secret is None:
+            raise RailNotOffered
+        reader = RazorpayConfirmation(self.settings.razorpay_key_secret)
+        return Confirmations(self.payment_store, reader, self.applier)
 
     @cached_property
     def refunds(self) -> "Refunds":
@@ -131,6 +150,19 @@ class PaymentParts(LedgerParts):
                     settings.paypal_client_id, settings.paypal_client_secret, settings.paypal_base_url, self.clock
                 )
                 return PayPalRail(gateway, settings.paypal_merchant_id, settings.checkout_return_url, self.clock)
+            case RailName.RAZORPAY:
+                return self._razorpay_rail()
+
+    def _razorpay_rail(self) -> "Rail":
+        from shared.payments.errors import RailNotOffered
+        from shared.payments.razorpay.gateway import RazorpayGateway
+        from shared.payments.razorpay.rail import RazorpayRail
+
+        settings = self.settings
+        if settings.razorpay_key_id is None or settings.razorpay_key_secret is None:
+            raise RailNotOffered
+        api = RazorpayGateway(settings.razorpay_key_id, settings.razorpay_key_secret, settings.razorpay_base_url)
+        return RazorpayRail(api, settings.razorpay_key_id, self.clock)
 
     def _event_reader(self, name: "RailName") -> "EventReader":
         from shared.payments.errors import RailNotOffered
@@ -143,6 +175,12 @@ class PaymentParts(LedgerParts):
                 if self.settings.stripe_webhook_secret is None:
                     raise RailNotOffered
                 return StripeEvents(self.settings.stripe_webhook_secret)
+            case RailName.RAZORPAY:
+                from shared.payments.razorpay.events import RazorpayEvents
+
+                if self.settings.razorpay_webhook_secret is None:
+                    raise RailNotOffered
+                return RazorpayEvents(self.settings.razorpay_webhook_secret)
             case RailName.PAYPAL:
                 from shared.payments.paypal.events import PayPalEvents
 

@@ -23,6 +23,7 @@ class RailName(StrEnum):
 
     STRIPE = "stripe"
     PAYPAL = "paypal"
+    RAZORPAY = "razorpay"
 
 
 class Money(Struct, frozen=True):
@@ -52,10 +53,13 @@ class OrderState(StrEnum):
 
 
 class Checkout(Struct, frozen=True):
-    """What the rail made of an order: its own id for it, and where the buyer pays."""
+    """What the rail made of an order: its own id for it, and where or with what the buyer pays."""
 
     reference: str
-    url: str
+    url: str | None
+    """The rail's page; None for a rail whose checkout opens in the app's own."""
+    parameters: Mapping[str, str | int] = {}
+    """What the app opens such a checkout with. Nothing secret."""
 
 
 class ReversalKind(StrEnum):

@@ -7,7 +7,7 @@ from msgspec import Meta
 from shared.base.body import LAST, Body
 from shared.payments.models import Order
 
-RailText = Literal["stripe", "paypal"]
+RailText = Literal["stripe", "razorpay", "paypal"]
 CurrencyText = Annotated[str, Meta(pattern=rf"^[A-Z]{{3}}{LAST}")]
 PackText = Annotated[str, Meta(pattern=rf"^[a-z0-9_]{{1,40}}{LAST}")]
 OrderIdText = Annotated[str, Meta(pattern=rf"^[a-z2-7]{{24}}{LAST}")]
@@ -26,6 +26,8 @@ class OrderView(Body, frozen=True, kw_only=True):
     bonus_micros: int
     url: str | None
     """Where to pay, while that is possible."""
+    parameters: dict[str, str | int] | None = None
+    """What the app opens the rail's own checkout with, for rails whose page it is not; while that is possible."""
     invoice: str | None
     created_at_ms: int
     expires_at_ms: int
@@ -35,6 +37,7 @@ def view_of(order: Order, *, at_ms: int) -> OrderView:
     """The order as it is shown. One whose time is over is shown as that before anybody has looked at the rail."""
     is_open = order.state in ("created", "pending")
     is_over = is_open and order.expires_at_ms <= at_ms
+    checkout = order.checkout if is_open and not is_over else None
     return OrderView(
         order_id=order.order_id,
         state="expired" if is_over else order.state.value,
@@ -44,7 +47,8 @@ def view_of(order: Order, *, at_ms: int) -> OrderView:
         currency=order.money.currency,
         credits_micros=order.credits_micros,
         bonus_micros=order.bonus_micros,
-        url=order.checkout.url if order.checkout and is_open and not is_over else None,
+        url=checkout.url if checkout else None,
+        parameters=dict(checkout.parameters) if checkout and checkout.parameters else None,
         invoice=order.invoice,
         created_at_ms=order.created_at_ms,
         expires_at_ms=order.expires_at_ms,

@@ -1,5 +1,6 @@
 """Who calls. Every function says which sort of caller it takes; nobody else reaches its body."""
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -74,6 +75,8 @@ class Caller(Struct, frozen=True):
     card: "Card | None" = None
     client: ClientClaim = ClientClaim()
     """Where a user's request says that it comes from. Nothing of it is believed yet."""
+    left: Callable[[], Awaitable[None]] | None = None
+    """Returns once the caller has closed the connection, in a function that calls models."""
 
     @property
     def account_id(self) -> AccountId:

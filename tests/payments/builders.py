@@ -31,6 +31,7 @@ from tests.ledger.builders import Ticker, engine_on, opened
 from tests.payments.bench import Bench, Delivery
 from tests.payments.memory import MemoryPayments
 from tests.payments.paypal_bench import PayPalBench
+from tests.payments.razorpay_bench import RazorpayBench
 from tests.payments.stripe_bench import StripeBench
 from tests.risk.memory import MemoryRisk
 from tests.tasks.memory import MemoryQueues
@@ -40,7 +41,7 @@ WALLET = AccountId("user:ada")
 CREDIT = 1_000_000
 RISK_KEY = Secret("of a shop that exists in tests only")
 PACK = next(pack for pack in PACKS if pack.pack_id == "popular")
-BENCHES: tuple[type[Bench], ...] = (StripeBench, PayPalBench)
+BENCHES: tuple[type[Bench], ...] = (StripeBench, RazorpayBench, PayPalBench)
 """A further rail adds its bench here, and is put to every test of the matrix."""
 
 

@@ -93,6 +93,7 @@ users/alice/notes/first                  | -      | -        | -        | -     
 users/bob/notifications/first            | -      | -        | get      | get             | -
 answers/first                            | -      | -        | -        | -               | -
 price_state/demand                       | -      | -        | -        | -               | -
+price_state/demand/overrides/first       | -      | -        | -        | -               | -
 prices/current                           | -      | get      | get      | get             | get
 prices/model:a%2Fb/days/2026-01-01       | -      | get      | get      | get             | get
 risk_orders/alice                        | -      | -        | -        | -               | -

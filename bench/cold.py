@@ -27,6 +27,7 @@ import requests
 from bench.report import BenchFailed, at_most, median, run_bench, say, spread
 from local.buyer import Buyer, apply_task
 from local.cloudevent import a_large_entry, created_event
+from local.coin_buyer import CoinBuyer
 from local.deployment import WEBHOOK_SECRET, Deployment
 from local.manifest import TASK_PATH, FunctionRow, read_manifest, read_queues
 from local.node import REPOSITORY
@@ -52,9 +53,15 @@ SPEECH_MODEL = "openai/whisper-1"
 CALL_PROVIDERS = frozenset(
     {"chat_completions", "embedding_create", "image_generate", "image_run", "response_create", "speech_transcribe"}
 )
-PAYMENT_CALLERS = frozenset(
-    {"checkout_create", "order_check", "order_refund", "order_release", "payment_apply", "payment_refund"}
-)
+CHAIN_CALLERS = frozenset({"credit_topup", "crypto_claim"})
+PAYMENT_CALLERS = CHAIN_CALLERS | {
+    "checkout_create",
+    "order_check",
+    "order_refund",
+    "order_release",
+    "payment_apply",
+    "payment_refund",
+}
 CALLERS = CALL_PROVIDERS | PAYMENT_CALLERS
 CALLER_RATIO_MAX = 1.4
 """Of those that call providers, which need an HTTP client as well."""
@@ -105,6 +112,7 @@ class FirstRequests:
         self._settlement_id = treasury.settle_nothing(self._person.uid)
         self._model_version = 0
         self._buyer = Buyer(deployment, stack.stripe, self._person.token)
+        self._coin_buyer = CoinBuyer(deployment, stack.chain, self._person.token)
         self._paypal = stack.paypal.signatory
         self._razorpay = stack.razorpay
         self._bought()
@@ -169,6 +177,12 @@ class FirstRequests:
                 self._paid_by_razorpay()
                 raw = json.dumps(self._razorpay.newest_event(self._deployment.razorpay_credentials)).encode()
                 return FirstRequest("POST", path, "", raw, {"x-razorpay-signature": sign_event(raw, WEBHOOK_SECRET)})
+            case "credit_topup":
+                # Paid before, so that no chain has to grow while it is timed.
+                body = self._coin_buyer.top_up()
+            case "crypto_claim":
+                order = self._coin_buyer.order()
+                path, body = path.replace("{order_id}", order["order_id"]), self._coin_buyer.send(order)
             case "stripe_webhook":
                 raw = json.dumps(self._stripe_event()).encode()
                 signature = sign(raw, WEBHOOK_SECRET, int(time.time()))

@@ -39,6 +39,7 @@ PASSED_ON = tuple(
     name.upper()
     for name in Settings.__struct_fields__
     if name.endswith(("_api_key", "_base_url"))
+    or name.startswith("crypto_")
     or name in ("cloudflare_account_id", "custom_providers", "stripe_webhook_secret")
     or name in ("paypal_client_id", "paypal_client_secret", "paypal_merchant_id", "paypal_webhook_id")
     or name in ("razorpay_key_id", "razorpay_key_secret", "razorpay_webhook_secret")
@@ -95,6 +96,7 @@ class Deployment:
             "STRIPE_API_KEY": self.stripe_key,
             "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
             "CHECKOUT_RETURN_URL": f"{self.url}/_local/paid",
+            **({} if os.environ.get("CRYPTO_RPC_URL") else self._stack.chain.environment),
             # A real key speaks with the real Stripe.
             **({} if os.environ.get("STRIPE_API_KEY") else {"STRIPE_BASE_URL": self._stack.stripe.url}),
             **self._paypal,

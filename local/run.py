@@ -59,6 +59,8 @@ def _explain(stack: Stack, deployment: Deployment) -> None:
     print(f"  export SERVICE_TOKEN={deployment.backend_token}\n")
     print(f"  export OPERATOR_TOKEN={deployment.operator_token}")
     print(f"  export TIMER_TOKEN={deployment.scheduler_token}\n")
+    print("The wallet of the local chain, which is started by the first request that needs it:\n")
+    print(f"  export CHAIN_URL={stack.chain.url}\n")
     print("Start the account, then point any OpenAI client here, with the user's token as its API key:\n")
     print(f'  curl -X POST {deployment.url}/v1/account -H "authorization: Bearer $USER_TOKEN"')
     print(f"  OPENAI_BASE_URL={deployment.url}/v1 OPENAI_API_KEY=$USER_TOKEN python your_program.py\n")

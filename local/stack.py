@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from local.chain.standin import LocalChain
 from local.cloud_tasks.emulator import CloudTasksEmulator, start_cloud_tasks
 from local.emulators import EmulatorMissing, start_auth, start_firestore, warm_up_firestore
 from local.events import EventDelivery
@@ -38,6 +39,8 @@ class Stack:
     """The same for who pays by PayPal."""
     razorpay: RazorpayStandin
     """The same for who pays by Razorpay."""
+    chain: LocalChain
+    """And where it is paid with a token. Listens when the stack is entered, and starts a chain once it is asked."""
 
     def __init__(self, report: Callable[[str], None] = lambda line: None) -> None:
         """`report` is told, one line at a time, what starts and what is ready."""
@@ -51,6 +54,8 @@ class Stack:
         with contextlib.ExitStack() as until_ready:
             folder = Path(until_ready.enter_context(tempfile.TemporaryDirectory(prefix="credence-")))
             self.events = until_ready.enter_context(EventDelivery())
+            self.chain = until_ready.enter_context(LocalChain(self._report))
+            self._report(f"Chain: {self.chain.url} (starts when it is asked)")
             until_ready.callback(self._stop_services)
             self._report(
                 "Starting the emulators of Firestore, Auth and Cloud Tasks, stand-ins for models and rails of payment"

@@ -80,7 +80,7 @@ PAYMENTS = (
         "the key of a payment is that of a moment",
         "granted once",
         "shared/payments/posting.py",
-        'payment = f"{order.rail.value}:{order.payment_id}"\n        facts = {',
+        "payment = _payment_of(order)\n        facts = {",
         'payment = f"{order.rail.value}:{id(order)}"\n        facts = {',
         MATRIX,
     ),

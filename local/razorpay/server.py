@@ -122,7 +122,7 @@ class RazorpayServer:
         payment = getattr(customer.account, asked["action"])(order["id"])
         self._told(customer, payment)
         if asked["action"] != "pay":
-            return HTMLResponse(_page_of(order))
+            return HTMLResponse(_page_of(customer.account.handle("GET", f"/v1/orders/{order['id']}", {})))
         # What the handler of Razorpay's checkout is called with.
         handed = {
             "razorpay_payment_id": payment["id"],

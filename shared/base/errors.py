@@ -32,6 +32,10 @@ class CredenceError(Exception):
         """Values a program may act on, shown beside the message."""
         return {}
 
+    def headers(self) -> dict[str, str]:
+        """What a protocol over HTTP wants told beside the body."""
+        return {}
+
 
 class BadRequest(CredenceError):
     """The request cannot be understood; nothing was read or changed on its behalf."""

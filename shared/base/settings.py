@@ -26,6 +26,10 @@ RISK_KEY_CHARS_MIN = 32
 """Addresses and numbers of telephones can be guessed through, so their hashes are worth no more than the key."""
 
 
+USDC_ON_BASE = "0x833589fcd6edb6e08f4c7c32d4f71b54bda02913"
+"""https://developers.circle.com/stablecoins/usdc-contract-addresses"""
+
+
 class Environment(StrEnum):
     """Where this process runs. Production is the default, so that forgetting to say so is safe."""
 
@@ -122,6 +126,17 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     razorpay_webhook_secret: Secret | None = None
     """As Stripe's; without it nothing is sold by Razorpay."""
     razorpay_base_url: str = "https://api.razorpay.com"
+    crypto_rpc_url: Secret | None = None
+    """A node of the chain on which dollars are taken, over JSON-RPC; a secret, for its path may be a key."""
+    crypto_receiver: Annotated[str, Meta(pattern=rf"^0x[0-9a-fA-F]{{40}}{LAST}")] | None = None
+    """Our address there. Nothing here has its key. Without node or address nothing is sold on the chain."""
+    crypto_chain_id: Annotated[str, Meta(pattern=rf"^[1-9][0-9]{{0,15}}{LAST}")] = "8453"
+    """Base, with Circle's own USDC as the token; any other token needs all four."""
+    crypto_asset: Annotated[str, Meta(pattern=rf"^0x[0-9a-fA-F]{{40}}{LAST}")] = USDC_ON_BASE
+    crypto_token_name: str = "USD Coin"  # noqa: S105 - as its contract says it
+    crypto_token_version: str = "2"  # noqa: S105 - the same
+    crypto_facilitator_url: Secret | None = None
+    """Who carries out what is signed for x402; without it there are no top-ups by x402."""
     checkout_return_url: str | None = None
     """Where buyers come back to from a checkout."""
     custom_providers: Secret | None = None
@@ -140,6 +155,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.environment is Environment.PRODUCTION:
             _refuse_emulators(self)
             _require_https(self)
+            _require_public_nodes(self)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -188,3 +204,17 @@ def _require_https(settings: Settings) -> None:
         addresses["CUSTOM_PROVIDERS"] = ""
     if found := sorted(name for name, address in addresses.items() if not address.startswith("https://")):
         raise ValueError(f"{', '.join(found)} must begin with https:// in production")
+
+
+def _require_public_nodes(settings: Settings) -> None:
+    """Whoever could change what a node answers, on its way or instead of it, would grant themselves credits."""
+    for name in ("crypto_rpc_url", "crypto_facilitator_url"):
+        if (address := getattr(settings, name)) is None:
+            continue
+        # Loaded where there is something to check.
+        from shared.base.egress import AddressRefused, checked_host
+
+        try:
+            checked_host(address.reveal())
+        except AddressRefused as refusal:
+            raise ValueError(f"{name.upper()}: {refusal.message}") from None

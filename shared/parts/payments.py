@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.parts.ledger import LedgerParts
+from shared.parts.chain import ChainParts
 
 if TYPE_CHECKING:
     from shared.payments.applier import Applier
     from shared.payments.confirmations import Confirmations
+    from shared.payments.crypto.claims import Claims
+    from shared.payments.crypto.topups import TopUps
     from shared.payments.held import HeldOrders
     from shared.payments.inbox import Inbox
     from shared.payments.models import RailName
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from shared.payments.store import FirestorePayments
 
 
-class PaymentParts(LedgerParts):
+class PaymentParts(ChainParts):
     """Orders, rails, webhooks, refunds."""
 
     @cached_property
@@ -30,6 +32,7 @@ class PaymentParts(LedgerParts):
         from shared.payments.models import RailName
 
         settings = self.settings
+        chain = (settings.crypto_rpc_url, settings.crypto_receiver)
         needed: dict[RailName, tuple[object, ...]] = {
             RailName.STRIPE: (settings.stripe_api_key, settings.stripe_webhook_secret, settings.checkout_return_url),
             RailName.PAYPAL: (
@@ -45,6 +48,8 @@ class PaymentParts(LedgerParts):
                 settings.razorpay_key_secret,
                 settings.razorpay_webhook_secret,
             ),
+            RailName.CRYPTO: chain,
+            RailName.X402: (*chain, settings.crypto_facilitator_url),
         }
         return tuple(name for name, values in needed.items() if all(value is not None for value in values))
 
@@ -103,6 +108,20 @@ class PaymentParts(LedgerParts):
         return Confirmations(self.payment_store, reader, self.applier)
 
     @cached_property
+    def claims(self) -> "Claims":
+        """Raise RailNotOffered where nothing is sold on the chain."""
+        from shared.payments.crypto.claims import Claims
+
+        return Claims(self.payment_store, self.crypto_rail, self.applier, self.tasks, self.clock)
+
+    @cached_property
+    def topups(self) -> "TopUps":
+        """Raise RailNotOffered where nobody carries out what is signed."""
+        from shared.payments.crypto.topups import TopUps
+
+        return TopUps(self.orders, self.payment_store, self.x402_rail, self.applier, self.tasks, self.clock)
+
+    @cached_property
     def refunds(self) -> "Refunds":
         from shared.payments.refunds import Refunds
 
@@ -152,6 +171,10 @@ class PaymentParts(LedgerParts):
                 return PayPalRail(gateway, settings.paypal_merchant_id, settings.checkout_return_url, self.clock)
             case RailName.RAZORPAY:
                 return self._razorpay_rail()
+            case RailName.CRYPTO:
+                return self.crypto_rail
+            case RailName.X402:
+                return self.x402_rail
 
     def _razorpay_rail(self) -> "Rail":
         from shared.payments.errors import RailNotOffered
@@ -187,6 +210,9 @@ class PaymentParts(LedgerParts):
                 if self._paypal_webhook_id is None:
                     raise RailNotOffered
                 return PayPalEvents(self._paypal_webhook_id, self._paypal_certificates)
+            case RailName.CRYPTO | RailName.X402:
+                # A chain sends events to nobody.
+                raise RailNotOffered
 
     @property
     def _paypal_webhook_id(self) -> str | None:

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from shared.base.body import Body
 from shared.base.ids import AccountId, UserId
+from shared.payments.crypto.models import Claim, TransferTerms
 
 OrderId = NewType("OrderId", str)
 PaymentId = NewType("PaymentId", str)
@@ -24,6 +25,10 @@ class RailName(StrEnum):
     STRIPE = "stripe"
     PAYPAL = "paypal"
     RAZORPAY = "razorpay"
+    CRYPTO = "crypto"
+    """A dollar on a chain, which the buyer sends and then claims."""
+    X402 = "x402"
+    """The same dollar, which a program signs over and a facilitator carries out."""
 
 
 class Money(Struct, frozen=True):
@@ -60,6 +65,8 @@ class Checkout(Struct, frozen=True):
     """The rail's page; None for a rail whose checkout opens in the app's own."""
     parameters: Mapping[str, str | int] = {}
     """What the app opens such a checkout with. Nothing secret."""
+    terms: TransferTerms | None = None
+    """On a chain: what must be sent, and where."""
 
 
 class ReversalKind(StrEnum):
@@ -133,6 +140,8 @@ class Order(Struct, frozen=True, kw_only=True):
     created_at_ms: int
     expires_at_ms: int
     checkout: Checkout | None = None
+    claims: tuple[Claim, ...] = ()
+    """By which payments on a chain its buyer says to have paid it. None is believed before the chain shows it."""
     payment_id: PaymentId | None = None
     paid_at_ms: int | None = None
     reversals: Mapping[str, Reversal] = {}

@@ -14,6 +14,7 @@ from shared.payments.models import (
     Order,
     OrderId,
     OrderState,
+    PaymentId,
     PaymentStatus,
     RailName,
     ReversalKind,
@@ -76,6 +77,15 @@ def new_order(order_id: OrderId, owner: UserId, rail: RailName, pack: Pack, curr
 def is_same_request(order: Order, owner: UserId, rail: RailName, pack_id: str, currency: str) -> bool:
     """Whether a repeat asks for what the order is."""
     return (order.owner, order.rail, order.pack_id, order.money.currency) == (owner, rail, pack_id, currency)
+
+
+def payment_name(rail: RailName, payment_id: PaymentId) -> str:
+    """What a payment is called among those of all rails: it is bound to one order, and posted, under this name.
+
+    Both ways to pay on a chain lead to the same movements of money, so they share one space of names.
+    """
+    space = RailName.CRYPTO if rail is RailName.X402 else rail
+    return f"{space.value}:{payment_id}"
 
 
 def moved_to(order: Order, state: OrderState) -> Order:

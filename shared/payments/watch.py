@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from shared.base.log import write_line
 from shared.payments import hold_rules, rules
-from shared.payments.models import Order, OrderState, ReversalKind, ReversalState, Seen
+from shared.payments.models import Order, OrderState, PaymentId, ReversalKind, ReversalState, Seen
 from shared.risk.limits import DECLINES_PER_CHECKOUT_MAX
 from shared.risk.models import Subject
 from shared.risk.service import Risk
@@ -31,7 +31,7 @@ async def watched(risk: Risk, rail: object, before: Order, after: Order, seen: S
     if len(seen.declines) >= DECLINES_PER_CHECKOUT_MAX and after.state in (OrderState.CREATED, OrderState.PENDING):
         await _close(risk, rail, after)
     if seen.card is not None and _is_paid_now(before, after):
-        payment = f"{after.rail.value}:{after.payment_id}"
+        payment = rules.payment_name(after.rail, PaymentId(str(after.payment_id)))
         doubt = await risk.doubt_of_card(after.owner, seen.card, payment)
         if doubt is not None:
             after = hold_rules.held_for(after, doubt)

@@ -77,6 +77,8 @@ class Caller(Struct, frozen=True):
     """Where a user's request says that it comes from. Nothing of it is believed yet."""
     left: Callable[[], Awaitable[None]] | None = None
     """Returns once the caller has closed the connection, in a function that calls models."""
+    payment: str | None = None
+    """The header PAYMENT-SIGNATURE of x402, in a function that is paid by it."""
 
     @property
     def account_id(self) -> AccountId:

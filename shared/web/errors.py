@@ -103,6 +103,7 @@ def error_response(error: CredenceError, request_id: RequestId) -> JSONResponse:
         headers["www-authenticate"] = "Bearer"
     if isinstance(error, MethodWrong):
         headers["allow"] = error.method
+    headers.update(error.headers())
     status = STATUS_OF_CODE.get(error.code, STATUS_OF_KIND[error.kind])
     return JSONResponse(error_body(error), status_code=status, headers=headers)
 

@@ -71,7 +71,7 @@ def test_what_is_not_sold_is_refused(deployment: Deployment, person: Person, buy
         refused = call(deployment, "POST", "/v1/checkout", person.token, json={**body, **wrong})
         assert refusal(refused, 404) == "pack_not_found"
     packs = answer(call(deployment, "GET", "/v1/packs"))
-    assert packs["rails"] == ["stripe", "razorpay", "paypal"]
+    assert packs["rails"] == ["stripe", "razorpay", "paypal", "crypto", "x402"]
     assert [pack["prices_minor"]["USD"] for pack in packs["data"]] == [99, 499, 899]
 
 
@@ -121,8 +121,8 @@ def test_buyers_and_operators_give_money_back(deployment: Deployment, person: Pe
 
 
 def test_without_a_secret_there_is_no_webhook_and_no_checkout(stack: Stack) -> None:
-    nothing = dict.fromkeys(("STRIPE_WEBHOOK_SECRET", "STRIPE_API_KEY", "RAZORPAY_WEBHOOK_SECRET"), "")
-    nothing["PAYPAL_WEBHOOK_ID"] = "WEBHOOK_ID"
+    secrets_of_rails = ("STRIPE_WEBHOOK_SECRET", "STRIPE_API_KEY", "RAZORPAY_WEBHOOK_SECRET", "CRYPTO_RPC_URL")
+    nothing = {**dict.fromkeys(secrets_of_rails, ""), "PAYPAL_WEBHOOK_ID": "WEBHOOK_ID"}
     with Deployment(stack, f"demo-unsold-{time.time_ns()}", environment=nothing, events=False) as deployment:
         person = add_member(stack, deployment)
         body = {"rail": "stripe", "pack": "starter", "currency": "USD", "idempotency_key": "x"}

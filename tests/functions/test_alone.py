@@ -11,6 +11,7 @@ import requests
 
 from local.buyer import Buyer, apply_task
 from local.cloudevent import a_large_entry, created_event
+from local.coin_buyer import CoinBuyer
 from local.deployment import WEBHOOK_SECRET, Deployment
 from local.manifest import FunctionRow, read_manifest
 from local.paypal.authority import Signatory, approval_of
@@ -32,6 +33,7 @@ FOREIGN = {
     "langchain_core",
     "langgraph",
     "stripe",
+    "razorpay",
     "local",
     "tests",
 }
@@ -44,7 +46,9 @@ CALL_PROVIDERS = {
     "response_create",
     "speech_transcribe",
 }
+CHAIN_CALLERS = {"credit_topup", "crypto_claim"}
 PAYMENT_CALLERS = {
+    *CHAIN_CALLERS,
     "checkout_create",
     "order_check",
     "order_refund",
@@ -119,6 +123,8 @@ def _request(
         return row.path, {"data": event.body, "headers": dict(event.headers)}
     if row.name in RAZORPAY:
         return _razorpay_request(row, stack, deployment, token)
+    if row.name in CHAIN_CALLERS:
+        return _chain_request(row, CoinBuyer(deployment, stack.chain, token))
     if row.name in PAYMENTS:
         return _payment_request(row, Buyer(deployment, stack.stripe, token), stack.paypal.signatory)
     if row.name in ("image_job_get", "image_run"):
@@ -203,6 +209,13 @@ def _razorpay_request(row: FunctionRow, stack: Stack, deployment: Deployment, to
     signature = sign_payment(reference, payment_id, credentials[1])
     path = row.path.replace("{order_id}", order["order_id"])
     return path, {"json": {"payment_id": payment_id, "signature": signature}}
+
+
+def _chain_request(row: FunctionRow, buyer: CoinBuyer) -> tuple[str, dict[str, Any]]:
+    if row.name == "credit_topup":
+        return row.path, {"json": buyer.top_up()}
+    order = buyer.order()
+    return row.path.replace("{order_id}", order["order_id"]), {"json": buyer.send(order)}
 
 
 def test_it_answers(answered: Answered) -> None:

@@ -1,7 +1,7 @@
 """A shop over stores in memory, whose processes die where a test says so. A rail is driven by its bench."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,9 @@ from shared.ledger.service import Ledger
 from shared.ledger.verify import verify_account
 from shared.payments.applier import Applier
 from shared.payments.inbox import Inbox
-from shared.payments.models import Order, OrderId, PaymentApply
+from shared.payments.models import Order, OrderId, PaymentApply, RailName
 from shared.payments.posting import PaymentPosting
+from shared.payments.rails import Rail
 from shared.payments.refunds import Refunds
 from shared.payments.service import Orders
 from shared.payments.store import PaymentStore
@@ -29,6 +30,7 @@ from shared.tasks.service import Tasks
 from tests.images.jobs import Fate, Mortal
 from tests.ledger.builders import Ticker, engine_on, opened
 from tests.payments.bench import Bench, Delivery
+from tests.payments.chain_benches import CryptoBench, X402Bench
 from tests.payments.memory import MemoryPayments
 from tests.payments.paypal_bench import PayPalBench
 from tests.payments.razorpay_bench import RazorpayBench
@@ -41,7 +43,7 @@ WALLET = AccountId("user:ada")
 CREDIT = 1_000_000
 RISK_KEY = Secret("of a shop that exists in tests only")
 PACK = next(pack for pack in PACKS if pack.pack_id == "popular")
-BENCHES: tuple[type[Bench], ...] = (StripeBench, RazorpayBench, PayPalBench)
+BENCHES: tuple[type[Bench], ...] = (StripeBench, RazorpayBench, PayPalBench, CryptoBench, X402Bench)
 """A further rail adds its bench here, and is put to every test of the matrix."""
 
 
@@ -78,7 +80,7 @@ class Shop:
         ledger_store, store = through(self.ledger_store), through(self.store)
         engine = engine_on(ledger_store)
         ledger, reversals = Ledger(engine, ledger_store, self.clock), Reversals(engine, self.clock)
-        rails = {self.bench.name: self.bench.rail(through)}
+        rails = self.rails(through)
         tasks = Tasks(through(self.queues), "http://{function}", self.clock)
         posting = PaymentPosting(ledger, reversals, Funds(engine, self.clock))
         risk = Risk(through(self.risk_store), RISK_KEY, self.clock, address_from_end=1)
@@ -92,6 +94,10 @@ class Shop:
             risk,
             store,
         )
+
+    def rails(self, through: Callable[[Any], Any]) -> dict[RailName, Rail]:
+        """What a process sells by."""
+        return {self.bench.name: self.bench.rail(through)}
 
     async def open_wallet(self) -> None:
         await opened(self.ledger_store, accounts=(WALLET,))

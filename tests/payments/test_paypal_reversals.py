@@ -10,8 +10,6 @@ from tests.payments.matrix import NOTHING, WHOLE
 from tests.payments.paypal_account import account, look, reference, told
 from tests.payments.paypal_bench import PayPalBench
 
-THIEF = "THJEF23456789"
-
 
 @pytest.fixture
 def bench() -> type[PayPalBench]:

@@ -11,12 +11,20 @@ from shared.payments.errors import OrderAbsent, RailRefused, RefundRefused
 from shared.payments.models import Order, OrderState
 from tests.images.jobs import Fate, Killed
 from tests.payments.bench import Bench
-from tests.payments.builders import BUYER, CREDIT, Shop
+from tests.payments.builders import BENCHES, BUYER, CREDIT, Shop
 from tests.payments.cases import bought
 from tests.payments.crashes import STEPS_MAX
 from tests.payments.matrix import NOTHING, WHOLE
 
 LATER_MS = REFUND_LOOK_MS + 120_000
+GIVE_BACK = [bench for bench in BENCHES if "refunded" not in bench.absent]
+
+
+@pytest.fixture(params=GIVE_BACK, ids=[bench.name.value for bench in GIVE_BACK])
+def bench(request: pytest.FixtureRequest) -> type[Bench]:
+    """Rails on which money can go back."""
+    kind: type[Bench] = request.param
+    return kind
 
 
 async def refused(shop: Shop, order: Order) -> str:

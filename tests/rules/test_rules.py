@@ -75,6 +75,7 @@ invoice_series/alice                     | -      | -        | -        | -     
 payments/alice                           | -      | -        | -        | -               | -
 payment_events/alice                     | -      | -        | -        | -               | -
 payment_reviews/alice                    | -      | -        | -        | -               | -
+chain_authorizations/alice               | -      | -        | -        | -               | -
 log/state                                | -      | -        | -        | -               | -
 log_tiles/0:0                            | -      | -        | -        | -               | -
 log_heads/user:alice                     | -      | -        | -        | -               | -
@@ -152,6 +153,7 @@ invoices                                 | -      | -        | -        | -     
 payments                                 | -      | -        | -        | -               | -
 payment_events                           | -      | -        | -        | -               | -
 payment_reviews                          | -      | -        | -        | -               | -
+chain_authorizations                     | -      | -        | -        | -               | -
 invoice_series                           | -      | -        | -        | -               | -
 alice's cards                            | -      | list     | -        | -               | -
 alice's cards, one too many              | -      | -        | -        | -               | -
@@ -222,6 +224,7 @@ QUERIES = {
     "payments": Query("payments"),
     "payment_events": Query("payment_events"),
     "payment_reviews": Query("payment_reviews"),
+    "chain_authorizations": Query("chain_authorizations"),
     "invoice_series": Query("invoice_series"),
     "alice's jobs": _owned("alice", {"limit": 100}, "jobs"),
     "alice's jobs, one too many": _owned("alice", {"limit": 101}, "jobs"),

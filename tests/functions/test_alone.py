@@ -52,6 +52,7 @@ PAYMENT_CALLERS = {
     "checkout_create",
     "order_check",
     "order_refund",
+    "order_release",
     "payment_apply",
     "payment_confirm",
     "payment_refund",
@@ -91,7 +92,7 @@ def answered(request: pytest.FixtureRequest, stack: Stack, deployment: Deploymen
 def _service_token(row: FunctionRow, deployment: Deployment) -> str:
     if row.trigger.event:
         return deployment.event_token
-    if row.name in ("demand_set", "model_update", "payment_refund"):
+    if row.name in ("demand_set", "model_update", "order_release", "payment_refund"):
         return deployment.operator_token
     if row.trigger.task:
         return deployment.task_token
@@ -192,6 +193,7 @@ def _payment_request(row: FunctionRow, buyer: Buyer, paypal: Signatory) -> tuple
         "payment_apply": apply_task(event),
         "payment_refund": {"order_id": order_id, "reason": "a test", "idempotency_key": row.name},
         "order_refund": {},
+        "order_release": {"reason": "a test"},
     }
     return row.path.replace("{order_id}", order_id), {"json": bodies.get(row.name)}
 

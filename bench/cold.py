@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ PAYMENT_CALLERS = CHAIN_CALLERS | {
     "checkout_create",
     "order_check",
     "order_refund",
+    "order_release",
     "payment_apply",
     "payment_refund",
     "reconcile_daily",
@@ -155,9 +156,14 @@ class FirstRequests:
             case "image_generate":
                 body = {"model": IMAGE_MODEL, "prompt": "A cat"}
             case "checkout_create":
+                token = self._started_person().token
                 body = {"rail": "stripe", "pack": "starter", "currency": "USD", "idempotency_key": secrets.token_hex(8)}
             case "order_get" | "order_refund":
                 path = path.replace("{order_id}", self._bought()["order_id"])
+                token = self._buyer.token
+            case "order_release":
+                path = path.replace("{order_id}", self._bought()["order_id"])
+                token, body = self._deployment.operator_token, {"reason": "bench"}
             case "order_check":
                 token, body = self._deployment.task_token, {"order_id": self._bought()["order_id"]}
             case "payment_apply":
@@ -254,7 +260,11 @@ class FirstRequests:
         return FirstRequest(row.method, path, token, body)
 
     def _bought(self) -> dict[str, Any]:
-        """A granted order. Its look is asked for, since what is posted waits here."""
+        """A granted order of somebody new, for nobody buys as often as this asks.
+
+        Its look is asked for, since what is posted waits here.
+        """
+        self._buyer = replace(self._buyer, token=self._started_person().token)
         order = self._buyer.order()
         self._buyer.pay(order)
         self._ask(f"{TASK_PATH}/order_check", self._deployment.task_token, {"order_id": order["order_id"]})

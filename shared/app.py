@@ -32,9 +32,8 @@ class App(GatewayParts, ReconciliationParts):
     @cached_property
     def accounts(self) -> "Accounts":
         from shared.accounts.service import Accounts
-        from shared.accounts.store import FirestoreClaims
 
-        return Accounts(self.ledger, FirestoreClaims(self.firestore))
+        return Accounts(self.ledger, self.risk)
 
     @cached_property
     def ads(self) -> "Ads":

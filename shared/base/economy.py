@@ -18,7 +18,7 @@ class WelcomeStage(Struct, frozen=True):
 
 WELCOME_STAGES = (
     WelcomeStage("email", credits_to_micros(250)),
-    WelcomeStage("device", credits_to_micros(250)),
+    WelcomeStage("phone", credits_to_micros(250)),
     WelcomeStage("first_use", credits_to_micros(500)),
 )
 """1,000 credits in all. Staged, because the whole bonus is worth more than a forged sign-up costs."""

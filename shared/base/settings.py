@@ -22,6 +22,9 @@ GOOGLE_OIDC_CERTS_URL = "https://www.googleapis.com/oauth2/v1/certs"
 GOOGLE_AD_KEYS_URL = "https://www.gstatic.com/admob/reward/verifier-keys.json"
 """What callbacks of rewarded ads are signed with: https://developers.google.com/admob/android/ssv"""
 
+RISK_KEY_CHARS_MIN = 32
+"""Addresses and numbers of telephones can be guessed through, so their hashes are worth no more than the key."""
+
 
 USDC_ON_BASE = "0x833589fcd6edb6e08f4c7c32d4f71b54bda02913"
 """https://developers.circle.com/stablecoins/usdc-contract-addresses"""
@@ -101,6 +104,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What Stripe signs events with; two with a comma between while one replaces the other. Without it no event comes
     in, so without it nothing is sold either."""
     stripe_base_url: str = "https://api.stripe.com"
+    risk_key: Secret | None = None
+    """What addresses, devices, cards and people are kept under, instead of by name: 32 characters or more. With another
+    key they are all new to us."""
+    address_from_end: Literal["1", "2", "3", "4"] = "1"
+    """Which address of `X-Forwarded-For` is the client's, from its end: 1 on Cloud Run, 2 behind a load balancer
+    of Google's, whose functions must then take nothing past it."""
     paypal_client_id: str | None = None
     paypal_client_secret: Secret | None = None
     paypal_merchant_id: Annotated[str, Meta(pattern=rf"^[2-9A-HJ-NP-Z]{{13}}{LAST}")] | None = None
@@ -138,6 +147,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         parse_callers(self.service_callers)
         parse_ad_units(self.ad_units)
         parse_endpoints(self.custom_providers)
+        if self.risk_key is not None and len(self.risk_key.reveal()) < RISK_KEY_CHARS_MIN:
+            raise ValueError(f"RISK_KEY must have {RISK_KEY_CHARS_MIN} characters or more")
         parse_webhook_ids(self.paypal_webhook_id)
         parse_signing_secrets(self.stripe_webhook_secret, "STRIPE_WEBHOOK_SECRET")
         parse_signing_secrets(self.razorpay_webhook_secret, "RAZORPAY_WEBHOOK_SECRET")

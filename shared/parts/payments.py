@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from shared.payments.confirmations import Confirmations
     from shared.payments.crypto.claims import Claims
     from shared.payments.crypto.topups import TopUps
+    from shared.payments.held import HeldOrders
     from shared.payments.inbox import Inbox
     from shared.payments.models import RailName
     from shared.payments.paypal.certificates import SigningCertificates
@@ -73,7 +74,7 @@ class PaymentParts(ChainParts):
     def orders(self) -> "Orders":
         from shared.payments.service import Orders
 
-        return Orders(self.ledger, self.payment_store, self.rails, self.tasks, self.clock)
+        return Orders(self.ledger, self.payment_store, self.rails, self.risk, self.tasks, self.clock)
 
     @cached_property
     def order_reader(self) -> "OrderReader":
@@ -91,7 +92,7 @@ class PaymentParts(ChainParts):
     def applier(self) -> "Applier":
         from shared.payments.applier import Applier
 
-        return Applier(self.payment_store, self.rails, self.payment_posting, self.clock)
+        return Applier(self.payment_store, self.rails, self.payment_posting, self.risk, self.clock)
 
     @cached_property
     def confirmations(self) -> "Confirmations":
@@ -130,9 +131,16 @@ class PaymentParts(ChainParts):
             self.rails,
             self.payment_posting,
             self.applier,
+            self.risk,
             self.tasks,
             self.clock,
         )
+
+    @cached_property
+    def held_orders(self) -> "HeldOrders":
+        from shared.payments.held import HeldOrders
+
+        return HeldOrders(self.payment_store, self.applier, self.risk)
 
     def _rail(self, name: "RailName") -> "Rail":
         from shared.payments.errors import RailNotOffered

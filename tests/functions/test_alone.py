@@ -52,6 +52,7 @@ PAYMENT_CALLERS = {
     "checkout_create",
     "order_check",
     "order_refund",
+    "order_release",
     "payment_apply",
     "payment_confirm",
     "payment_refund",
@@ -62,6 +63,7 @@ OPERATED = {
     "demand_set",
     "finance_report",
     "model_update",
+    "order_release",
     "payment_refund",
     "review_list",
     "review_resolve",
@@ -209,6 +211,7 @@ def _payment_request(row: FunctionRow, buyer: Buyer, paypal: Signatory) -> tuple
         "payment_apply": apply_task(event),
         "payment_refund": {"order_id": order_id, "reason": "a test", "idempotency_key": row.name},
         "order_refund": {},
+        "order_release": {"reason": "a test"},
     }
     return row.path.replace("{order_id}", order_id), {"json": bodies.get(row.name)}
 

@@ -29,6 +29,7 @@ OPERATED = {
     "demand_set",
     "finance_report",
     "model_update",
+    "order_release",
     "payment_refund",
     "review_list",
     "review_resolve",

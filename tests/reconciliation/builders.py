@@ -36,6 +36,7 @@ from tests.reconciliation.memory import (
     MemoryStatements,
     MemoryTickets,
 )
+from tests.risk.memory import MemoryRisk
 
 STRIPE = RailName.STRIPE
 FEE = 44
@@ -105,6 +106,8 @@ class Office:
 
     async def buy(self, *, is_told: bool = True) -> tuple[Order, Line]:
         """Somebody buys; the provider tells us, or not, and has it in its books."""
+        # How often somebody may buy is tested elsewhere.
+        self.shop.risk_store = MemoryRisk()
         order = await self.shop.order()
         payment_id = self.shop.bench.pay(order)
         if is_told:

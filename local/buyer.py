@@ -45,6 +45,11 @@ class Buyer:
         body = {"rail": rail, "pack": pack, "currency": "USD", "idempotency_key": secrets.token_hex(8)}
         return self._ask("POST", "/v1/checkout", body)
 
+    def order_by_razorpay(self, pack: str = "starter") -> Order:
+        """The same, to be paid in rupees."""
+        body = {"rail": "razorpay", "pack": pack, "currency": "INR", "idempotency_key": secrets.token_hex(8)}
+        return self._ask("POST", "/v1/checkout", body)
+
     def pay(self, order: Order) -> str:
         """Pay as the page does; the payment intent's id."""
         session_id = order["url"].rpartition("/")[2]

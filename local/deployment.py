@@ -31,8 +31,10 @@ LOG_ORIGIN = "credence.local/log"
 STRIPE_PATH = "/v1/webhooks/stripe"
 PAYPAL_PATH = "/v1/webhooks/paypal"
 PAYPAL_SANDBOX = "https://api-m.sandbox.paypal.com"
+RAZORPAY_PATH = "/v1/webhooks/razorpay"
+RAZORPAY_KEY_SECRET = "razorpay_key_local"  # noqa: S105 - of a stand-in
 WEBHOOK_SECRET = "whsec_local"  # noqa: S105 - of a stand-in
-"""What the stand-in for Stripe signs with. It listens on this machine only."""
+"""What the stand-ins for Stripe and Razorpay sign with. They listen on this machine only."""
 PASSED_ON = tuple(
     name.upper()
     for name in Settings.__struct_fields__
@@ -40,6 +42,7 @@ PASSED_ON = tuple(
     or name.startswith("crypto_")
     or name in ("cloudflare_account_id", "custom_providers", "stripe_webhook_secret")
     or name in ("paypal_client_id", "paypal_client_secret", "paypal_merchant_id", "paypal_webhook_id")
+    or name in ("razorpay_key_id", "razorpay_key_secret", "razorpay_webhook_secret")
 )
 """What the developer's environment (or `.env`) may add: a real provider's key takes the place of the stand-in."""
 
@@ -97,6 +100,11 @@ class Deployment:
             # A real key speaks with the real Stripe.
             **({} if os.environ.get("STRIPE_API_KEY") else {"STRIPE_BASE_URL": self._stack.stripe.url}),
             **self._paypal,
+            "RAZORPAY_KEY_ID": self.razorpay_credentials[0],
+            "RAZORPAY_KEY_SECRET": self.razorpay_credentials[1],
+            "RAZORPAY_WEBHOOK_SECRET": WEBHOOK_SECRET,
+            # A real key speaks with the real Razorpay.
+            **({} if os.environ.get("RAZORPAY_KEY_ID") else {"RAZORPAY_BASE_URL": self._stack.razorpay.url}),
             **self._ad_keys,
             "AD_UNITS": AD_UNITS,
             **{name: os.environ[name] for name in PASSED_ON if os.environ.get(name)},
@@ -135,6 +143,11 @@ class Deployment:
             "PAYPAL_BASE_URL": standin.url,
             "PAYPAL_CERTIFICATES_FILE": str(standin.certificates_file),
         }
+
+    @property
+    def razorpay_credentials(self) -> tuple[str, str]:
+        """Key id and secret, and so the account, of this deployment at the stand-in for Razorpay."""
+        return f"rzp_test_{self.project_id.replace('-', '_')}", RAZORPAY_KEY_SECRET
 
     @property
     def backend_token(self) -> str:
@@ -212,6 +225,7 @@ class Deployment:
         until_done.callback(self._stack.cloud_tasks.detach, self.project_id, read_queues())
         self._stack.stripe.hook(self.stripe_key, self.url + STRIPE_PATH, WEBHOOK_SECRET)
         self._stack.paypal.hook(self.paypal_client_id, self.url + PAYPAL_PATH, self.paypal_webhook_id)
+        self._stack.razorpay.hook(self.razorpay_credentials, self.url + RAZORPAY_PATH, WEBHOOK_SECRET)
         if self._events:
             self._subscribe(until_done)
 

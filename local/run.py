@@ -64,6 +64,8 @@ def _explain(stack: Stack, deployment: Deployment) -> None:
     print("Start the account, then point any OpenAI client here, with the user's token as its API key:\n")
     print(f'  curl -X POST {deployment.url}/v1/account -H "authorization: Bearer $USER_TOKEN"')
     print(f"  OPENAI_BASE_URL={deployment.url}/v1 OPENAI_API_KEY=$USER_TOKEN python your_program.py\n")
+    print("Pay what was ordered by Razorpay, whose checkout is a page of the app's:\n")
+    print(f"  open {stack.razorpay.url}\n")
     print("Run a timer, which nobody does here by itself, and verify the user's account:\n")
     print(f'  curl -X POST {deployment.url}/_timers/ledger_audit -H "authorization: Bearer $TIMER_TOKEN"')
     print(f"  FIRESTORE_EMULATOR_HOST={stack.firestore_address} PROJECT_ID={PROJECT} \\")

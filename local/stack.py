@@ -1,4 +1,4 @@
-"""The local stack: Firestore, its events, Auth, Cloud Tasks, and stand-ins for models, Stripe and PayPal, as one."""
+"""The local stack: Firestore, its events, Auth, Cloud Tasks, and stand-ins for models and payment providers, as one."""
 
 import contextlib
 import functools
@@ -15,6 +15,7 @@ from local.events import EventDelivery
 from local.node import NodeMissing
 from local.paypal.standin import PayPalStandin, start_paypal
 from local.process import ProcessFailed, Service
+from local.razorpay.standin import RazorpayStandin, start_razorpay
 from local.standin import start_standin
 from local.stripe.standin import StripeStandin, start_stripe
 
@@ -36,6 +37,8 @@ class Stack:
     """Where what they sell is paid. Made when the stack is entered."""
     paypal: PayPalStandin
     """The same for who pays by PayPal."""
+    razorpay: RazorpayStandin
+    """The same for who pays by Razorpay."""
     chain: LocalChain
     """And where it is paid with a token. Listens when the stack is entered, and starts a chain once it is asked."""
 
@@ -55,7 +58,7 @@ class Stack:
             self._report(f"Chain: {self.chain.url} (starts when it is asked)")
             until_ready.callback(self._stop_services)
             self._report(
-                "Starting the emulators of Firestore, Auth and Cloud Tasks, and stand-ins for models, Stripe and PayPal"
+                "Starting the emulators of Firestore, Auth and Cloud Tasks, stand-ins for models and rails of payment"
             )
             # The emulators first: Firestore is the one that may be missing, Auth the one that takes longest.
             start_sender = functools.partial(start_firestore, events_address=self.events.address)
@@ -67,8 +70,10 @@ class Stack:
             self._services.append(self.stripe.service)
             self.paypal = start_paypal(folder)
             self._services.append(self.paypal.service)
-            firestore, auth, standin, cloud_tasks, stripe, paypal = self._services
-            for service in (standin, firestore, cloud_tasks, stripe, paypal, auth):
+            self.razorpay = start_razorpay(folder)
+            self._services.append(self.razorpay.service)
+            firestore, auth, standin, cloud_tasks, stripe, paypal, razorpay = self._services
+            for service in (standin, firestore, cloud_tasks, stripe, paypal, razorpay, auth):
                 service.wait_until_ready()
                 if service is firestore:
                     warm_up_firestore(service.address)

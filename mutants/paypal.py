@@ -4,7 +4,11 @@ from mutants.mutant import Mutant
 
 EVENTS = ("tests/payments/test_paypal_events.py",)
 CERTIFICATES = ("tests/payments/test_paypal_certificates.py",)
-RAIL = ("tests/payments/test_paypal_rail.py",)
+RAIL = (
+    "tests/payments/test_paypal_rail.py",
+    "tests/payments/test_paypal_reversals.py",
+    "tests/payments/test_paypal_strangers.py",
+)
 AMOUNTS = ("tests/payments/test_paypal_amounts.py",)
 
 PAYPAL = (

@@ -192,12 +192,24 @@ def test_only_those_who_sell_hold_the_keys_of_rails() -> None:
             "checkout_create",
             "order_check",
             "order_refund",
+            "order_release",
             "pack_list",
             "payment_apply",
             "payment_refund",
         }
     assert next(row.secrets for row in ROWS if row.name == "paypal_webhook") == ()
     assert selling["stripe_webhook"] == ("STRIPE_WEBHOOK_SECRET",)
+    assert {row.name for row in ROWS if "RAZORPAY_KEY_SECRET" in row.secrets} == {
+        "checkout_create",
+        "order_check",
+        "order_refund",
+        "order_release",
+        "pack_list",
+        "payment_apply",
+        "payment_confirm",
+        "payment_refund",
+    }
+    assert next(row.secrets for row in ROWS if row.name == "razorpay_webhook") == ("RAZORPAY_WEBHOOK_SECRET",)
 
 
 def test_only_those_who_look_at_a_chain_know_its_node() -> None:
@@ -212,6 +224,14 @@ def test_only_those_who_look_at_a_chain_know_its_node() -> None:
         "payment_apply",
         "payment_refund",
     }
+
+
+def test_only_those_who_count_people_hold_the_key_of_their_hashes() -> None:
+    """Whoever has it can tell whether a number or an address is known to us."""
+    selling = {row.name for row in ROWS if "STRIPE_API_KEY" in row.secrets} - {"pack_list"}
+    others = {"account_start", "credit_topup", "crypto_claim", "payment_confirm"}
+
+    assert {row.name for row in ROWS if "RISK_KEY" in row.secrets} == selling | others
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from local.stripe.charges import charge_fields
 from local.stripe.refusal import StripeRefusal
 
 Object = dict[str, Any]
@@ -37,6 +38,7 @@ class StripeAccount:
         self._page_url = page_url
         self._objects: dict[str, Object] = {}
         self._intent_metadata: dict[str, Object] = {}
+        self._cards: dict[str, str] = {}
         self._answers: dict[str, tuple[str, Object]] = {}
         self._numbers = itertools.count(1)
 
@@ -58,10 +60,14 @@ class StripeAccount:
         """What Stripe does after a day."""
         self._answers.clear()
 
-    def pay(self, session_id: str, *, later: bool = False) -> Object:
-        """The buyer pays; `later` by a bank that takes its time. Answers the payment intent."""
+    def pay(self, session_id: str, *, later: bool = False, card: str | None = None) -> Object:
+        """The buyer pays; `later` by a bank that takes its time. Answers the payment intent.
+
+        Without a `card` it is one that nobody else has.
+        """
         session = self._session(session_id, "open")
         intent = self._intent(session)
+        self._cards[intent["id"]] = card or session_id
         session.update(payment_intent=intent["id"], status="complete", url=None)
         if later:
             intent["status"] = "processing"
@@ -85,11 +91,13 @@ class StripeAccount:
         session["payment_status"] = "paid"
         self._tell("checkout.session.async_payment_succeeded", session)
 
-    def decline(self, session_id: str) -> None:
+    def decline(self, session_id: str, *, card: str | None = None) -> None:
         """The buyer's card is declined; the page stays open."""
         session = self._session(session_id, "open")
         intent = self._intent(session)
         session["payment_intent"] = intent["id"]
+        self._cards[intent["id"]] = card or session_id
+        self._tell("charge.failed", self._add_charge(intent, is_paid=False))
         self._tell("payment_intent.payment_failed", intent)
 
     def expire(self, session_id: str) -> Object:
@@ -257,22 +265,13 @@ class StripeAccount:
         )
 
     def _charge(self, intent: Object) -> None:
-        charge = self._add(
-            "charge",
-            "ch",
-            amount=intent["amount"],
-            amount_refunded=0,
-            currency=intent["currency"],
-            payment_intent=intent["id"],
-            paid=True,
-            refunded=False,
-            disputed=False,
-            status="succeeded",
-            metadata=intent["metadata"],
-        )
+        charge = self._add_charge(intent, is_paid=True)
         intent.update(status="succeeded", amount_received=intent["amount"], latest_charge=charge["id"])
         self._tell("charge.succeeded", charge)
         self._tell("payment_intent.succeeded", intent)
+
+    def _add_charge(self, intent: Object, *, is_paid: bool) -> Object:
+        return self._add("charge", "ch", **charge_fields(intent, self._cards[intent["id"]], is_paid=is_paid))
 
     def _session(self, session_id: str, status: str) -> Object:
         session = self._objects.get(session_id)

@@ -42,3 +42,13 @@ class BadRequest(CredenceError):
 
     code = "invalid_request"
     kind = Kind.INVALID
+
+
+class ClientLeft(CredenceError):
+    """Whoever asked has closed the connection before there was an answer. Nobody but our log hears of it."""
+
+    code = "client_left"
+    kind = Kind.INVALID
+
+    def __init__(self) -> None:
+        super().__init__("The client has left.")

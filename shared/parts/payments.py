@@ -8,8 +8,10 @@ from shared.parts.chain import ChainParts
 
 if TYPE_CHECKING:
     from shared.payments.applier import Applier
+    from shared.payments.confirmations import Confirmations
     from shared.payments.crypto.claims import Claims
     from shared.payments.crypto.topups import TopUps
+    from shared.payments.held import HeldOrders
     from shared.payments.inbox import Inbox
     from shared.payments.models import RailName
     from shared.payments.paypal.certificates import SigningCertificates
@@ -41,6 +43,11 @@ class PaymentParts(ChainParts):
                 self._paypal_webhook_id,
                 settings.checkout_return_url,
             ),
+            RailName.RAZORPAY: (
+                settings.razorpay_key_id,
+                settings.razorpay_key_secret,
+                settings.razorpay_webhook_secret,
+            ),
             RailName.CRYPTO: chain,
             RailName.X402: (*chain, settings.crypto_facilitator_url),
         }
@@ -67,7 +74,7 @@ class PaymentParts(ChainParts):
     def orders(self) -> "Orders":
         from shared.payments.service import Orders
 
-        return Orders(self.ledger, self.payment_store, self.rails, self.tasks, self.clock)
+        return Orders(self.ledger, self.payment_store, self.rails, self.risk, self.tasks, self.clock)
 
     @cached_property
     def order_reader(self) -> "OrderReader":
@@ -85,7 +92,20 @@ class PaymentParts(ChainParts):
     def applier(self) -> "Applier":
         from shared.payments.applier import Applier
 
-        return Applier(self.payment_store, self.rails, self.payment_posting, self.clock)
+        return Applier(self.payment_store, self.rails, self.payment_posting, self.risk, self.clock)
+
+    @cached_property
+    def confirmations(self) -> "Confirmations":
+        """Of Razorpay, the only rail that hands a proof to the browser. Raise RailNotOffered where it is not on."""
+        from shared.payments.confirmations import Confirmations
+        from shared.payments.errors import RailNotOffered
+        from shared.payments.models import RailName
+        from shared.payments.razorpay.confirmation import RazorpayConfirmation
+
+        if RailName.RAZORPAY not in self.rail_names or self.settings.razorpay_key_secret is None:
+            raise RailNotOffered
+        reader = RazorpayConfirmation(self.settings.razorpay_key_secret)
+        return Confirmations(self.payment_store, reader, self.applier)
 
     @cached_property
     def claims(self) -> "Claims":
@@ -111,9 +131,16 @@ class PaymentParts(ChainParts):
             self.rails,
             self.payment_posting,
             self.applier,
+            self.risk,
             self.tasks,
             self.clock,
         )
+
+    @cached_property
+    def held_orders(self) -> "HeldOrders":
+        from shared.payments.held import HeldOrders
+
+        return HeldOrders(self.payment_store, self.applier, self.risk)
 
     def _rail(self, name: "RailName") -> "Rail":
         from shared.payments.errors import RailNotOffered
@@ -142,10 +169,23 @@ class PaymentParts(ChainParts):
                     settings.paypal_client_id, settings.paypal_client_secret, settings.paypal_base_url, self.clock
                 )
                 return PayPalRail(gateway, settings.paypal_merchant_id, settings.checkout_return_url, self.clock)
+            case RailName.RAZORPAY:
+                return self._razorpay_rail()
             case RailName.CRYPTO:
                 return self.crypto_rail
             case RailName.X402:
                 return self.x402_rail
+
+    def _razorpay_rail(self) -> "Rail":
+        from shared.payments.errors import RailNotOffered
+        from shared.payments.razorpay.gateway import RazorpayGateway
+        from shared.payments.razorpay.rail import RazorpayRail
+
+        settings = self.settings
+        if settings.razorpay_key_id is None or settings.razorpay_key_secret is None:
+            raise RailNotOffered
+        api = RazorpayGateway(settings.razorpay_key_id, settings.razorpay_key_secret, settings.razorpay_base_url)
+        return RazorpayRail(api, settings.razorpay_key_id, self.clock)
 
     def _event_reader(self, name: "RailName") -> "EventReader":
         from shared.payments.errors import RailNotOffered
@@ -158,6 +198,12 @@ class PaymentParts(ChainParts):
                 if self.settings.stripe_webhook_secret is None:
                     raise RailNotOffered
                 return StripeEvents(self.settings.stripe_webhook_secret)
+            case RailName.RAZORPAY:
+                from shared.payments.razorpay.events import RazorpayEvents
+
+                if self.settings.razorpay_webhook_secret is None:
+                    raise RailNotOffered
+                return RazorpayEvents(self.settings.razorpay_webhook_secret)
             case RailName.PAYPAL:
                 from shared.payments.paypal.events import PayPalEvents
 

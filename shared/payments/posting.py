@@ -32,16 +32,24 @@ class PaymentPosting:
         """Grant what was paid for, then do what its refunds, disputes and warnings ask."""
         payment = _payment_of(order)
         facts = {"reason": "credits bought", "order": order.order_id, "payment": payment, "pack": order.pack_id}
-        await self._ledger.grant_paid(order.wallet_id, order.credits_micros, key=payment, facts=facts)
+        # What waits for a person is granted where nobody can spend it, and only ever there.
+        account_id = order.hold.escrow_id if order.hold else order.wallet_id
+        if order.hold is not None:
+            await self._funds.open(account_id, None)
+        await self._ledger.grant_paid(account_id, order.credits_micros, key=payment, facts=facts)
         # If we die here, the next look grants the bonus.
         if order.bonus_micros:
             await self._ledger.grant_promo(
-                order.wallet_id,
+                account_id,
                 order.bonus_micros,
                 lifetime_ms=PACK_BONUS_LIFETIME_MS,
                 key=f"{payment}:bonus",
                 facts={**facts, "reason": "bonus of a pack"},
             )
+        if order.is_held:
+            return
+        if order.hold is not None:
+            await self.release(account_id, order.wallet_id)
         for reversal_id, reversal in sorted(order.reversals.items()):
             await self._reverse(order, reversal_id, reversal)
         if order.refund_request is not None and reversal_rules.has_refund(order):

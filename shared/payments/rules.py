@@ -136,7 +136,7 @@ def advanced(order: Order, seen: Seen, *, at_ms: int) -> Order:
 
 def settled_state(order: Order) -> OrderState:
     """Where a paid order stands once its credits and reversals are posted."""
-    if order.state in UNPAID:
+    if order.state in UNPAID or order.is_held:
         return order.state
     reversals = order.reversals.values()
     disputed = (r for r in reversals if r.kind is ReversalKind.DISPUTE and r.state is not ReversalState.RETURNED)

@@ -6,6 +6,7 @@ functions-framework and the local gateway both serve.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Literal, Protocol, cast
 
 import msgspec
@@ -23,6 +24,7 @@ from shared.web.body import BODY_BYTES_MAX, read_body, read_bytes
 from shared.web.cors import is_preflight, preflight_response, show_to_pages
 from shared.web.edge import serve_logged
 from shared.web.errors import MethodWrong
+from shared.web.leaving import client_left
 from shared.web.path import path_parameters, read_query, read_raw_query
 
 ROUTE_HEADER = "x-credence-route"
@@ -156,7 +158,8 @@ async def _answer(contract: Contract, handler: Handler, request: Request, reques
             preparing.cancel()
         raise
     if contract.routes:
-        caller = replace(caller, route_asked=request.headers.get(ROUTE_HEADER))
+        left = partial(client_left, request.receive)
+        caller = replace(caller, route_asked=request.headers.get(ROUTE_HEADER), left=left)
     if contract.pays:
         caller = replace(caller, payment=request.headers.get(PAYMENT_HEADER))
     parameters = path_parameters(request, contract.path_param, contract.path_prefix, contract.path_suffix)

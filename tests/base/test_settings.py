@@ -3,6 +3,7 @@
 import pytest
 
 from shared.base.settings import Settings, SettingsWrong
+from shared.parts.base import Parts
 
 PRODUCTION = {"PROJECT_ID": "credence-production"}
 
@@ -56,3 +57,15 @@ def test_an_address_without_tls_is_for_local_processes() -> None:
     local = {"ENVIRONMENT": "local", "OPENROUTER_BASE_URL": "http://127.0.0.1:9/v1", **PRODUCTION}
 
     assert Settings.from_environment(local).openrouter_base_url == "http://127.0.0.1:9/v1"
+
+
+def test_a_key_that_could_be_guessed_is_refused_at_the_start() -> None:
+    """What it hides, addresses and numbers of telephones, can be guessed through."""
+    with pytest.raises(SettingsWrong, match="RISK_KEY"):
+        Settings.from_environment({"PROJECT_ID": "p", "RISK_KEY": "short"})
+
+
+def test_without_a_key_nobody_is_counted_in_production() -> None:
+    """One that everybody can read in this repository would hide nothing."""
+    with pytest.raises(SettingsWrong, match="RISK_KEY"):
+        _ = Parts(Settings.from_environment({"PROJECT_ID": "p"})).risk

@@ -49,8 +49,8 @@ def is_open(address: str) -> bool:
 def addresses_of(stack: Stack) -> set[str]:
     """host:port of everything the stack serves."""
     standin = stack.standin_url.removeprefix("http://").removesuffix("/v1")
-    sold_by = {stack.stripe.service.address, stack.paypal.service.address}
-    return {stack.firestore_address, stack.auth_address, stack.cloud_tasks.service.address, standin, *sold_by}
+    paid = {stack.stripe.service.address, stack.paypal.service.address, stack.razorpay.service.address}
+    return {stack.firestore_address, stack.auth_address, stack.cloud_tasks.service.address, standin, *paid}
 
 
 def call_auth(stack: Stack, path: str, body: dict[str, object]) -> dict[str, str]:

@@ -5,7 +5,8 @@ from tests.payments.builders import CREDIT, PACK, Shop
 from tests.payments.cases import bought
 
 NOTHING = (0, 0)
-PART_MINOR = 77
+PART_MINOR = 177
+"""More than the least that a rail gives back."""
 
 
 async def refunded(shop: Shop) -> None:

@@ -97,7 +97,9 @@ WRONG_FORM = [
 ]
 
 
-@pytest.mark.parametrize("wrong", WRONG_FORM, ids=str)
+@pytest.mark.parametrize(
+    "wrong", WRONG_FORM, ids=[f"{number}-{next(iter(one))}" for number, one in enumerate(WRONG_FORM)]
+)
 async def test_another_form_of_signature_is_none(wrong: dict[str, str]) -> None:
     with pytest.raises(EventRefused):
         await read(RAW, headers(**wrong))

@@ -62,6 +62,9 @@ jobs/alice                               | -      | get      | -        | -     
 jobs/alice/chunks/alice                  | -      | -        | -        | -               | -
 jobs/bob                                 | -      | -        | get      | get             | -
 jobs/alice/more/m                        | -      | -        | -        | -               | -
+decisions/alice                          | -      | get      | -        | -               | -
+decisions/bob                            | -      | -        | get      | get             | -
+decisions/alice/more/m                   | -      | -        | -        | -               | -
 orders/alice                             | -      | get      | -        | -               | -
 orders/bob                               | -      | -        | get      | get             | -
 orders/alice/more/m                      | -      | -        | -        | -               | -
@@ -91,8 +94,11 @@ users/alice/notes/first                  | -      | -        | -        | -     
 users/bob/notifications/first            | -      | -        | get      | get             | -
 answers/first                            | -      | -        | -        | -               | -
 price_state/demand                       | -      | -        | -        | -               | -
+price_state/demand/overrides/first       | -      | -        | -        | -               | -
 prices/current                           | -      | get      | get      | get             | get
 prices/model:a%2Fb/days/2026-01-01       | -      | get      | get      | get             | get
+risk_orders/alice                        | -      | -        | -        | -               | -
+risk_traces/user:alice                   | -      | -        | -        | -               | -
 welcome_claims/alice                     | -      | -        | -        | -               | -
 unknown/alice                            | -      | -        | -        | -               | -
 alice's entries                          | -      | list     | -        | -               | -
@@ -160,6 +166,9 @@ log                                      | -      | -        | -        | -     
 log_heads                                | -      | -        | -        | -               | -
 log_tiles                                | -      | -        | -        | -               | -
 route_health                             | -      | -        | -        | -               | -
+decisions                                | -      | -        | -        | -               | -
+risk_orders                              | -      | -        | -        | -               | -
+risk_traces                              | -      | -        | -        | -               | -
 welcome_claims                           | -      | -        | -        | -               | -
 unknown                                  | -      | -        | -        | -               | -
 """
@@ -273,6 +282,9 @@ QUERIES = {
     "log_heads": Query("log_heads"),
     "log_tiles": Query("log_tiles"),
     "route_health": Query("route_health"),
+    "decisions": Query("decisions"),
+    "risk_orders": Query("risk_orders"),
+    "risk_traces": Query("risk_traces"),
     "welcome_claims": Query("welcome_claims"),
     "unknown": Query("unknown"),
 }

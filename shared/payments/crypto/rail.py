@@ -46,7 +46,7 @@ class ChainRail:
         if order.money.currency != rules.CURRENCY:
             raise RailRefused(_NAME, "currency_not_taken")
         terms = TransferTerms(token=self._token, amount=units_of(order.money.amount_minor))
-        return Checkout(order.order_id, self.url_of(terms), terms)
+        return Checkout(order.order_id, self.url_of(terms), terms=terms)
 
     def subject_of(self, order: Order) -> Subject | None:
         watch = rules.watch_of(order)

@@ -10,7 +10,7 @@ import hashlib
 from msgspec.structs import replace
 
 from shared.base.clock import Clock
-from shared.payments.errors import RailRefused
+from shared.payments.errors import RailRefused, RailUnavailable
 from shared.payments.models import (
     Checkout,
     DisputeSeen,
@@ -35,6 +35,7 @@ DISPUTES = "/v1/customer/disputes"
 DISPUTES_MAX = 50
 """PayPal's largest page. More disputes of one payment are for a person."""
 _NAME = "PayPal"
+_CAPTURED = (None, "ORDER_ALREADY_CAPTURED")
 _GONE = frozenset({"RESOURCE_NOT_FOUND", "INVALID_RESOURCE_ID"})
 
 
@@ -131,6 +132,9 @@ class PayPalRail:
             refusal = await self._take(paypal_order_id, order_id, order)
             # If we die here, the next look finds it captured.
             order = await self._api.get(f"{ORDERS}/{paypal_order_id}", {})
+            if refusal in _CAPTURED and not shown.captures_of(order):
+                # The money has moved, and PayPal does not show it everywhere yet.
+                raise RailUnavailable(_NAME)
         captures = shown.captures_of(order)
         if len(captures) > 1:
             return shown.unknown(order_id, "several captures")

@@ -26,10 +26,12 @@ class CreditTopupRequest(Body, frozen=True, kw_only=True):
     auth="user_now", body=CreditTopupRequest, answer=PaymentView, imports_ahead="aiohttp", pays=True, pends=True
 )
 async def credit_topup(body: CreditTopupRequest, caller: Caller, app: App) -> Response:
-    """Raise AuthorizationRefused (400), PaymentRequired (402), PackUnknown, RailNotOffered (404), AuthorizationTaken,
-    PaymentUnderway, OrderOver, KeyReused (409), FacilitatorUnavailable or ChainUnavailable (503)."""
+    """Raise AuthorizationRefused (400), PaymentRequired (402), SignInNeeded (403), PackUnknown, RailNotOffered (404),
+    AuthorizationTaken, PaymentUnderway, OrderOver, KeyReused (409), CheckoutTooOften (429), FacilitatorUnavailable or
+    ChainUnavailable (503).
+    """
     shown = await app.topups.top_up(
-        caller.known_user().uid, body.pack, key=body.idempotency_key, payment=caller.payment
+        caller.signed_in_user().uid, body.pack, key=body.idempotency_key, payment=caller.payment, client=caller.client
     )
     return answer_or_pending(
         payment_view(shown, at_ms=app.clock()),

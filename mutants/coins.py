@@ -18,8 +18,8 @@ COINS = (
         "whoever sees a transfer may claim it",
         "signed claims",
         "shared/chain/rules.py",
-        "    if sender is not None:\n",
-        "    if False:\n",
+        "sent = [log for log in received if sender is None or _party(log, 1) == sender]",
+        "sent = received",
         CLAIMS,
     ),
     Mutant(
@@ -44,6 +44,14 @@ COINS = (
         "shared/payments/crypto/rules.py",
         "is_late = transfer.paid_at_s * 1000 > watch.expires_at_ms + LATE_MS",
         "is_late = False",
+        CLAIMS,
+    ),
+    Mutant(
+        "a price is met to the cent",
+        "frozen price",
+        "shared/payments/crypto/rules.py",
+        "        amount_minor += 1\n",
+        "        pass\n",
         CLAIMS,
     ),
     Mutant(

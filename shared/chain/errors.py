@@ -48,6 +48,20 @@ class TransferRefused(CredenceError):
     kind = Kind.INVALID
 
 
+class AmountDiffers(TransferRefused):
+    """The transaction sends us another amount than the order costs: no payment of it, and money all the same."""
+
+    code = "transfer_amount_differs"
+
+    def __init__(self, amount: int) -> None:
+        super().__init__("The transaction sends another amount than the order costs.", param="transaction")
+        self.amount = amount
+
+    def details(self) -> dict[str, int | str]:
+        """What it does send."""
+        return {"amount": self.amount}
+
+
 class TransferAmbiguous(TransferRefused):
     """Several transfers of the transaction would fit; the claim must name one."""
 

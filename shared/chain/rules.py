@@ -3,6 +3,7 @@
 import re
 
 from shared.chain.errors import (
+    AmountDiffers,
     AuthorizationRefused,
     ClaimNotSigned,
     TransferAmbiguous,
@@ -82,9 +83,9 @@ def find_transfer(
     payment_id: str | None = None,
     sender: Address | None = None,
 ) -> Log:
-    """The one transfer of exactly `amount` to us, by the token itself. Raise TransferRefused, TransferAmbiguous.
+    """The one transfer of exactly `amount` to us, by the token itself.
 
-    Raise ClaimNotSigned when it is not `sender` who sent it.
+    Raise TransferRefused, TransferAmbiguous; ClaimNotSigned when it is not `sender` who sent it; AmountDiffers.
     """
     if not receipt.succeeded:
         raise TransferRefused("The transaction failed on the chain: nothing was sent.", param="transaction")
@@ -97,13 +98,12 @@ def find_transfer(
         raise TransferRefused(
             "The transaction sends us nothing of the token that this order is paid in.", param="transaction"
         )
-    exact = [log for log in received if int(log.data, 16) == amount]
-    if not exact:
-        raise TransferRefused("The transaction sends another amount than the order costs.", param="transaction")
-    if sender is not None:
-        exact = [log for log in exact if _party(log, 1) == sender]
-    if not exact:
+    sent = [log for log in received if sender is None or _party(log, 1) == sender]
+    if not sent:
         raise ClaimNotSigned("The claim is not signed by the sender of the payment.", param="signature")
+    exact = [log for log in sent if int(log.data, 16) == amount]
+    if not exact:
+        raise AmountDiffers(int(sent[0].data, 16))
     if len(exact) > 1:
         raise TransferAmbiguous([log.index for log in exact])
     return exact[0]

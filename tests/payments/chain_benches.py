@@ -10,8 +10,16 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
+from shared.chain.errors import AmountDiffers, ClaimNotSigned, TransferRefused
 from shared.chain.models import Address, Authorization, Reservation
-from shared.chain.rules import authorization_id
+from shared.chain.rules import (
+    authorization_id,
+    claimant_of,
+    find_transfer,
+    require_not_older,
+    transfer_of,
+    units_of,
+)
 from shared.payments.crypto import rules
 from shared.payments.crypto.models import AuthorizationClaim, Claim, TransferClaim, Watch
 from shared.payments.crypto.rail import ChainRail, CryptoRail, X402Rail
@@ -32,11 +40,11 @@ ABSENT: Mapping[str, str] = {
     **dict.fromkeys(("lost_then_won_on_appeal", "warned", "warned_then_refunded"), NO_DISPUTE),
     **dict.fromkeys(("warned_then_dispute_won", "warned_then_dispute_lost"), NO_DISPUTE),
     **dict.fromkeys(("crash_decided_for_us", "crash_decided_against_us", "crash_warning"), NO_DISPUTE),
-    **dict.fromkeys(("forged", "stale", "wrong_amount", "wrong_currency", "payment_of_another_order"), BY_FUNCTION),
+    **dict.fromkeys(("wrong_currency", "payment_of_another_order"), BY_FUNCTION),
     "future": "a block's time is nobody's to choose, and no earlier than its payment",
     "lost_events": "what is not shown names no order; what was shown is on the order, and its look finds it",
 }
-ADA = Person(1)
+ADA, MALLORY = Person(1), Person(2)
 
 
 class ShownReader:
@@ -54,6 +62,34 @@ class ShownReader:
         digest = hashlib.sha256(raw).hexdigest()
         subject = Subject(rules.WATCH, raw.decode())
         return Event(rail=self.name, event_id=digest, kind=rules.WATCH, subject=subject, body_sha256=digest)
+
+
+class ClaimReader(ShownReader):
+    """And judges claims by the rules that `crypto_claim` judges them by, before anything is left for a look."""
+
+    def __init__(self, chain: MemoryChain) -> None:
+        super().__init__(RailName.CRYPTO)
+        self._chain = chain
+
+    def read(self, raw: bytes, headers: Mapping[str, str], *, now_ms: int) -> Event:
+        watch, claim = _shown((raw, headers))
+        signed, receipt = rules.signed_claim(watch, claim), self._chain.receipts[claim.transaction]
+        try:
+            log = find_transfer(receipt, TOKEN, amount=signed.amount, sender=claimant_of(signed, TOKEN))
+            require_not_older(signed, transfer_of(receipt, log, self._chain.blocks[receipt.block], TOKEN))
+        except AmountDiffers:
+            # Left for a look all the same.
+            pass
+        except (TransferRefused, ClaimNotSigned) as refusal:
+            raise EventRefused(refusal.code) from None
+        return super().read(raw, headers, now_ms=now_ms)
+
+
+def _shown(delivery: Delivery) -> tuple[Watch, TransferClaim]:
+    watch = rules.watch_in(Subject(rules.WATCH, delivery[0].decode()))
+    (claim,) = watch.claims
+    assert isinstance(claim, TransferClaim)
+    return watch, claim
 
 
 class ChainBench:
@@ -119,7 +155,11 @@ class ChainBench:
         raise NotImplementedError
 
     def tamper(self, payment_id: PaymentId, *, amount_minor: int | None = None, currency: str | None = None) -> None:
-        raise NotImplementedError
+        """Its last transaction sent another amount. A currency is another token, whose transfers are none."""
+        assert amount_minor is not None
+        transaction, receipt = list(self.chain.receipts.items())[-1]
+        other = replace(receipt.logs[-1], data=f"0x{units_of(amount_minor):064x}")
+        self.chain.receipts[transaction] = replace(receipt, logs=(*receipt.logs[:-1], other))
 
     def give_back(self, payment_id: PaymentId, amount_minor: int) -> str:
         raise NotImplementedError
@@ -141,6 +181,23 @@ class CryptoBench(ChainBench):
     """Plain transfers."""
 
     name = RailName.CRYPTO
+
+    def reader(self) -> ShownReader:
+        return ClaimReader(self.chain)
+
+    def forged(self, delivery: Delivery) -> Delivery:
+        """The same transaction, signed for by somebody who did not send it."""
+        watch, claim = _shown(delivery)
+        signature = MALLORY.claim(watch.order_id, claim.transaction)
+        return rules.subject_of(replace(watch, claims=(replace(claim, signature=signature),))).object_id.encode(), {}
+
+    def aged(self, delivery: Delivery, by_ms: int) -> Delivery:
+        """It was sent so long before its order was made."""
+        _, claim = _shown(delivery)
+        at = self.chain.receipts[claim.transaction].block
+        block = self.chain.blocks[at]
+        self.chain.blocks[at] = replace(block, at_s=block.at_s - by_ms // 1000)
+        return delivery
 
     def rail(self, through: Callable[[Any], Any]) -> ChainRail:
         return CryptoRail(through(self.chain), TOKEN, self._clock)
@@ -165,6 +222,7 @@ class X402Bench(ChainBench):
     """Transfers that were signed, reserved for their order and carried out."""
 
     name = RailName.X402
+    absent: ClassVar[Mapping[str, str]] = {**ABSENT, **dict.fromkeys(("forged", "stale"), BY_FUNCTION)}
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)

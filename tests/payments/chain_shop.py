@@ -26,7 +26,6 @@ from tests.payments.memory_chain import TOKEN, MemoryChain, MemoryFacilitator, P
 PRICE = PACK.prices_minor["USD"] * 10_000
 THIEF = UserId("mallory")
 THIEFS_WALLET = AccountId("user:mallory")
-MALLORY = Person(2)
 
 
 @dataclass

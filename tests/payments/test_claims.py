@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from shared.chain.errors import ChainUnavailable, ClaimNotSigned, TransferAmbiguous, TransferRefused
+from shared.chain.errors import AmountDiffers, ChainUnavailable, ClaimNotSigned, TransferAmbiguous, TransferRefused
 from shared.chain.models import Address, Digest
 from shared.payments.crypto.errors import (
     ClaimsTooMany,
@@ -21,8 +21,8 @@ from shared.payments.errors import OrderAbsent, RailRefused, RefundRefused
 from shared.payments.models import Order, OrderState, RailName
 from tests.images.jobs import Fate, Killed
 from tests.payments.builders import BUYER, PACK
-from tests.payments.chain_benches import ADA
-from tests.payments.chain_shop import MALLORY, PRICE, THIEF, ChainShop
+from tests.payments.chain_benches import ADA, MALLORY
+from tests.payments.chain_shop import PRICE, THIEF, ChainShop
 from tests.payments.memory_chain import OTHER_TOKEN, TOKEN
 
 WHOLE, NOTHING = (500, 50), (0, 0)
@@ -182,8 +182,7 @@ async def test_an_order_of_a_chain_that_is_read_no_more_is_for_a_person(shop: Ch
 
 
 WRONG: dict[str, Callable[[ChainShop], Digest]] = {
-    "less": lambda shop: shop.chain.transfer(ADA.address, PRICE - 1),
-    "more": lambda shop: shop.chain.transfer(ADA.address, PRICE + 1),
+    "dust": lambda shop: shop.chain.transfer(ADA.address, 9_999),
     "another token": lambda shop: shop.chain.transfer(ADA.address, PRICE, asset=OTHER_TOKEN.asset),
     "to somebody else": lambda shop: shop.chain.transfer(ADA.address, PRICE, to=MALLORY.address),
     "reverted": lambda shop: shop.chain.transfer(ADA.address, PRICE, succeeds=False),
@@ -203,6 +202,32 @@ async def test_what_does_not_pay_the_order_is_refused_and_leaves_nothing(shop: C
 
     assert shop.kept(order) == order
     assert (len(shop.queues.tasks), shop.reasons(), await shop.credits()) == (tasks, set(), NOTHING)
+
+
+@pytest.mark.parametrize("difference", [-PRICE + 10_000, -10_000, -1, 1, 9_999, 10_000, 10**12])
+async def test_another_amount_is_refused_and_put_before_a_person_once_it_is_final(
+    shop: ChainShop, difference: int
+) -> None:
+    order = await shop.order()
+    with pytest.raises(AmountDiffers):
+        await shop.claim(order, shop.chain.transfer(ADA.address, PRICE + difference))
+    shop.wait(2 * MINUTE_MS)
+    assert (await shop.look(), shop.reasons()) == (1, set())
+    shop.chain.finalize()
+
+    assert await shop.look() == 0
+
+    assert (await shop.credits(), shop.reasons()) == (NOTHING, {"wrong_amount"})
+
+
+async def test_after_another_amount_the_right_one_still_pays(shop: ChainShop) -> None:
+    order = await shop.order()
+    with pytest.raises(AmountDiffers):
+        await shop.claim(order, shop.chain.transfer(ADA.address, PRICE - 10_000))
+
+    await shop.claim(order, paid(shop))
+
+    assert await shop.credits() == WHOLE
 
 
 async def test_what_was_sent_before_the_order_does_not_pay_it(shop: ChainShop) -> None:

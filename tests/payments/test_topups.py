@@ -22,8 +22,8 @@ from shared.payments.errors import OrderBusy
 from shared.payments.models import OrderState
 from tests.images.jobs import Fate, Killed
 from tests.payments.builders import BUYER
-from tests.payments.chain_benches import ADA
-from tests.payments.chain_shop import MALLORY, THIEF, ChainShop
+from tests.payments.chain_benches import ADA, MALLORY
+from tests.payments.chain_shop import THIEF, ChainShop
 
 WHOLE, NOTHING = (500, 50), (0, 0)
 MINUTE_MS = 60_000

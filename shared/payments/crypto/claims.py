@@ -7,7 +7,7 @@ from msgspec import Struct
 from shared.base.clock import Clock
 from shared.base.ids import UserId
 from shared.base.log import write_line
-from shared.chain.errors import TransferPending
+from shared.chain.errors import AmountDiffers, TransferPending
 from shared.chain.models import Address, Digest, Transfer
 from shared.payments.applier import Applier
 from shared.payments.crypto import rules
@@ -52,7 +52,7 @@ class Claims:
         """Grant the order for the payment, or as soon as it is final, whoever asks then.
 
         Raise OrderAbsent, OrderNotOnChain, OrderPaid, TransferTaken, ClaimsTooMany; TransferRefused, TransferAmbiguous
-        or ClaimNotSigned, and nothing is kept; PaymentInReview for money that came and buys nothing by itself.
+        or ClaimNotSigned, and nothing is kept; AmountDiffers or PaymentInReview for money that a person looks at.
         """
         kept = await owned(self._store, owner, order_id)
         watch = rules.watch_of(kept.order)
@@ -71,6 +71,11 @@ class Claims:
                 raise OrderPaid from None
             kept = await self._keep(kept, claim)
             return Shown(order=kept.order, transaction=transaction, blocks_missing=pending.blocks_missing)
+        except AmountDiffers as differs:
+            if kept.order.payment_id is None and rules.is_worth_a_look(differs.amount):
+                # It buys nothing and is there: once it is final, the look puts it before a person.
+                await self._keep(kept, claim)
+            raise
         return await self._take(kept, claim, transfer)
 
     async def _take(self, kept: KeptOrder, claim: TransferClaim, transfer: Transfer) -> Shown:

@@ -7,6 +7,7 @@ look asks the chain for all of it.
 from shared.base.clock import Clock
 from shared.base.log import write_line
 from shared.chain.errors import (
+    AmountDiffers,
     AuthorizationTaken,
     ChainUnavailable,
     ClaimNotSigned,
@@ -62,7 +63,7 @@ class ChainRail:
         awaited: TransferPending | None = None
         for claim in watch.claims:
             try:
-                found.append(await self.find(watch, claim))
+                found.append(await self._found(watch, claim))
             except TransferPending as pending:
                 if rules.may_still_come(claim, pending, at_ms=self._clock()):
                     awaited = pending
@@ -75,6 +76,15 @@ class ChainRail:
         if awaited is not None:
             raise awaited
         return rules.seen_unpaid(self.name, watch, at_ms=self._clock())
+
+    async def _found(self, watch: Watch, claim: Claim) -> Transfer:
+        """The payment that is claimed, also of another amount: whoever looks at that is told what has come."""
+        try:
+            return await self.find(watch, claim)
+        except AmountDiffers as differs:
+            if not rules.is_worth_a_look(differs.amount):
+                raise
+            return await self.find(rules.watch_for(watch, differs.amount), claim)
 
     async def refund(self, payment_id: PaymentId, money: Money, *, key: str) -> None:
         """No key that could send anything is here."""

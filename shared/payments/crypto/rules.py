@@ -104,6 +104,16 @@ def claim_of_payment(watch: Watch) -> AuthorizationClaim | None:
     return None
 
 
+def is_worth_a_look(amount: int) -> bool:
+    """Whether a person is asked about what is no order's price: less than a cent could be sent for ever."""
+    return amount >= UNITS_PER_CENT
+
+
+def watch_for(watch: Watch, amount: int) -> Watch:
+    """The same order at another price."""
+    return replace(watch, terms=replace(watch.terms, amount=amount))
+
+
 def watch_alone(watch: Watch, claim: Claim) -> Watch:
     """The same order as if nothing but this had been shown for it."""
     return replace(watch, claims=(claim,), payment_id=None)
@@ -119,10 +129,10 @@ def may_still_come(claim: Claim, pending: TransferPending, *, at_ms: int) -> boo
 
 
 def seen_paid(rail: RailName, watch: Watch, transfers: Sequence[Transfer]) -> Seen | None:
-    """The first of the final payments, as a rail shows it; None without any."""
+    """The first of the final payments that is of the right amount, or else of any; None without any."""
     if not transfers:
         return None
-    transfer = transfers[0]
+    transfer = min(transfers, key=lambda found: found.amount != watch.terms.amount)
     is_late = transfer.paid_at_s * 1000 > watch.expires_at_ms + LATE_MS
     return Seen(
         rail=rail,
@@ -131,7 +141,7 @@ def seen_paid(rail: RailName, watch: Watch, transfers: Sequence[Transfer]) -> Se
         status=PaymentStatus.UNKNOWN if is_late else PaymentStatus.PAID,
         status_word="paid long after the order ended" if is_late else "final",
         payment_id=PaymentId(transfer.payment_id),
-        money=Money(transfer.amount // UNITS_PER_CENT, CURRENCY),
+        money=_money_of(transfer, watch),
     )
 
 
@@ -174,3 +184,11 @@ def _renews(before: Claim, claim: Claim) -> bool:
     if isinstance(before, AuthorizationClaim) and isinstance(claim, AuthorizationClaim):
         return before.is_refused != claim.is_refused
     return claim.claimed_at_ms >= before.claimed_at_ms + CLAIM_LIFETIME_MS
+
+
+def _money_of(transfer: Transfer, watch: Watch) -> Money:
+    """In cents. What differs from the price by less than one still differs from it."""
+    amount_minor = transfer.amount // UNITS_PER_CENT
+    if transfer.amount > watch.terms.amount and amount_minor == watch.amount_minor:
+        amount_minor += 1
+    return Money(amount_minor, CURRENCY)

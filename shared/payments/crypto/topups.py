@@ -21,6 +21,7 @@ from shared.payments.models import Order, RailName
 from shared.payments.reader import owned
 from shared.payments.service import Orders
 from shared.payments.store import KeptOrder, PaymentStore
+from shared.risk.models import ClientClaim
 from shared.tasks.service import Tasks
 
 
@@ -37,14 +38,16 @@ class TopUps:
         self._tasks = tasks
         self._clock = clock
 
-    async def top_up(self, owner: UserId, pack_id: str, *, key: str, payment: str | None) -> Shown:
+    async def top_up(
+        self, owner: UserId, pack_id: str, *, key: str, payment: str | None, client: ClientClaim | None = None
+    ) -> Shown:
         """The order of this key, paid by `payment`, the value of PAYMENT-SIGNATURE.
 
         Raise PaymentRequired, with the price, where nothing pays yet or the payment could not be settled; OrderOver,
         PaymentUnderway, PaymentInReview; what `Orders.checkout` does; AuthorizationRefused or AuthorizationTaken, and
         no money has moved; FacilitatorUnavailable, ChainUnavailable, ReservationsUnavailable: the same payment again.
         """
-        ordered = await self._orders.checkout(owner, RailName.X402, pack_id, rules.CURRENCY, key=key)
+        ordered = await self._orders.checkout(owner, RailName.X402, pack_id, rules.CURRENCY, key=key, client=client)
         kept = await owned(self._store, owner, ordered.order_id)
         watch = rules.watch_of(kept.order)
         if watch is None:

@@ -71,7 +71,7 @@ def test_what_is_not_sold_is_refused(deployment: Deployment, person: Person, buy
         refused = call(deployment, "POST", "/v1/checkout", person.token, json={**body, **wrong})
         assert refusal(refused, 404) == "pack_not_found"
     packs = answer(call(deployment, "GET", "/v1/packs"))
-    assert packs["rails"] == ["stripe", "razorpay", "paypal", "crypto", "x402"]
+    assert packs["rails"] == ["stripe", "paypal", "razorpay", "crypto", "x402"]
     assert [pack["prices_minor"]["USD"] for pack in packs["data"]] == [99, 499, 899]
 
 

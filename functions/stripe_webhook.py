@@ -1,4 +1,4 @@
-"""Take an event of Stripe's. Called by Stripe, again for three days until it is answered; a repeat is kept once.
+"""Take an event of Stripe's. Called by Stripe, again for three days until it is answered; a repeat is one task.
 
 Nothing in it is believed but its id and which object to look at, which `payment_apply` does.
 """

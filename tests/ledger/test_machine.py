@@ -10,7 +10,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from shared.base.errors import CredenceError
 from shared.base.ids import AccountId
-from shared.ledger.holds import Held
 from shared.ledger.memory import MemoryLedgerArchive, MemoryLedgerStore
 from shared.ledger.operation import Posted
 from shared.ledger.rules import spendable_micros
@@ -153,7 +152,8 @@ class LedgerMachine(RuleBasedStateMachine):
             assert self.outcome(wanted) == "credit_too_low"
             return
         paper.holds[name] = (amount, self.at_ms, self.at_ms + LIFETIME)
-        assert self.outcome(wanted) == Held(wanted.hold, spendable - amount)
+        held = self.outcome(wanted)
+        assert (held.hold, held.spendable_micros) == (wanted.hold, spendable - amount)
 
     @precondition(lambda self: any(paper.holds for paper in self.paper.values()))
     @rule(data=st.data(), share=st.integers(1, 110))

@@ -1,4 +1,7 @@
-"""Paying out: written down, set aside, reviewed, sent, looked at. Every verb may be repeated, and dies anywhere safely."""
+"""Paying out: written down, set aside, reviewed, sent, looked at.
+
+Every verb may be repeated: whoever repeats one that died finishes it.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -41,7 +44,7 @@ class Sender(Protocol):
         """The transfer made for the payout, by its own record and not by a key, which providers forget."""
 
     async def send(self, payout: Payout) -> TransferSeen:
-        """Make it, once per payout and attempt. Raise RailRefused."""
+        """Make it, under one key for all tries. Raise RailRefused."""
 
 
 class Payouts:
@@ -89,15 +92,7 @@ class Payouts:
             payout = await self._store.create(payout)
         if payout.amount_minor != amount_minor:
             raise KeyReused
-        if payout.state is not PayoutState.ACCRUED:
-            return payout
-        try:
-            await self._engine.run(self._taking(payout))
-        except (CreditTooLow, AccountNotOpen):
-            await self._write(payout, replace(rules.moved_to(payout, PayoutState.REFUSED), reason="not_earned"))
-            raise PayoutRefused("not_earned") from None
-        # If we die here, a repeat finds the posting made.
-        return await self._write(payout, rules.moved_to(payout, PayoutState.HELD))
+        return await self._hold(payout) if payout.state is PayoutState.ACCRUED else payout
 
     async def approve(self, payout_id: PayoutId, *, operator: str, reason: str) -> Payout:
         """Let a first payout go on, with who said so and why on its record."""
@@ -122,6 +117,8 @@ class Payouts:
     async def advance(self, payout_id: PayoutId) -> Payout:
         """Bring a payout as far as it may go now. Raise RailUnavailable or PayoutBusy, and a repeat goes on."""
         payout = await self._get(payout_id)
+        if payout.state is PayoutState.ACCRUED:
+            payout = await self._hold(payout)
         if payout.state is PayoutState.FAILED:
             again = replace(rules.moved_to(payout, PayoutState.HELD), attempt=payout.attempt + 1)
             payout = await self._write(payout, again)
@@ -134,6 +131,16 @@ class Payouts:
         if payout.state in (PayoutState.REVERSED, PayoutState.REFUSED) and payout.reason != "not_earned":
             await self._give_back(payout)
         return payout
+
+    async def _hold(self, payout: Payout) -> Payout:
+        """Set the credits aside. Raise PayoutRefused."""
+        try:
+            await self._engine.run(self._taking(payout))
+        except (CreditTooLow, AccountNotOpen):
+            await self._write(payout, replace(rules.moved_to(payout, PayoutState.REFUSED), reason="not_earned"))
+            raise PayoutRefused("not_earned") from None
+        # If we die here, a repeat finds the posting made.
+        return await self._write(payout, rules.moved_to(payout, PayoutState.HELD))
 
     async def _release(self, payout: Payout) -> Payout:
         """Judged anew right before it is sent: whatever came up meanwhile puts it back."""

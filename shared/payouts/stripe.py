@@ -25,7 +25,8 @@ class StripeSender:
             "transfer_group": name,
             "metadata": {"credence_payout": payout.payout_id},
         }
-        return _seen(await self._api.post("/v1/transfers", params, key=f"{name}-{payout.attempt}"))
+        # One key for all tries: a late one of an earlier attempt must not pay besides a later one.
+        return _seen(await self._api.post("/v1/transfers", params, key=name))
 
 
 def _name(payout: Payout) -> str:

@@ -8,10 +8,11 @@ from msgspec.structs import replace
 from local.stripe.account import StripeAccount
 from shared.base.economy import DAY_MS
 from shared.base.ids import AccountId, UserId
-from shared.ledger.memory import MemoryLedgerStore
+from shared.ledger.memory import MemoryLedgerArchive, MemoryLedgerStore
 from shared.ledger.models import Origin
 from shared.ledger.reversals import Reversals
 from shared.ledger.service import Ledger
+from shared.ledger.verify import verify_account
 from shared.payouts import rules
 from shared.payouts.errors import PayoutBusy, PayoutRefused
 from shared.payouts.models import Payout, PayoutId, PayoutState, Recipient, Standing
@@ -70,6 +71,7 @@ class Bench:
     def __init__(self) -> None:
         self.clock = Ticker()
         store = MemoryLedgerStore()
+        self.ledger_store = store
         engine = engine_on(store)
         self.ledger = Ledger(engine, store, self.clock)
         self.stripe = StripeAccount(lambda: self.clock() // 1000)
@@ -198,7 +200,7 @@ async def test_a_transfer_that_came_back_gives_the_credits_back_once(bench: Benc
     assert (seen.state, await bench.balance()) == (PayoutState.REVERSED, EARNED)
 
 
-async def test_a_refused_transfer_is_tried_again_under_another_key(bench: Bench) -> None:
+async def test_a_refused_transfer_is_tried_again_and_pays_once(bench: Bench) -> None:
     destination = bench.standing.recipient.destination if bench.standing.recipient else ""
     bench.stripe.connect.restrict(destination)
     assert (await bench.through()).state is PayoutState.FAILED
@@ -206,3 +208,24 @@ async def test_a_refused_transfer_is_tried_again_under_another_key(bench: Bench)
     bench.stripe.connect.onboard(destination)
     assert (await bench.through()).state is PayoutState.PAID
     assert bench.transfers() == 1
+
+
+async def test_what_died_between_the_record_and_the_credits_is_finished_by_whoever_looks(bench: Bench) -> None:
+    bench.store.dies_at = 2
+    with pytest.raises(Died):
+        await bench.payouts.request(ADA, ASKED, key="one")
+    payout_id = rules.payout_id_of(ADA, "one")
+    assert bench.store.kept[payout_id].state is PayoutState.ACCRUED
+
+    await bench.payouts.advance(payout_id)
+
+    assert await bench.balance() == EARNED - rules.cost_micros(1_400)
+
+
+async def test_the_earners_chain_verifies_after_credits_went_and_came_back(bench: Bench) -> None:
+    paid = await bench.through()
+    bench.stripe.handle("POST", f"/v1/transfers/{paid.transfer_id}/reversals", {})
+    await bench.payouts.advance(paid.payout_id)
+
+    archive = MemoryLedgerArchive(bench.ledger_store)
+    await verify_account(archive, EARN)

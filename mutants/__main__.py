@@ -15,11 +15,12 @@ from mutants.commits import COMMITS
 from mutants.credits import CREDITS
 from mutants.mutant import Mutant
 from mutants.payments import PAYMENTS
+from mutants.payouts import PAYOUTS
 from mutants.proofs import PROOFS, SETTLING
 from mutants.tree import ROOT, UNNOTICED, Change, SuitesBroken, Verdict, each, run_suites, try_change
 
 SURVIVED = "SURVIVED"
-MUTANTS = (*CARDS, *COMMITS, *CREDITS, *PAYMENTS, *SETTLING, *PROOFS)
+MUTANTS = (*CARDS, *COMMITS, *CREDITS, *PAYMENTS, *PAYOUTS, *SETTLING, *PROOFS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -29,7 +29,7 @@ export PEER
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup clients demo run test check bench bench-ledger bench-chat bench-cold bench-hot bench-verify bench-settle bench-predict bench-stream bench-webhook simulate mutants lock clean format verify
+.PHONY: help setup clients demo run test check bench bench-ledger bench-chat bench-cold bench-hot bench-verify bench-settle bench-predict bench-stream bench-webhook matrix simulate mutants lock clean format verify
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -93,6 +93,9 @@ bench-stream: setup ## What a streamed chunk costs beside a bare relay
 
 bench-webhook: setup ## What taking a payment's event costs beside a bare handler
 	@$(PYTHON) -m bench.webhook
+
+matrix: setup ## Print each rail of payment against each mishap and theft, with the balance it leaves
+	@$(PYTHON) -m tests.payments.matrix
 
 simulate: setup ## Simulate the ledger under faults: SEEDS=20000 so many seeds (1000), FIRST=300000 from there; ARGS="--seed 17 --trace" replays
 	@$(PYTHON) -m simulation --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0) $(ARGS)

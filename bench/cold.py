@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,15 @@ import requests
 from bench.report import BenchFailed, at_most, median, run_bench, say, spread
 from local.buyer import Buyer, apply_task
 from local.cloudevent import a_large_entry, created_event
+from local.coin_buyer import CoinBuyer
 from local.deployment import WEBHOOK_SECRET, Deployment
 from local.manifest import TASK_PATH, FunctionRow, read_manifest, read_queues
 from local.node import REPOSITORY
+from local.paypal.authority import approval_of
 from local.people import People, Person
 from local.process import HOST, free_port
+from local.razorpay.wire import sign as sign_event
+from local.razorpay.wire import sign_payment
 from local.stack import Stack
 from local.stripe.wire import sign
 from local.treasury import Treasury
@@ -49,7 +53,15 @@ SPEECH_MODEL = "openai/whisper-1"
 CALL_PROVIDERS = frozenset(
     {"chat_completions", "embedding_create", "image_generate", "image_run", "response_create", "speech_transcribe"}
 )
-PAYMENT_CALLERS = frozenset({"checkout_create", "order_check", "order_refund", "payment_apply", "payment_refund"})
+CHAIN_CALLERS = frozenset({"credit_topup", "crypto_claim"})
+PAYMENT_CALLERS = CHAIN_CALLERS | {
+    "checkout_create",
+    "order_check",
+    "order_refund",
+    "order_release",
+    "payment_apply",
+    "payment_refund",
+}
 CALLERS = CALL_PROVIDERS | PAYMENT_CALLERS
 CALLER_RATIO_MAX = 1.4
 """Of those that call providers, which need an HTTP client as well."""
@@ -100,6 +112,9 @@ class FirstRequests:
         self._settlement_id = treasury.settle_nothing(self._person.uid)
         self._model_version = 0
         self._buyer = Buyer(deployment, stack.stripe, self._person.token)
+        self._coin_buyer = CoinBuyer(deployment, stack.chain, self._person.token)
+        self._paypal = stack.paypal.signatory
+        self._razorpay = stack.razorpay
         self._bought()
 
     def of(self, row: FunctionRow) -> FirstRequest:
@@ -139,9 +154,14 @@ class FirstRequests:
             case "image_generate":
                 body = {"model": IMAGE_MODEL, "prompt": "A cat"}
             case "checkout_create":
+                token = self._started_person().token
                 body = {"rail": "stripe", "pack": "starter", "currency": "USD", "idempotency_key": secrets.token_hex(8)}
             case "order_get" | "order_refund":
                 path = path.replace("{order_id}", self._bought()["order_id"])
+                token = self._buyer.token
+            case "order_release":
+                path = path.replace("{order_id}", self._bought()["order_id"])
+                token, body = self._deployment.operator_token, {"reason": "bench"}
             case "order_check":
                 token, body = self._deployment.task_token, {"order_id": self._bought()["order_id"]}
             case "payment_apply":
@@ -151,10 +171,26 @@ class FirstRequests:
                 token = self._deployment.operator_token
                 body = {"reason": "bench", "idempotency_key": secrets.token_hex(8)}
                 body["order_id"] = self._bought()["order_id"]
+            case "payment_confirm":
+                return self._confirmation(row)
+            case "razorpay_webhook":
+                self._paid_by_razorpay()
+                raw = json.dumps(self._razorpay.newest_event(self._deployment.razorpay_credentials)).encode()
+                return FirstRequest("POST", path, "", raw, {"x-razorpay-signature": sign_event(raw, WEBHOOK_SECRET)})
+            case "credit_topup":
+                # Paid before, so that no chain has to grow while it is timed.
+                body = self._coin_buyer.top_up()
+            case "crypto_claim":
+                order = self._coin_buyer.order()
+                path, body = path.replace("{order_id}", order["order_id"]), self._coin_buyer.send(order)
             case "stripe_webhook":
                 raw = json.dumps(self._stripe_event()).encode()
                 signature = sign(raw, WEBHOOK_SECRET, int(time.time()))
                 return FirstRequest("POST", path, "", raw, {"stripe-signature": signature})
+            case "paypal_webhook":
+                raw = approval_of(self._buyer.order(rail="paypal")["url"].rpartition("/")[2])
+                webhook_id = self._deployment.paypal_webhook_id
+                return FirstRequest("POST", path, "", raw, self._paypal.sign(raw, webhook_id, int(time.time())))
             case "image_job_get":
                 path = path.replace("{job_id}", self._image_job_id())
             case "image_run":
@@ -179,7 +215,8 @@ class FirstRequests:
                 event = created_event(self._deployment.project_id, a_large_entry(f"user:{self._person.uid}"))
                 return FirstRequest("POST", path, self._deployment.event_token, event.body, event.headers)
             case (
-                "charge_collect"
+                "card_sweep"
+                | "charge_collect"
                 | "credit_expire"
                 | "ledger_audit"
                 | "ledger_checkpoint"
@@ -191,6 +228,10 @@ class FirstRequests:
                 path = "/log/checkpoint"
             case "model_get":
                 path = f"/v1/models/{MODEL}"
+            case "demand_set":
+                token = self._deployment.operator_token
+                body = {"model": MODEL, "demand_ppm": 1_000_000, "reason": "bench"}
+                body["idempotency_key"] = secrets.token_hex(8)
             case "model_update":
                 token, body = self._deployment.operator_token, self._model_change()
             case "price_get" | "price_predict" | "price_trends":
@@ -207,11 +248,28 @@ class FirstRequests:
         return FirstRequest(row.method, path, token, body)
 
     def _bought(self) -> dict[str, Any]:
-        """A granted order. Its look is asked for, since what is posted waits here."""
+        """A granted order of somebody new, for nobody buys as often as this asks.
+
+        Its look is asked for, since what is posted waits here.
+        """
+        self._buyer = replace(self._buyer, token=self._started_person().token)
         order = self._buyer.order()
         self._buyer.pay(order)
         self._ask(f"{TASK_PATH}/order_check", self._deployment.task_token, {"order_id": order["order_id"]})
         return self._buyer.wait_until(order, "granted")
+
+    def _paid_by_razorpay(self) -> tuple[str, str, str]:
+        """An order that is paid and not yet granted: its id, Razorpay's id of it, and the payment's."""
+        order = self._buyer.order_by_razorpay()
+        reference = order["parameters"]["order_id"]
+        payment = self._razorpay.act(self._deployment.razorpay_credentials, "pay", reference)
+        return order["order_id"], reference, payment["id"]
+
+    def _confirmation(self, row: FunctionRow) -> FirstRequest:
+        order_id, reference, payment_id = self._paid_by_razorpay()
+        signature = sign_payment(reference, payment_id, self._deployment.razorpay_credentials[1])
+        path = row.path.replace("{order_id}", order_id)
+        return FirstRequest("POST", path, self._person.token, {"payment_id": payment_id, "signature": signature})
 
     def _stripe_event(self) -> dict[str, Any]:
         return self._buyer.stripe.newest_event(self._deployment.stripe_key)

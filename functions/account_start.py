@@ -1,6 +1,7 @@
 """Open the caller's wallet and grant the welcome bonus earned so far.
 
-Called by apps after sign-in and again when an e-mail address was verified; a repeat grants nothing twice.
+Called by apps after sign-in and again when an e-mail address or a telephone was verified; a repeat grants nothing
+twice.
 """
 
 from typing import Literal
@@ -17,6 +18,8 @@ class WelcomeStage(Body, frozen=True, kw_only=True):
     stage: str
     amount_micros: int
     status: Literal["granted", "waiting", "claimed"]
+    reason: str | None
+    """By what the person was known again: `email_claimed`, `phone_claimed`, `device_claimed`, `card_claimed`."""
 
 
 class AccountStartResponse(Body, frozen=True, kw_only=True):
@@ -30,15 +33,18 @@ class AccountStartResponse(Body, frozen=True, kw_only=True):
 
 @http_function(auth="user_now", answer=AccountStartResponse)
 async def account_start(body: Empty, caller: Caller, app: App) -> AccountStartResponse:
-    """The first stage waits until the caller's e-mail address is verified; start again afterwards."""
+    """A stage waits until what it asks for is verified; start again afterwards. Raise RiskUnavailable (503)."""
     user = caller.known_user()
-    started = await app.accounts.start(user.uid, user.email if user.email_verified else None)
+    email = user.email if user.email_verified else None
+    started = await app.accounts.start(user.uid, email, user.phone, caller.client)
     return AccountStartResponse(
         account_id=started.account_id,
         created=started.created,
         balance_micros=started.balance_micros,
         welcome=[
-            WelcomeStage(stage=stage.name, amount_micros=stage.amount_micros, status=stage.status.value)
+            WelcomeStage(
+                stage=stage.name, amount_micros=stage.amount_micros, status=stage.status.value, reason=stage.reason
+            )
             for stage in started.welcome
         ],
     )

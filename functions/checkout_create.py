@@ -25,8 +25,15 @@ class CheckoutCreateResponse(Body, frozen=True, kw_only=True):
 
 @http_function(auth="user_now", body=CheckoutCreateRequest, answer=CheckoutCreateResponse, imports_ahead="aiohttp")
 async def checkout_create(body: CheckoutCreateRequest, caller: Caller, app: App) -> CheckoutCreateResponse:
-    """Raise PackUnknown, RailNotOffered, AccountAbsent (404), KeyReused, RailRefused (409) or RailUnavailable (503)."""
+    """Raise PackUnknown, RailNotOffered, AccountAbsent (404), SignInNeeded (403), KeyReused, RailRefused (409),
+    CheckoutTooOften (429) or RailUnavailable (503).
+    """
     order = await app.orders.checkout(
-        caller.known_user().uid, RailName(body.rail), body.pack, body.currency, key=body.idempotency_key
+        caller.signed_in_user().uid,
+        RailName(body.rail),
+        body.pack,
+        body.currency,
+        key=body.idempotency_key,
+        client=caller.client,
     )
     return CheckoutCreateResponse(order=view_of(order, at_ms=app.clock()))

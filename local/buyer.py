@@ -40,9 +40,14 @@ class Buyer:
     stripe: StripeStandin
     token: str
 
-    def order(self, pack: str = "starter") -> Order:
+    def order(self, pack: str = "starter", rail: str = "stripe") -> Order:
         """An order that waits to be paid."""
-        body = {"rail": "stripe", "pack": pack, "currency": "USD", "idempotency_key": secrets.token_hex(8)}
+        body = {"rail": rail, "pack": pack, "currency": "USD", "idempotency_key": secrets.token_hex(8)}
+        return self._ask("POST", "/v1/checkout", body)
+
+    def order_by_razorpay(self, pack: str = "starter") -> Order:
+        """The same, to be paid in rupees."""
+        body = {"rail": "razorpay", "pack": pack, "currency": "INR", "idempotency_key": secrets.token_hex(8)}
         return self._ask("POST", "/v1/checkout", body)
 
     def pay(self, order: Order) -> str:

@@ -1,4 +1,4 @@
-"""The main job, end to end, on the local stack: sign up, get credits, chat, prove every credit, catch a forger.
+"""The main job, end to end, on the local stack: sign up, buy credits, chat, prove every credit, catch a forger.
 
 `PROMPT="..." make demo` chats about something else. With a provider's key in `.env`, a real model answers.
 """
@@ -18,8 +18,10 @@ from dotenv import load_dotenv
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
 
+from local.buyer import Buyer
 from local.deployment import MODEL_KEYS, Deployment
 from local.interrupt import interrupt_on_signals
+from local.live import LiveDocument
 from local.node import REPOSITORY
 from local.people import People, Person
 from local.stack import CANNOT_START, Stack
@@ -66,14 +68,17 @@ def _run_steps(stack: Stack, deployment: Deployment) -> None:
     for stage in started["welcome"]:
         print(f"    welcome stage {stage['stage']:<10} {_credits(stage['amount_micros'])}  {stage['status']}")
 
-    _step(2, "Chat through the official OpenAI client, streamed")
+    _step(2, "Buy a pack, and watch the balance as an app does")
+    _buy(stack, deployment, person)
+
+    _step(3, "Chat through the official OpenAI client, streamed")
     before = _balance(deployment, person)
     receipt_id = _chat(deployment, person)
     after = _balance(deployment, person)
     print(f"    balance before {_credits(before)}, after {_credits(after)}")
     _expect(after < before, "the call was charged")
 
-    _step(3, "Read the receipt")
+    _step(4, "Read the receipt")
     receipt = _call(deployment, person, "GET", f"/v1/receipts/{receipt_id}")
     _expect(receipt["entry"]["delta_micros"] == after - before, "the receipt states exactly what the balance lost")
     for name in ("model", "provider", "prompt_tokens", "completion_tokens", "usage_source"):
@@ -82,17 +87,36 @@ def _run_steps(stack: Stack, deployment: Deployment) -> None:
     print(f"    {'hash':<18} {receipt['entry']['hash']}")
     print(f"    {'previous hash':<18} {receipt['entry']['prev_hash']}")
 
-    _step(4, "Verify the chain from the raw documents")
+    _step(5, "Verify the chain from the raw documents")
     _expect(_verify(deployment, person, PROJECT) == 0, "the account verifies")
 
-    _step(5, "Sign the books, and check the receipt offline with the public key alone")
+    _step(6, "Sign the books, and check the receipt offline with the public key alone")
     _prove(deployment, person, receipt_id)
 
-    _step(6, "Forge a copy: make the call look a tenth as dear, then verify the copy")
+    _step(7, "Forge a copy: make the call look a tenth as dear, then verify the copy")
     entry_id = _forge_copy(stack, person)
     print(f"    forged entry {entry_id} in a copy of the account")
     _expect(_verify(deployment, person, FORGED_PROJECT, must_name=entry_id) == 1, "verification names the forged entry")
     _expect(_verify(deployment, person, PROJECT) == 0, "the original still verifies")
+
+
+def _buy(stack: Stack, deployment: Deployment, person: Person) -> None:
+    """Pay at the stand-in for Stripe. Its event, one webhook and one task later, the balance is told to who listens."""
+    buyer, before = Buyer(deployment, stack.stripe, person.token), _balance(deployment, person)
+    os.environ["FIRESTORE_EMULATOR_HOST"] = stack.firestore_address
+    with LiveDocument(PROJECT, f"accounts/user:{person.uid}", person.token) as wallet:
+        wallet.wait_for("balance_micros", before)
+        order = buyer.order("popular")
+        price = f"{order['amount_minor'] / 100:.2f} {order['currency']}"
+        print(f"    order {order['order_id']}, {price}, to be paid at {order['url']}")
+        buyer.pay(order)
+        after = before + order["credits_micros"] + order["bonus_micros"]
+        took_s = wallet.wait_for("balance_micros", after)
+    print(f"    paid; the listener saw {_credits(after)} instead of {_credits(before)}, {took_s:.1f} s later")
+    granted = buyer.wait_until(order, "granted")
+    _expect(granted["invoice"] is not None, "the purchase has an invoice")
+    print(f"    {_credits(order['credits_micros'])} paid, {_credits(order['bonus_micros'])} on top, ", end="")
+    print(f"invoice {granted['invoice']}")
 
 
 def _chat(deployment: Deployment, person: Person) -> str:

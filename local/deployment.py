@@ -1,5 +1,6 @@
 """Credence as deployed, on one machine: the gateway process over a stack, and the tokens to call it with."""
 
+import hashlib
 import os
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from local.gateway import CERTIFICATES_PATH, READY_PATH
 from local.manifest import TASK_PATH, read_manifest, read_queues
 from local.node import REPOSITORY
 from local.oidc import AUDIENCE, BACKEND, CALLERS, EVENTARC, OPERATOR, SCHEDULER, TASKS, LocalIssuer
+from local.paypal.account import MERCHANT_ID
 from local.process import HOST, Service, free_port, start_child
 from local.stack import Stack
 from shared.base.settings import Settings
@@ -27,13 +29,20 @@ GATEWAY_DEADLINE_S = 60.0
 """It is ready in about two seconds; the rest is for a machine that is busy."""
 LOG_ORIGIN = "credence.local/log"
 STRIPE_PATH = "/v1/webhooks/stripe"
+PAYPAL_PATH = "/v1/webhooks/paypal"
+PAYPAL_SANDBOX = "https://api-m.sandbox.paypal.com"
+RAZORPAY_PATH = "/v1/webhooks/razorpay"
+RAZORPAY_KEY_SECRET = "razorpay_key_local"  # noqa: S105 - of a stand-in
 WEBHOOK_SECRET = "whsec_local"  # noqa: S105 - of a stand-in
-"""What the stand-in for Stripe signs with. It listens on this machine only."""
+"""What the stand-ins for Stripe and Razorpay sign with. They listen on this machine only."""
 PASSED_ON = tuple(
     name.upper()
     for name in Settings.__struct_fields__
     if name.endswith(("_api_key", "_base_url"))
+    or name.startswith("crypto_")
     or name in ("cloudflare_account_id", "custom_providers", "stripe_webhook_secret")
+    or name in ("paypal_client_id", "paypal_client_secret", "paypal_merchant_id", "paypal_webhook_id")
+    or name in ("razorpay_key_id", "razorpay_key_secret", "razorpay_webhook_secret")
 )
 """What the developer's environment (or `.env`) may add: a real provider's key takes the place of the stand-in."""
 
@@ -87,8 +96,15 @@ class Deployment:
             "STRIPE_API_KEY": self.stripe_key,
             "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
             "CHECKOUT_RETURN_URL": f"{self.url}/_local/paid",
+            **({} if os.environ.get("CRYPTO_RPC_URL") else self._stack.chain.environment),
             # A real key speaks with the real Stripe.
             **({} if os.environ.get("STRIPE_API_KEY") else {"STRIPE_BASE_URL": self._stack.stripe.url}),
+            **self._paypal,
+            "RAZORPAY_KEY_ID": self.razorpay_credentials[0],
+            "RAZORPAY_KEY_SECRET": self.razorpay_credentials[1],
+            "RAZORPAY_WEBHOOK_SECRET": WEBHOOK_SECRET,
+            # A real key speaks with the real Razorpay.
+            **({} if os.environ.get("RAZORPAY_KEY_ID") else {"RAZORPAY_BASE_URL": self._stack.razorpay.url}),
             **self._ad_keys,
             "AD_UNITS": AD_UNITS,
             **{name: os.environ[name] for name in PASSED_ON if os.environ.get(name)},
@@ -99,6 +115,39 @@ class Deployment:
     def stripe_key(self) -> str:
         """The key, and so the account, of this deployment at the stand-in for Stripe."""
         return f"sk_test_{self.project_id}"
+
+    @property
+    def paypal_client_id(self) -> str:
+        """The client id, and so the account, of this deployment at the stand-in for PayPal."""
+        return f"client-{self.project_id}"
+
+    @property
+    def paypal_webhook_id(self) -> str:
+        """What the stand-in for PayPal signs this deployment's events for."""
+        return hashlib.sha256(self.project_id.encode()).hexdigest()[:17].upper()
+
+    @property
+    def _paypal(self) -> dict[str, str]:
+        settings = {
+            "PAYPAL_CLIENT_ID": self.paypal_client_id,
+            "PAYPAL_CLIENT_SECRET": "local",
+            "PAYPAL_MERCHANT_ID": MERCHANT_ID,
+            "PAYPAL_WEBHOOK_ID": self.paypal_webhook_id,
+        }
+        if os.environ.get("PAYPAL_CLIENT_ID"):
+            # A real key speaks with the real PayPal, in its sandbox unless something else is said.
+            return {**settings, "PAYPAL_BASE_URL": PAYPAL_SANDBOX}
+        standin = self._stack.paypal
+        return {
+            **settings,
+            "PAYPAL_BASE_URL": standin.url,
+            "PAYPAL_CERTIFICATES_FILE": str(standin.certificates_file),
+        }
+
+    @property
+    def razorpay_credentials(self) -> tuple[str, str]:
+        """Key id and secret, and so the account, of this deployment at the stand-in for Razorpay."""
+        return f"rzp_test_{self.project_id.replace('-', '_')}", RAZORPAY_KEY_SECRET
 
     @property
     def backend_token(self) -> str:
@@ -175,6 +224,8 @@ class Deployment:
         self._stack.cloud_tasks.attach(self.project_id, self.issuer, read_queues())
         until_done.callback(self._stack.cloud_tasks.detach, self.project_id, read_queues())
         self._stack.stripe.hook(self.stripe_key, self.url + STRIPE_PATH, WEBHOOK_SECRET)
+        self._stack.paypal.hook(self.paypal_client_id, self.url + PAYPAL_PATH, self.paypal_webhook_id)
+        self._stack.razorpay.hook(self.razorpay_credentials, self.url + RAZORPAY_PATH, WEBHOOK_SECRET)
         if self._events:
             self._subscribe(until_done)
 

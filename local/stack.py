@@ -1,4 +1,4 @@
-"""The local stack: Firestore, its events, Auth, Cloud Tasks, and stand-ins for models and Stripe, as one."""
+"""The local stack: Firestore, its events, Auth, Cloud Tasks, and stand-ins for models and payment providers, as one."""
 
 import contextlib
 import functools
@@ -8,11 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from local.chain.standin import LocalChain
 from local.cloud_tasks.emulator import CloudTasksEmulator, start_cloud_tasks
 from local.emulators import EmulatorMissing, start_auth, start_firestore, warm_up_firestore
 from local.events import EventDelivery
 from local.node import NodeMissing
+from local.paypal.standin import PayPalStandin, start_paypal
 from local.process import ProcessFailed, Service
+from local.razorpay.standin import RazorpayStandin, start_razorpay
 from local.standin import start_standin
 from local.stripe.standin import StripeStandin, start_stripe
 
@@ -32,6 +35,12 @@ class Stack:
     """Where their functions' tasks wait. Made when the stack is entered."""
     stripe: StripeStandin
     """Where what they sell is paid. Made when the stack is entered."""
+    paypal: PayPalStandin
+    """The same for who pays by PayPal."""
+    razorpay: RazorpayStandin
+    """The same for who pays by Razorpay."""
+    chain: LocalChain
+    """And where it is paid with a token. Listens when the stack is entered, and starts a chain once it is asked."""
 
     def __init__(self, report: Callable[[str], None] = lambda line: None) -> None:
         """`report` is told, one line at a time, what starts and what is ready."""
@@ -45,9 +54,11 @@ class Stack:
         with contextlib.ExitStack() as until_ready:
             folder = Path(until_ready.enter_context(tempfile.TemporaryDirectory(prefix="credence-")))
             self.events = until_ready.enter_context(EventDelivery())
+            self.chain = until_ready.enter_context(LocalChain(self._report))
+            self._report(f"Chain: {self.chain.url} (starts when it is asked)")
             until_ready.callback(self._stop_services)
             self._report(
-                "Starting the emulators of Firestore, Auth and Cloud Tasks, and the stand-ins for models and Stripe"
+                "Starting the emulators of Firestore, Auth and Cloud Tasks, stand-ins for models and rails of payment"
             )
             # The emulators first: Firestore is the one that may be missing, Auth the one that takes longest.
             start_sender = functools.partial(start_firestore, events_address=self.events.address)
@@ -57,8 +68,12 @@ class Stack:
             self._services.append(self.cloud_tasks.service)
             self.stripe = start_stripe(folder)
             self._services.append(self.stripe.service)
-            firestore, auth, standin, cloud_tasks, stripe = self._services
-            for service in (standin, firestore, cloud_tasks, stripe, auth):
+            self.paypal = start_paypal(folder)
+            self._services.append(self.paypal.service)
+            self.razorpay = start_razorpay(folder)
+            self._services.append(self.razorpay.service)
+            firestore, auth, standin, cloud_tasks, stripe, paypal, razorpay = self._services
+            for service in (standin, firestore, cloud_tasks, stripe, paypal, razorpay, auth):
                 service.wait_until_ready()
                 if service is firestore:
                     warm_up_firestore(service.address)

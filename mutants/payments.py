@@ -1,10 +1,14 @@
 """The safeguards of purchases: what keeps one payment from being granted twice, wrongly, or not at all."""
 
 from mutants.mutant import Mutant
+from mutants.paypal import PAYPAL
 
 MATRIX = ("tests/payments/test_matrix.py",)
 REFUNDS = ("tests/payments/test_refunds.py",)
 EVENTS = ("tests/payments/test_stripe_events.py",)
+RAZORPAY_EVENTS = ("tests/payments/test_razorpay_events.py",)
+RAZORPAY = ("tests/payments/test_razorpay_rail.py",)
+CONFIRMATIONS = ("tests/payments/test_confirmations.py",)
 REVERSALS = ("tests/ledger/test_reversals.py",)
 
 PAYMENTS = (
@@ -27,7 +31,7 @@ PAYMENTS = (
     Mutant(
         "an empty secret is one",
         "signed events",
-        "shared/payments/stripe/events.py",
+        "shared/base/signing_secrets.py",
         "if not all(parts) or len",
         "if len",
         EVENTS,
@@ -76,7 +80,7 @@ PAYMENTS = (
         "the key of a payment is that of a moment",
         "granted once",
         "shared/payments/posting.py",
-        'payment = f"{order.rail.value}:{order.payment_id}"\n        facts = {',
+        "payment = _payment_of(order)\n        facts = {",
         'payment = f"{order.rail.value}:{id(order)}"\n        facts = {',
         MATRIX,
     ),
@@ -128,4 +132,61 @@ PAYMENTS = (
         "if False:",
         REFUNDS,
     ),
+    Mutant(
+        "Razorpay's signature is not compared",
+        "signed events",
+        "shared/payments/razorpay/events.py",
+        'if not _is_signed(raw, headers.get(HEADER, ""), self._secrets):',
+        "if False:",
+        RAZORPAY_EVENTS,
+    ),
+    Mutant(
+        "an event bears the name of a header",
+        "signed events",
+        "shared/payments/razorpay/events.py",
+        "event_id=digest,",
+        'event_id=headers.get("x-razorpay-event-id", digest),',
+        RAZORPAY_EVENTS,
+    ),
+    Mutant(
+        "a payment's own notes say whose it is",
+        "the buyer's own payment",
+        "shared/payments/razorpay/rail.py",
+        "return None if shown.our_order(theirs) is None else await self._seen(theirs, payment)",
+        'return await self._seen({**theirs, "notes": payment.get("notes")}, payment)',
+        RAZORPAY,
+    ),
+    Mutant(
+        "a refund that is not explained is a gift",
+        "nothing is a gift",
+        "shared/payments/razorpay/shown.py",
+        'return payment["status"] != "refunded" or',
+        "return True or",
+        RAZORPAY,
+    ),
+    Mutant(
+        "a refund of Razorpay's whose key was forgotten is made again",
+        "refunded once",
+        "shared/payments/razorpay/rail.py",
+        "if any(shown.notes_of(found).get(shown.REFUND_KEY) == key for found in made):",
+        "if False:",
+        REFUNDS,
+    ),
+    Mutant(
+        "a browser's signature is not compared",
+        "confirmations",
+        "shared/payments/razorpay/confirmation.py",
+        "if not hmac.compare_digest(",
+        "if False and hmac.compare_digest(",
+        CONFIRMATIONS,
+    ),
+    Mutant(
+        "anybody confirms an order",
+        "confirmations",
+        "shared/payments/confirmations.py",
+        "order = (await owned(self._store, owner, order_id)).order\n        subject",
+        "kept = await self._store.find(order_id)\n        assert kept\n        order = kept.order\n        subject",
+        CONFIRMATIONS,
+    ),
+    *PAYPAL,
 )

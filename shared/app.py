@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from shared.cards.keys import CardKeys
     from shared.cards.service import Cards
     from shared.cards.store import FirestoreCards
+    from shared.cards.sweep import CardSweep
     from shared.identity.service import Identity
     from shared.notices.service import Notices
 
@@ -31,9 +32,8 @@ class App(GatewayParts, PaymentParts):
     @cached_property
     def accounts(self) -> "Accounts":
         from shared.accounts.service import Accounts
-        from shared.accounts.store import FirestoreClaims
 
-        return Accounts(self.ledger, FirestoreClaims(self.firestore))
+        return Accounts(self.ledger, self.risk)
 
     @cached_property
     def ads(self) -> "Ads":
@@ -58,6 +58,12 @@ class App(GatewayParts, PaymentParts):
         from shared.cards.service import Cards
 
         return Cards(self.ledger, self.funds, self.card_store, self.clock)
+
+    @cached_property
+    def card_sweep(self) -> "CardSweep":
+        from shared.cards.sweep import CardSweep
+
+        return CardSweep(self.cards, self.card_store)
 
     @cached_property
     def card_keys(self) -> "CardKeys":

@@ -187,15 +187,51 @@ def test_only_those_who_sell_hold_the_keys_of_rails() -> None:
     """What the whole world may post to can check a signature, and has no key that moves money."""
     selling = {row.name: row.secrets for row in ROWS if any(name.startswith("STRIPE") for name in row.secrets)}
 
-    assert {name for name, secrets in selling.items() if "STRIPE_API_KEY" in secrets} == {
+    for key in ("STRIPE_API_KEY", "PAYPAL_CLIENT_SECRET"):
+        assert {row.name for row in ROWS if key in row.secrets} == {
+            "checkout_create",
+            "order_check",
+            "order_refund",
+            "order_release",
+            "pack_list",
+            "payment_apply",
+            "payment_refund",
+        }
+    assert next(row.secrets for row in ROWS if row.name == "paypal_webhook") == ()
+    assert selling["stripe_webhook"] == ("STRIPE_WEBHOOK_SECRET",)
+    assert {row.name for row in ROWS if "RAZORPAY_KEY_SECRET" in row.secrets} == {
         "checkout_create",
+        "order_check",
+        "order_refund",
+        "order_release",
+        "pack_list",
+        "payment_apply",
+        "payment_confirm",
+        "payment_refund",
+    }
+    assert next(row.secrets for row in ROWS if row.name == "razorpay_webhook") == ("RAZORPAY_WEBHOOK_SECRET",)
+
+
+def test_only_those_who_look_at_a_chain_know_its_node() -> None:
+    """A node's address may hold a key, and whoever sets it decides what was paid."""
+    assert {row.name for row in ROWS if "CRYPTO_RPC_URL" in row.secrets} == {
+        "checkout_create",
+        "credit_topup",
+        "crypto_claim",
         "order_check",
         "order_refund",
         "pack_list",
         "payment_apply",
         "payment_refund",
     }
-    assert selling["stripe_webhook"] == ("STRIPE_WEBHOOK_SECRET",)
+
+
+def test_only_those_who_count_people_hold_the_key_of_their_hashes() -> None:
+    """Whoever has it can tell whether a number or an address is known to us."""
+    selling = {row.name for row in ROWS if "STRIPE_API_KEY" in row.secrets} - {"pack_list"}
+    others = {"account_start", "credit_topup", "crypto_claim", "payment_confirm"}
+
+    assert {row.name for row in ROWS if "RISK_KEY" in row.secrets} == selling | others
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,18 @@ REASONS = {
         "_send",
         "self._session.request",
     ): "The same; ids are checked where they come in.",
+    ("shared/payments/paypal/gateway.py", "_send", "ClientSession"): "PayPal, whose address is a setting.",
+    (
+        "shared/payments/paypal/gateway.py",
+        "_send",
+        "self._session.request",
+    ): "The same; ids are checked where they come in.",
+    ("shared/payments/razorpay/gateway.py", "_send", "ClientSession"): "Razorpay, whose address is a setting.",
+    (
+        "shared/payments/razorpay/gateway.py",
+        "_send",
+        "self._session.request",
+    ): "The same; ids are checked where they come in.",
     ("shared/proof/gateway.py", "_read", "AuthorizedSession"): "Cloud KMS and Cloud Storage: hosts are fixed.",
     ("shared/proof/gateway.py", "_read", "session.get"): "The same; the key's name is a setting.",
     ("shared/proof/gateway.py", "sign", "session.post"): "The same.",

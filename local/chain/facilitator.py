@@ -49,6 +49,11 @@ class LocalFacilitator:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    async def answer(self, verb: str, request: web.Request) -> web.Response:
+        """What the API answers at `/verb`, for whoever serves it at an address of their own."""
+        verbs = {"verify": self._verify, "settle": self._settle}
+        return await verbs[verb](request) if verb in verbs else web.Response(status=404)
+
     async def _verify(self, request: web.Request) -> web.Response:
         payload, requirements = await _asked(request)
         answer = await asyncio.to_thread(self._facilitator.verify, payload, requirements)

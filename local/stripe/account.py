@@ -11,6 +11,7 @@ from typing import Any
 
 from local.stripe.balance import DISPUTE_FEE_MINOR, Balance, card_fee
 from local.stripe.bank import Bank
+from local.stripe.charges import charge_fields
 from local.stripe.connect import Connect
 from local.stripe.keys import Keys
 from local.stripe.objects import PLATFORM, Object, Objects
@@ -43,6 +44,7 @@ class StripeAccount:
         self._platform = PlatformApi(self._objects, self._balance, self.bank, self.connect)
         self._intent_metadata: dict[str, Object] = {}
         self._keys = Keys()
+        self._cards: dict[str, str] = {}
 
     def handle(
         self, method: str, path: str, params: Mapping[str, Any], key: str | None = None, owner: str = PLATFORM
@@ -59,10 +61,14 @@ class StripeAccount:
         """What Stripe does after a day."""
         self._keys.forget()
 
-    def pay(self, session_id: str, *, later: bool = False) -> Object:
-        """The buyer pays; `later` by a bank that takes its time. Answers the payment intent."""
+    def pay(self, session_id: str, *, later: bool = False, card: str | None = None) -> Object:
+        """The buyer pays; `later` by a bank that takes its time. Answers the payment intent.
+
+        Without a `card` it is one that nobody else has.
+        """
         session = self._session(session_id, "open")
         intent = self._intent(session)
+        self._cards[intent["id"]] = card or session_id
         session.update(payment_intent=intent["id"], status="complete", url=None)
         if later:
             intent["status"] = "processing"
@@ -86,11 +92,13 @@ class StripeAccount:
         session["payment_status"] = "paid"
         self._objects.tell("checkout.session.async_payment_succeeded", session)
 
-    def decline(self, session_id: str) -> None:
+    def decline(self, session_id: str, *, card: str | None = None) -> None:
         """The buyer's card is declined; the page stays open."""
         session = self._session(session_id, "open")
         intent = self._intent(session)
         session["payment_intent"] = intent["id"]
+        self._cards[intent["id"]] = card or session_id
+        self._objects.tell("charge.failed", self._add_charge(intent, is_paid=False))
         self._objects.tell("payment_intent.payment_failed", intent)
 
     def expire(self, session_id: str) -> Object:
@@ -266,24 +274,15 @@ class StripeAccount:
         )
 
     def _charge(self, intent: Object) -> None:
-        charge = self._objects.add(
-            "charge",
-            "ch",
-            amount=intent["amount"],
-            amount_refunded=0,
-            currency=intent["currency"],
-            payment_intent=intent["id"],
-            paid=True,
-            refunded=False,
-            disputed=False,
-            status="succeeded",
-            metadata=intent["metadata"],
-        )
+        charge = self._add_charge(intent, is_paid=True)
         booked = self._balance.book("charge", charge, charge["amount"], fee=card_fee(charge["amount"]))
         charge["balance_transaction"] = booked["id"]
         intent.update(status="succeeded", amount_received=intent["amount"], latest_charge=charge["id"])
         self._objects.tell("charge.succeeded", charge)
         self._objects.tell("payment_intent.succeeded", intent)
+
+    def _add_charge(self, intent: Object, *, is_paid: bool) -> Object:
+        return self._objects.add("charge", "ch", **charge_fields(intent, self._cards[intent["id"]], is_paid=is_paid))
 
     def _session(self, session_id: str, status: str) -> Object:
         session = self._objects.get(session_id)

@@ -23,6 +23,8 @@ class Stage(Struct, frozen=True):
     name: str
     amount_micros: int
     status: StageStatus
+    reason: str | None = None
+    """By what the person was known again, when it is claimed."""
 
 
 class StartedAccount(Struct, frozen=True):

@@ -1,41 +1,34 @@
-"""Pure decisions about people: when two e-mail addresses are one person's."""
+"""Pure decisions about the welcome bonus: which stage a person may have."""
 
-import hashlib
+from collections.abc import Mapping, Sequence
 
-_IGNORES_DOTS = frozenset({"gmail.com"})
-_SAME_MAILBOX = {
-    "googlemail.com": "gmail.com",
-    "protonmail.com": "proton.me",
-    "protonmail.ch": "proton.me",
-    "pm.me": "proton.me",
-    "me.com": "icloud.com",
-    "mac.com": "icloud.com",
-    "ya.ru": "yandex.ru",
-    "yandex.com": "yandex.ru",
-    "yandex.by": "yandex.ru",
-    "yandex.kz": "yandex.ru",
-}
-"""Domains under which a provider delivers to one mailbox."""
+from shared.accounts.models import Stage, StageStatus
+from shared.base.economy import WELCOME_STAGES
+from shared.base.ids import UserId
+from shared.risk.models import Signal, SignalKind
+
+STAGE_SIGNALS = {"email": SignalKind.EMAIL, "phone": SignalKind.PHONE}
+"""What has to be proved for a stage. The stage that is not here waits for what can prove the first paid use."""
 
 
-def person_signal(email: str) -> str:
-    """A stable name for the person behind an address, without the address in it.
+def welcome_stages(
+    signals: Sequence[Signal], holders: Mapping[SignalKind, UserId], user_id: UserId
+) -> tuple[Stage, ...]:
+    """Where each stage stands for a user who is known by the signals, which the holders have claimed.
 
-    Case, quotes, `+tags`, Gmail's dots and other names of one domain make new addresses for free, so they make no new
-    person.
+    A stage whose signal the user holds is theirs, for they had it or get it now. No further one is while any signal is
+    somebody else's: all that anybody is known by must be new, or theirs.
     """
-    local, _, domain = email.strip().rstrip(".").casefold().rpartition("@")
-    domain = _ascii(domain)
-    domain = _SAME_MAILBOX.get(domain, domain)
-    local = local.replace('"', "").partition("+")[0]
-    if domain in _IGNORES_DOTS:
-        local = local.replace(".", "")
-    return hashlib.sha256(f"credence.person.v1:{local}@{domain}".encode()).hexdigest()
-
-
-def _ascii(domain: str) -> str:
-    """The form in which mail servers know it."""
-    try:
-        return domain.encode("idna").decode()
-    except UnicodeError:
-        return domain
+    others = [signal.kind for signal in signals if holders.get(signal.kind, user_id) != user_id]
+    known = {signal.kind for signal in signals}
+    stages = []
+    for stage in WELCOME_STAGES:
+        kind = STAGE_SIGNALS.get(stage.name)
+        if kind is not None and kind in known and holders.get(kind) == user_id:
+            stages.append(Stage(stage.name, stage.amount_micros, StageStatus.GRANTED))
+        elif others and (kind is None or kind in known):
+            reason = f"{others[0].value}_claimed"
+            stages.append(Stage(stage.name, stage.amount_micros, StageStatus.CLAIMED, reason))
+        else:
+            stages.append(Stage(stage.name, stage.amount_micros, StageStatus.WAITING))
+    return tuple(stages)

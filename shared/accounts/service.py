@@ -1,60 +1,75 @@
 """Starting an account: open the wallet, grant what of the welcome bonus has been earned so far."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from msgspec.structs import replace
 
 from shared.accounts.models import Stage, StageStatus, StartedAccount
-from shared.accounts.rules import person_signal
-from shared.base.economy import WELCOME_LIFETIME_MS, WELCOME_STAGES, WelcomeStage
+from shared.accounts.rules import welcome_stages
+from shared.base.economy import WELCOME_LIFETIME_MS
 from shared.base.ids import AccountId, UserId
 from shared.ledger.errors import KeyReused
 from shared.ledger.operation import Posted
 from shared.ledger.service import Ledger
+from shared.risk.models import PROVED, ClientClaim, Signal, SignalKind, Subject
 
 
-class Claims(Protocol):
-    """Remembers for ever which user a person's bonus went to."""
+class Persons(Protocol):
+    """Knows people again, and remembers for ever whose bonus a signal was good for."""
 
-    async def claim(self, person: str, user_id: UserId) -> bool:
-        """True if this user holds the claim, now or since an earlier call. Durable once answered."""
+    async def person(self, owner: UserId, client: ClientClaim, email: str | None, phone: str | None) -> list[Signal]:
+        """All by which the person behind a user is known."""
+
+    async def claim(self, owner: UserId, signals: Sequence[Signal]) -> Mapping[SignalKind, UserId]:
+        """Claim all of them, unless one is somebody else's: then none. Who holds them now; durable once answered."""
+
+    async def note(self, subject: Subject, owner: UserId, *, rule: str, outcome: str) -> None:
+        """Put a decision on the record, once."""
 
 
 class Accounts:
     """Accounts of people."""
 
-    def __init__(self, ledger: Ledger, claims: Claims) -> None:
+    def __init__(self, ledger: Ledger, persons: Persons) -> None:
         self._ledger = ledger
-        self._claims = claims
+        self._persons = persons
 
-    async def start(self, user_id: UserId, verified_email: str | None) -> StartedAccount:
-        """Open the user's wallet and grant the first stage. A repeat changes nothing that was already done.
-
-        Only the first stage is granted yet; the later ones wait for the device check and the first paid use.
-        """
+    async def start(
+        self, user_id: UserId, verified_email: str | None, phone: str | None = None, client: ClientClaim | None = None
+    ) -> StartedAccount:
+        """Open the user's wallet and grant what is proved. A repeat changes nothing that was already done."""
         account_id = AccountId(f"user:{user_id}")
         # Side by side, since neither needs the other. If we die in between, the same user's next start finds both.
-        opened, status = await asyncio.gather(self._ledger.open(account_id), self._claim(user_id, verified_email))
-        first, *later = WELCOME_STAGES
-        last = await self._grant(account_id, first, opened) if status is StageStatus.GRANTED else opened
+        opened, stages = await asyncio.gather(
+            self._ledger.open(account_id), self._stages(user_id, verified_email, phone, client or ClientClaim())
+        )
+        last = opened
+        for stage in stages:
+            if stage.status is StageStatus.GRANTED:
+                last = await self._grant(account_id, stage, opened)
         head = await self._ledger.head(account_id) if last.repeated else None
-        waiting = [Stage(stage.name, stage.amount_micros, StageStatus.WAITING) for stage in later]
         return StartedAccount(
             account_id=account_id,
             created=not opened.repeated,
             balance_micros=head.balance_micros if head else last.entry.balance_micros,
-            welcome=(Stage(first.name, first.amount_micros, status), *waiting),
+            welcome=stages,
         )
 
-    async def _claim(self, user_id: UserId, verified_email: str | None) -> StageStatus:
-        """Whether the first stage is this user's to have."""
-        if verified_email is None:
-            return StageStatus.WAITING
-        is_theirs = await self._claims.claim(person_signal(verified_email), user_id)
-        return StageStatus.GRANTED if is_theirs else StageStatus.CLAIMED
+    async def _stages(
+        self, user_id: UserId, email: str | None, phone: str | None, client: ClientClaim
+    ) -> tuple[Stage, ...]:
+        signals = await self._persons.person(user_id, client, email, phone)
+        if not any(signal.kind in PROVED for signal in signals):
+            # A device or a card alone earns nothing, so it is not claimed by somebody who proved nothing yet.
+            return welcome_stages((), {}, user_id)
+        stages = welcome_stages(signals, await self._persons.claim(user_id, signals), user_id)
+        for reason in sorted({stage.reason for stage in stages if stage.reason is not None}):
+            await self._persons.note(Subject(f"user:{user_id}"), user_id, rule=reason, outcome="no welcome bonus")
+        return stages
 
-    async def _grant(self, account_id: AccountId, stage: WelcomeStage, opened: Posted) -> Posted:
+    async def _grant(self, account_id: AccountId, stage: Stage, opened: Posted) -> Posted:
         try:
             return await self._ledger.grant_promo(
                 account_id,

@@ -18,7 +18,7 @@ class WelcomeStage(Struct, frozen=True):
 
 WELCOME_STAGES = (
     WelcomeStage("email", credits_to_micros(250)),
-    WelcomeStage("device", credits_to_micros(250)),
+    WelcomeStage("phone", credits_to_micros(250)),
     WelcomeStage("first_use", credits_to_micros(500)),
 )
 """1,000 credits in all. Staged, because the whole bonus is worth more than a forged sign-up costs."""
@@ -74,6 +74,14 @@ PACKS = (
     Pack("popular", "Popular", credits_to_micros(500), credits_to_micros(50), {"USD": 499, "INR": 39_900}),
     Pack("best_value", "Best Value", credits_to_micros(1_000), credits_to_micros(200), {"USD": 899, "INR": 69_900}),
 )
+LIST_CREDITS_PER_DOLLAR = 150
+"""The catalog's prices are what providers ask, at so many credits to a dollar."""
+COST_PPM = max(
+    -(-(pack.credits_micros + pack.bonus_micros) * 100 // (pack.prices_minor["USD"] * LIST_CREDITS_PER_DOLLAR))
+    for pack in PACKS
+)
+"""What a provider asks for what costs a million micros here: less, for even the cheapest credits are sold for more than
+the 150th part of a dollar. Below this part of the catalog's price a call would be sold at a loss."""
 PACK_BONUS_LIFETIME_MS = 365 * DAY_MS
 """Bought credits never expire; those on top are spent first, and a year is enough for it."""
 ORDER_LIFETIME_MS = 60 * 60_000

@@ -32,9 +32,23 @@ class CredenceError(Exception):
         """Values a program may act on, shown beside the message."""
         return {}
 
+    def headers(self) -> dict[str, str]:
+        """What a protocol over HTTP wants told beside the body."""
+        return {}
+
 
 class BadRequest(CredenceError):
     """The request cannot be understood; nothing was read or changed on its behalf."""
 
     code = "invalid_request"
     kind = Kind.INVALID
+
+
+class ClientLeft(CredenceError):
+    """Whoever asked has closed the connection before there was an answer. Nobody but our log hears of it."""
+
+    code = "client_left"
+    kind = Kind.INVALID
+
+    def __init__(self) -> None:
+        super().__init__("The client has left.")

@@ -108,19 +108,23 @@ class Fetcher:
         self._open_session = open_session
         self._session: aiohttp.ClientSession | None = None
 
-    async def fetch(self, url: str, *, bytes_max: int, media_types: Set[str], timeout_s: float) -> Fetched:
-        """What is at the URL, uncompressed, from its own host: redirects are not followed. Raise AddressRefused."""
+    async def fetch(self, url: str, *, bytes_max: int, media_types: Set[str] | None, timeout_s: float) -> Fetched:
+        """What is at the URL, uncompressed, from its own host: redirects are not followed. Raise AddressRefused.
+
+        Without `media_types` it may be of any, for who reads what proves itself.
+        """
         checked_host(url)
         if self._session is None:
             self._session = self._open_session()
         timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
-        headers = {"accept": ", ".join(sorted(media_types)), "accept-encoding": "identity"}
+        accepted = "*/*" if media_types is None else ", ".join(sorted(media_types))
+        headers = {"accept": accepted, "accept-encoding": "identity"}
         try:
             async with self._session.get(url, headers=headers, allow_redirects=False, timeout=timeout) as response:
                 if response.status != 200 or response.headers.get("content-encoding", "identity") != "identity":
                     raise AddressRefused(_UNREACHABLE)
-                if response.content_type not in media_types:
-                    raise AddressRefused(f"What the URL leads to is none of {', '.join(sorted(media_types))}.")
+                if media_types is not None and response.content_type not in media_types:
+                    raise AddressRefused(f"What the URL leads to is none of {accepted}.")
                 content = bytearray()
                 async for piece in response.content.iter_any():
                     content += piece

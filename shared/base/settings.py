@@ -14,11 +14,20 @@ from shared.base.body import LAST, Misshapen, shape
 from shared.base.callers import parse_callers
 from shared.base.endpoints import parse_endpoints
 from shared.base.secret import Secret
+from shared.base.signing_secrets import parse_signing_secrets
+from shared.base.webhook_ids import parse_webhook_ids
 
 GOOGLE_IDENTITY_CERTS_URL = "https://www.googleapis.com/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com"
 GOOGLE_OIDC_CERTS_URL = "https://www.googleapis.com/oauth2/v1/certs"
 GOOGLE_AD_KEYS_URL = "https://www.gstatic.com/admob/reward/verifier-keys.json"
 """What callbacks of rewarded ads are signed with: https://developers.google.com/admob/android/ssv"""
+
+RISK_KEY_CHARS_MIN = 32
+"""Addresses and numbers of telephones can be guessed through, so their hashes are worth no more than the key."""
+
+
+USDC_ON_BASE = "0x833589fcd6edb6e08f4c7c32d4f71b54bda02913"
+"""https://developers.circle.com/stablecoins/usdc-contract-addresses"""
 
 
 class Environment(StrEnum):
@@ -95,6 +104,39 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What Stripe signs events with; two with a comma between while one replaces the other. Without it no event comes
     in, so without it nothing is sold either."""
     stripe_base_url: str = "https://api.stripe.com"
+    risk_key: Secret | None = None
+    """What addresses, devices, cards and people are kept under, instead of by name: 32 characters or more. With another
+    key they are all new to us."""
+    address_from_end: Literal["1", "2", "3", "4"] = "1"
+    """Which address of `X-Forwarded-For` is the client's, from its end: 1 on Cloud Run, 2 behind a load balancer
+    of Google's, whose functions must then take nothing past it."""
+    paypal_client_id: str | None = None
+    paypal_client_secret: Secret | None = None
+    paypal_merchant_id: Annotated[str, Meta(pattern=rf"^[2-9A-HJ-NP-Z]{{13}}{LAST}")] | None = None
+    """Whose PayPal account buyers pay into. A payment into another one is none."""
+    paypal_webhook_id: str | None = None
+    """PayPal's id of our webhook, a part of what it signs; two with a comma between while one replaces the other.
+    Without it no event comes in, so without it nothing is sold either."""
+    paypal_base_url: str = "https://api-m.paypal.com"
+    paypal_certificates_file: str | None = None
+    """For development: the signer's certificate and the root that vouches for it, for a PayPal that somebody plays."""
+    razorpay_key_id: Annotated[str, Meta(pattern=rf"^[0-9a-zA-Z_]{{1,64}}{LAST}")] | None = None
+    """The public half of the API key; buyers' browsers see it."""
+    razorpay_key_secret: Secret | None = None
+    razorpay_webhook_secret: Secret | None = None
+    """As Stripe's; without it nothing is sold by Razorpay."""
+    razorpay_base_url: str = "https://api.razorpay.com"
+    crypto_rpc_url: Secret | None = None
+    """A node of the chain on which dollars are taken, over JSON-RPC; a secret, for its path may be a key."""
+    crypto_receiver: Annotated[str, Meta(pattern=rf"^0x[0-9a-fA-F]{{40}}{LAST}")] | None = None
+    """Our address there. Nothing here has its key. Without node or address nothing is sold on the chain."""
+    crypto_chain_id: Annotated[str, Meta(pattern=rf"^[1-9][0-9]{{0,15}}{LAST}")] = "8453"
+    """Base, with Circle's own USDC as the token; any other token needs all four."""
+    crypto_asset: Annotated[str, Meta(pattern=rf"^0x[0-9a-fA-F]{{40}}{LAST}")] = USDC_ON_BASE
+    crypto_token_name: str = "USD Coin"  # noqa: S105 - as its contract says it
+    crypto_token_version: str = "2"  # noqa: S105 - the same
+    crypto_facilitator_url: Secret | None = None
+    """Who carries out what is signed for x402; without it there are no top-ups by x402."""
     checkout_return_url: str | None = None
     """Where buyers come back to from a checkout."""
     custom_providers: Secret | None = None
@@ -105,9 +147,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         parse_callers(self.service_callers)
         parse_ad_units(self.ad_units)
         parse_endpoints(self.custom_providers)
+        if self.risk_key is not None and len(self.risk_key.reveal()) < RISK_KEY_CHARS_MIN:
+            raise ValueError(f"RISK_KEY must have {RISK_KEY_CHARS_MIN} characters or more")
+        parse_webhook_ids(self.paypal_webhook_id)
+        parse_signing_secrets(self.stripe_webhook_secret, "STRIPE_WEBHOOK_SECRET")
+        parse_signing_secrets(self.razorpay_webhook_secret, "RAZORPAY_WEBHOOK_SECRET")
         if self.environment is Environment.PRODUCTION:
             _refuse_emulators(self)
             _require_https(self)
+            _require_public_nodes(self)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -125,7 +173,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def _refuse_emulators(settings: Settings) -> None:
     """An emulator accepts unsigned tokens: in production that would let anyone be anyone.
 
-    And a key in a file can be copied, a folder be emptied; who writes the file of ad keys makes credits.
+    And a key in a file can be copied, a folder be emptied; who writes the file of ad keys makes credits, and who writes
+    that of certificates makes events.
     """
     local_only = {
         "FIRESTORE_EMULATOR_HOST": settings.firestore_emulator_host,
@@ -133,6 +182,7 @@ def _refuse_emulators(settings: Settings) -> None:
         "CLOUD_TASKS_EMULATOR_HOST": settings.cloud_tasks_emulator_host,
         "STANDIN_URL": settings.standin_url,
         "AD_KEYS_FILE": settings.ad_keys_file,
+        "PAYPAL_CERTIFICATES_FILE": settings.paypal_certificates_file,
         "CHECKPOINT_KEY_FILE": settings.checkpoint_key_file,
         "CHECKPOINT_FOLDER": settings.checkpoint_folder,
         "IDENTITY_CERTS_URL": settings.identity_certs_url != GOOGLE_IDENTITY_CERTS_URL,
@@ -154,3 +204,17 @@ def _require_https(settings: Settings) -> None:
         addresses["CUSTOM_PROVIDERS"] = ""
     if found := sorted(name for name, address in addresses.items() if not address.startswith("https://")):
         raise ValueError(f"{', '.join(found)} must begin with https:// in production")
+
+
+def _require_public_nodes(settings: Settings) -> None:
+    """Whoever could change what a node answers, on its way or instead of it, would grant themselves credits."""
+    for name in ("crypto_rpc_url", "crypto_facilitator_url"):
+        if (address := getattr(settings, name)) is None:
+            continue
+        # Loaded where there is something to check.
+        from shared.base.egress import AddressRefused, checked_host
+
+        try:
+            checked_host(address.reveal())
+        except AddressRefused as refusal:
+            raise ValueError(f"{name.upper()}: {refusal.message}") from None

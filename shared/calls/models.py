@@ -1,12 +1,13 @@
 """Who asks for a call and how, and what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from msgspec import Struct
 
 from shared.base.ids import AccountId, RequestId
-from shared.metering.models import Charge
+from shared.catalog.models import Route
+from shared.metering.models import Charge, Usage
 from shared.routing.models import NO_PREFERENCE, Preference
 
 
@@ -18,11 +19,23 @@ class Asking(Struct, frozen=True, kw_only=True):
     models_allowed: frozenset[str] | None = None
     """None for all of them."""
     preference: Preference = NO_PREFERENCE
+    left: Callable[[], Awaitable[None]] | None = None
+    """Returns once nobody waits for the answer any more. None where nobody can leave, as of a job."""
 
 
 class Answered(Struct, frozen=True):
     """A whole answer in OpenAI's shape, its charge, and headers that tell the charge and the route."""
 
     body: dict[str, Any]
+    charge: Charge
+    headers: Mapping[str, str]
+
+
+class Whole(Struct, frozen=True):
+    """The same before it is told: by which route it came, and for what was charged. Without a usage it was free."""
+
+    body: dict[str, Any]
+    route: Route
+    usage: Usage | None
     charge: Charge
     headers: Mapping[str, str]

@@ -3,28 +3,28 @@
 What is common to all calls of models: chats, images, embeddings and recordings.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from typing import Any, TypeVar
 
 from shared.base.economy import HOLD_LIFETIME_MS
-from shared.base.errors import CredenceError
+from shared.base.errors import ClientLeft, CredenceError
 from shared.base.ids import AccountId, HoldId, RequestId
 from shared.base.log import write_line
 from shared.base.micros import CREDIT_MICROS
-from shared.calls.models import Answered, Asking
+from shared.calls.leaving import AskProvider, Vigil
+from shared.calls.models import Answered, Asking, Whole
 from shared.catalog.models import Model, Route
 from shared.metering.models import Charge, Outcome, Quote, Usage
 from shared.metering.rules import at_demand
 from shared.metering.service import Meter, MeteredCall
 from shared.pricing.demand import DemandSource
+from shared.pricing.rules import sold_at
 from shared.providers.gateway import CALL_TIMEOUT_S, Upstreams
-from shared.providers.models import Provider
+from shared.providers.models import DisconnectPolicy
 from shared.routing.models import Preference
 from shared.routing.service import Routed, Router
 
 T = TypeVar("T")
-AskProvider = Callable[[Provider, str, float], Awaitable[T]]
-"""Asks a provider, under its own name for the model, within so many seconds."""
 CountUsage = Callable[[dict[str, Any]], Usage | None]
 """What an answer used; None when nothing was delivered, which is free."""
 
@@ -63,18 +63,52 @@ class Calls:
         """
         self.check(asking, model, needs)
         call = await self.hold(asking, model, quote)
-        routed = await self.first_answer(asking, model, call, ask, needs=needs, begun=False)
+        whole = await self.whole_answer(asking, model, call, ask, count, needs=needs)
+        return Answered(whole.body, whole.charge, {"x-credence-model": model.id, **whole.headers})
+
+    async def whole_answer(
+        self,
+        asking: Asking,
+        model: Model,
+        call: MeteredCall,
+        ask: AskProvider[dict[str, Any]],
+        count: CountUsage,
+        *,
+        needs: Set[str] = frozenset(),
+        read_only: Callable[[], Usage] | None = None,
+    ) -> Whole:
+        """A whole answer inside a hold, which is resolved however this ends.
+
+        `read_only` counts what a provider has used that was stopped before its answer came; without it none is stopped.
+        Raise ClientLeft when the client did and nobody's answer was waited for.
+        """
+        vigil = Vigil(asking.left, may_stop=read_only is not None)
+        try:
+            work = self.routed(model, vigil.watched(ask), preference=asking.preference, needs=needs, begun=False)
+            routed = await vigil.keep(work)
+        except ClientLeft:
+            await _settle_stopped(call, vigil, model, asking.request_id, read_only)
+            raise
+        except BaseException:
+            await give_back(call)
+            raise
         try:
             usage = count(routed.answer)
-            facts = call_facts(model, routed.facts, asking.request_id, Outcome.FINISHED)
-            charge = await (call.capture(usage, facts) if usage else call.release())
+            facts = call_facts(
+                model, routed.facts, asking.request_id, Outcome.ABANDONED if vigil.is_over else Outcome.FINISHED
+            )
+            if vigil.is_over:
+                facts["disconnect_policy"] = DisconnectPolicy.DRAIN.value
+            # To one who is still there an answer that cannot be charged is not given; one who left owes it.
+            charging = call.collect if vigil.is_over else call.capture
+            charge = await (charging(usage, facts) if usage else call.release())
         except BaseException:
             await give_back(call)
             raise
         finally:
             await routed.close()
-        headers = {"x-credence-model": model.id, **routed.headers, **charge_headers(charge)}
-        return Answered(routed.answer, charge, headers)
+        headers = {**routed.headers, **charge_headers(charge), **rate_headers(call)}
+        return Whole(routed.answer, routed.route, usage, charge, headers)
 
     def check(self, asking: Asking, model: Model, needs: Set[str] = frozenset()) -> None:
         """Raise RouteAbsent for what no route could even be asked, before anything is held for it."""
@@ -83,8 +117,9 @@ class Calls:
     async def hold(
         self, asking: Asking, model: Model, quote: Quote, *, lifetime_ms: int = HOLD_LIFETIME_MS
     ) -> MeteredCall:
-        """Hold what the quote comes to at the model's demand now. Raises what the meter does."""
-        quote = at_demand(quote, (await self._demand.of(model.id)).demand_ppm)
+        """Hold what the quote comes to at the model's demand now, and at least at cost. Raises what the meter does."""
+        multiplier = await self._demand.of(model.id)
+        quote = at_demand(quote, *sold_at(multiplier, model.routes))
         return await self._meter.begin(asking.account_id, asking.request_id, quote, lifetime_ms=lifetime_ms)
 
     def resume(self, account_id: AccountId, hold_id: HoldId, quote: Quote) -> MeteredCall:
@@ -143,6 +178,23 @@ async def give_back(call: MeteredCall) -> None:
         write_line("ERROR", "release_failed", receipt=call.receipt_id, code=error.code)
 
 
+async def _settle_stopped(
+    call: MeteredCall, vigil: Vigil, model: Model, request_id: RequestId, read_only: Callable[[], Usage] | None
+) -> None:
+    """Charge for what a provider had read that was stopped, where it bills that; else give the hold back.
+
+    If reading were free, so were filling a provider's cache with a prompt whose next reading then costs a tenth.
+    """
+    stopped = vigil.stopped
+    if stopped is None or read_only is None or stopped.provider.disconnect_whole is DisconnectPolicy.FREE:
+        await give_back(call)
+        return
+    route = {"provider": stopped.provider.name, "upstream_model": stopped.model}
+    facts = call_facts(model, route, request_id, Outcome.ABANDONED)
+    facts["disconnect_policy"] = stopped.provider.disconnect_whole.value
+    await call.collect(read_only(), facts)
+
+
 def call_facts(
     model: Model, route_facts: Mapping[str, str | int], request_id: RequestId, outcome: Outcome
 ) -> dict[str, str | int]:
@@ -157,6 +209,17 @@ def charge_headers(charge: Charge) -> dict[str, str]:
         headers["x-credence-receipt"] = charge.entry_id
         headers["x-credence-balance-micros"] = str(charge.balance_micros)
     return headers
+
+
+def rate_headers(call: MeteredCall) -> dict[str, str]:
+    """What the account may still begin, in OpenAI's headers. Tokens are bounded by credits, and not by a rate."""
+    if (rate := call.rate) is None:
+        return {}
+    return {
+        "x-ratelimit-limit-requests": str(rate.limit),
+        "x-ratelimit-remaining-requests": str(rate.remaining),
+        "x-ratelimit-reset-requests": f"{-(-rate.resets_in_ms // 1_000)}s",
+    }
 
 
 def told_cost(charge: Charge) -> dict[str, Any]:

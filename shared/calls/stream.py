@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from shared.base.errors import CredenceError
 from shared.base.log import write_line
 from shared.calls.models import Asking
-from shared.calls.service import call_facts
+from shared.calls.service import call_facts, rate_headers
 from shared.catalog.models import Model
 from shared.metering.models import Charge, Outcome, Usage
 from shared.metering.service import MeteredCall
@@ -30,6 +30,8 @@ class Work(Protocol):
     """The type of the events that show it unfinished."""
     finished: str
     """The type of the one that hands it over."""
+    owed_unseen: bool
+    """Whether who leaves before any of it was shown owes it: true where providers bill what goes in."""
 
     def holds(self, event: Mapping[str, Any]) -> bool:
         """Whether an event of either type has in it what it should."""
@@ -65,7 +67,8 @@ class WorkStream:
         """True once a part was sent: the last one of several is nearly the work itself."""
         self._finished: Mapping[str, Any] | None = None
         self._resolved = False
-        self.headers = {"x-credence-model": model.id, **routed.headers, "x-credence-receipt": call.receipt_id}
+        receipt = {"x-credence-receipt": call.receipt_id}
+        self.headers = {"x-credence-model": model.id, **routed.headers, **receipt, **rate_headers(call)}
 
     async def events(self) -> AsyncIterator[bytes]:
         """The parts as they come, and the finished work, which is charged before it is sent."""
@@ -123,8 +126,9 @@ class WorkStream:
         """
         self._resolved = True
         policy = self._upstream.provider.disconnect
-        left_with_some = outcome is Outcome.ABANDONED and self._shown and policy is not DisconnectPolicy.FREE
-        usage = self._work.usage(self._finished) if self._finished is not None or left_with_some else None
+        billed = (self._shown or self._work.owed_unseen) and policy is not DisconnectPolicy.FREE
+        owed = self._finished is not None or (outcome is Outcome.ABANDONED and billed)
+        usage = self._work.usage(self._finished) if owed else None
         if usage is None:
             return None, await self._call.release()
         facts = call_facts(self._model, self._routed.facts, self._asking.request_id, outcome)

@@ -54,6 +54,9 @@ class CardStore(Protocol):
     async def owned_by(self, owner: UserId, *, after: CardId | None) -> list[Card]:
         """At most PAGE_CARDS_MAX of the owner's cards in the order of their ids, beginning behind `after`."""
 
+    async def closing(self, *, after: CardId | None) -> list[Card]:
+        """At most PAGE_CARDS_MAX cards, anybody's, whose closing is not finished; ordered and begun as above."""
+
 
 class FirestoreCards:
     """The same in Firestore."""
@@ -92,7 +95,13 @@ class FirestoreCards:
         return Kept(record, Version(found.update_time))
 
     async def owned_by(self, owner: UserId, *, after: CardId | None) -> list[Card]:
-        query = self._client.collection("cards").where(filter=FieldFilter("owner", "==", owner)).order_by("__name__")
+        return await self._page("owner", owner, after)
+
+    async def closing(self, *, after: CardId | None) -> list[Card]:
+        return await self._page("status", CardStatus.CLOSING.value, after)
+
+    async def _page(self, field: str, value: str, after: CardId | None) -> list[Card]:
+        query = self._client.collection("cards").where(filter=FieldFilter(field, "==", value)).order_by("__name__")
         if after is not None:
             query = query.start_after({"__name__": self._view(after)})
         try:

@@ -117,6 +117,8 @@ class Model(Body, frozen=True, kw_only=True):
     output_tokens_max: Count = 0
     image_tokens_max: Count = 0
     """The most prompt tokens that one image can cost, whatever its size."""
+    dimensions: Count = 0
+    """How many numbers an embedding of it has at most; 0 where that is not known."""
     capabilities: frozenset[Capability] = frozenset()
     price: Price | None = None
     price_version: str = ""

@@ -55,6 +55,11 @@ def claim_text(token: Token, *, order_id: str, transaction: Digest) -> str:
     )
 
 
+def text_to_sign(token: Token, *, order_id: str) -> str:
+    """The same before there is a transaction: its hash belongs in the place of `{transaction}`."""
+    return claim_text(token, order_id=order_id, transaction=Digest("{transaction}"))
+
+
 def require_final(receipt: Receipt, canonical: Block | None, finalized: Block) -> Block:
     """The block of a transaction, once the chain cannot drop it. Raise TransferPending.
 
@@ -69,9 +74,18 @@ def require_final(receipt: Receipt, canonical: Block | None, finalized: Block) -
 
 
 def find_transfer(
-    receipt: Receipt, token: Token, *, amount: int, log_index: int | None = None, payment_id: str | None = None
+    receipt: Receipt,
+    token: Token,
+    *,
+    amount: int,
+    log_index: int | None = None,
+    payment_id: str | None = None,
+    sender: Address | None = None,
 ) -> Log:
-    """The one transfer of exactly `amount` to us, by the token itself. Raise TransferRefused, TransferAmbiguous."""
+    """The one transfer of exactly `amount` to us, by the token itself. Raise TransferRefused, TransferAmbiguous.
+
+    Raise ClaimNotSigned when it is not `sender` who sent it.
+    """
     if not receipt.succeeded:
         raise TransferRefused("The transaction failed on the chain: nothing was sent.", param="transaction")
     received = [log for log in receipt.logs if _is_transfer(log, token) and _party(log, 2) == token.receiver]
@@ -86,6 +100,10 @@ def find_transfer(
     exact = [log for log in received if int(log.data, 16) == amount]
     if not exact:
         raise TransferRefused("The transaction sends another amount than the order costs.", param="transaction")
+    if sender is not None:
+        exact = [log for log in exact if _party(log, 1) == sender]
+    if not exact:
+        raise ClaimNotSigned("The claim is not signed by the sender of the payment.", param="signature")
     if len(exact) > 1:
         raise TransferAmbiguous([log.index for log in exact])
     return exact[0]
@@ -124,15 +142,17 @@ def transfer_of(receipt: Receipt, log: Log, block: Block, token: Token) -> Trans
     )
 
 
-def require_claimed_by_sender(claim: Claim, transfer: Transfer, token: Token) -> None:
-    """Raise ClaimNotSigned unless the sender says that it is for this order, TransferRefused if it is older."""
+def claimant_of(claim: Claim, token: Token) -> Address:
+    """Who says that the transaction is theirs and for this order. Raise ClaimNotSigned."""
     text = claim_text(token, order_id=claim.order_id, transaction=claim.transaction)
     try:
-        signer = signer_of(text_digest(text), claim.signature)
+        return signer_of(text_digest(text), claim.signature)
     except NotASignature:
         raise ClaimNotSigned("This is not a signature of 65 bytes by a key.", param="signature") from None
-    if signer != transfer.sender:
-        raise ClaimNotSigned("The claim is not signed by the sender of the payment.", param="signature")
+
+
+def require_not_older(claim: Claim, transfer: Transfer) -> None:
+    """Raise TransferRefused for what was sent before there was an order to pay."""
     if transfer.paid_at_s < claim.created_at_s - CLOCK_SKEW_S:
         raise TransferRefused("The payment is older than the order.", param="transaction")
 

@@ -26,19 +26,28 @@ class Transfers:
         ChainUnavailable.
         """
         rules.require_amount(claim.amount)
-        transfer = await self.prove(claim.transaction, amount=claim.amount, log_index=claim.log_index)
-        rules.require_claimed_by_sender(claim, transfer, self._token)
+        claimant = rules.claimant_of(claim, self._token)
+        transfer = await self.prove(claim.transaction, amount=claim.amount, log_index=claim.log_index, sender=claimant)
+        rules.require_not_older(claim, transfer)
         return transfer
 
     async def prove(
-        self, transaction: Digest, *, amount: int, log_index: int | None = None, payment_id: str | None = None
+        self,
+        transaction: Digest,
+        *,
+        amount: int,
+        log_index: int | None = None,
+        payment_id: str | None = None,
+        sender: Address | None = None,
     ) -> Transfer:
-        """The final payment of a transaction, whoever sent it. Raises as above, but for the signature."""
+        """The final payment of a transaction, by `sender` or whoever it was. Raises as above."""
         receipt, finalized = await asyncio.gather(self._node.find_receipt(transaction), self._node.finalized())
         if receipt is None:
             raise TransferPending(transaction, None)
         # Refused at once and not after a quarter of an hour: a claim of nothing does not get better by waiting.
-        log = rules.find_transfer(receipt, self._token, amount=amount, log_index=log_index, payment_id=payment_id)
+        log = rules.find_transfer(
+            receipt, self._token, amount=amount, log_index=log_index, payment_id=payment_id, sender=sender
+        )
         block = rules.require_final(receipt, await self._node.find_block(receipt.block), finalized)
         return rules.transfer_of(receipt, log, block, self._token)
 
@@ -72,7 +81,7 @@ class Upfront:
         rules.require_amount(offer.amount)
         authorization = read_payment(header, offer, self._token)
         rules.require_pays(authorization, offer, self._token)
-        is_used = await self._is_used(authorization)
+        is_used = await self.is_used(sender=authorization.sender, nonce=authorization.nonce)
         await self._reserve(authorization, offer, is_used=is_used)
         # From here on the authorization may become public: nobody else's order can have it any more.
         transaction = None if is_used else await self._carry_out(authorization, offer)
@@ -82,8 +91,9 @@ class Upfront:
         """The payment by an authorization that was settled before, read from the chain. Raises like `settle`."""
         return await self._prove(sender, nonce, offer, None)
 
-    async def _is_used(self, authorization: Authorization) -> bool:
-        return await self._node.is_used(self._token, sender=authorization.sender, nonce=authorization.nonce)
+    async def is_used(self, *, sender: Address, nonce: Digest) -> bool:
+        """Whether the chain has carried the authorization out, though perhaps not for good, or it was cancelled."""
+        return await self._node.is_used(self._token, sender=sender, nonce=nonce)
 
     async def _reserve(self, authorization: Authorization, offer: Offer, *, is_used: bool) -> None:
         """Write down for which order it is, unless that is written. Raise AuthorizationTaken.
@@ -111,7 +121,7 @@ class Upfront:
             return await self._facilitator.settle(authorization, offer, self._token)
         except SettlementRefused:
             # Refused also because an earlier try, whose answer was lost, or one at the same moment, has succeeded.
-            if not await self._is_used(authorization):
+            if not await self.is_used(sender=authorization.sender, nonce=authorization.nonce):
                 raise
             return None
 

@@ -22,7 +22,6 @@ from shared.chain.models import (
     HexSignature,
     Offer,
     Token,
-    Transfer,
 )
 from shared.chain.rules import order_nonce
 from shared.chain.signatures import checksummed
@@ -108,15 +107,15 @@ def required_header(offer: Offer, token: Token, *, error: str = "PAYMENT-SIGNATU
     return _encoded(required_body(offer, token, error=error))
 
 
-def response_header(transfer: Transfer, token: Token) -> str:
+def response_header(token: Token, *, payer: Address, transaction: Digest, amount: int) -> str:
     """The value of PAYMENT-RESPONSE for a payment that came."""
     return _encoded(
         {
             "success": True,
-            "payer": transfer.sender,
-            "transaction": transfer.transaction,
+            "payer": payer,
+            "transaction": transaction,
             "network": token.network,
-            "amount": str(transfer.amount),
+            "amount": str(amount),
         }
     )
 

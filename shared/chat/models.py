@@ -21,7 +21,7 @@ class StreamOptions(Struct, frozen=True):
 
 
 class ChatRequest(ForeignBody, frozen=True, kw_only=True):
-    """The fields we read. All others are passed on as they are, except those `rules.check_payload` names."""
+    """The fields we read. Others that `fields.py` knows are passed on as they are; any else is refused."""
 
     model: Annotated[str, Meta(min_length=1, max_length=200)]
     messages: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=MESSAGES_MAX)]

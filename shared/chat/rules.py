@@ -1,10 +1,12 @@
 """Pure decisions about a chat request: what may be asked, how many tokens it can be, what the provider is sent."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from shared.base.units import Rates, Unit
 from shared.catalog.errors import ModelUnfit
 from shared.catalog.models import Modality, Model, Price
+from shared.chat import fields
 from shared.chat.errors import ChatInvalid, ContextExceeded
 from shared.chat.models import ChatRequest
 from shared.chat.weight import image_address, mentions, parts, weigh_prompt
@@ -21,70 +23,60 @@ NODE_TOKENS_MAX = 8
 TEXT_BYTES_PER_CONTEXT_TOKEN_MAX = 16
 """A prompt with more bytes than this per token of the context cannot fit, whatever the tokenizer."""
 
+NAME_CHARS_MAX = 100
+"""Of a field's name, told to whoever sent it."""
 IMAGE_ADDRESSES = ("https://", "data:image/")
-
-NOT_FOR_SALE = {
-    "audio": "audio output",
-    "best_of": "best_of",
-    "chat_template": "a chat template of one's own",
-    "compound_custom": "a provider's own tools",
-    "connectors": "provider web search",
-    "enable_search": "provider web search",
-    "extra_body": "settings of the provider",
-    "max_new_tokens": "another cap than max_tokens",
-    "max_output_tokens": "another cap than max_tokens",
-    "mm_processor_kwargs": "settings of the image processor",
-    "models": "a list of models",
-    "n_predict": "another cap than max_tokens",
-    "num_predict": "another cap than max_tokens",
-    "options": "settings of the provider",
-    "plugins": "provider plugins",
-    "prediction": "predicted outputs",
-    "preset": "provider presets",
-    "provider": "provider preferences",
-    "route": "provider routing",
-    "safety_model": "a second model",
-    "search_options": "provider web search",
-    "search_parameters": "provider web search",
-    "search_settings": "provider web search",
-    "service_tier": "service tiers",
-    "transforms": "provider transforms",
-    "venice_parameters": "provider web search",
-    "web_search": "provider web search",
-    "web_search_options": "provider web search",
-}
-"""Fields that would make a provider sell us something else than what was quoted, at a price we have not agreed."""
-MEDIA_OF_MESSAGE = ("audio", "files", "images", "videos")
-"""Where some providers read media from beside a message's content; images are priced in the content only."""
-FIELDS_OF_MESSAGE = frozenset({"content", "role", "tool_calls", "tool_call_id", *MEDIA_OF_MESSAGE})
-PART_KINDS = (None, "text", "refusal", "thinking", "reasoning")
-PART_FIELDS = frozenset({"type", "text", "refusal", "thinking", "reasoning", "signature", "cache_control"})
-"""All that a part of text may carry. Some providers take `video_url` and its like from a part of any type."""
 
 
 def check_payload(request: ChatRequest, model: Model) -> None:
-    """Raise ChatInvalid or ModelUnfit for what cannot be priced. Everything else is the provider's to judge."""
+    """Raise ChatInvalid or ModelUnfit for what cannot be priced. What a field says is the provider's to judge."""
     for name, value in request.others.items():
-        # Some providers' parsers ignore case, and would let a second `MODEL` or `Max_Tokens` win over ours.
-        plain = name.casefold()
-        if plain in ChatRequest.names():
-            raise ChatInvalid(f"{plain} is written in lower case.", param=name)
-        if plain in NOT_FOR_SALE and value is not None:
-            raise ChatInvalid(f"Not offered here: {NOT_FOR_SALE[plain]} ({plain}).", param=name)
-        if plain == "modalities" and value not in (None, ["text"]):
-            raise ChatInvalid("Only text answers are offered here.", param=name)
+        _check_field(name, value)
     for index, tool in enumerate(request.tools or []):
         if tool.get("type") != "function" or any(name != "type" and name.casefold() == "type" for name in tool):
             raise ChatInvalid("Only tools of type function are offered here.", param=f"tools[{index}]")
     for index, message in enumerate(request.messages):
-        for name in message:
-            # As above: a parser that ignores case would read these as the fields that we have checked.
-            if name != name.casefold() and name.casefold() in FIELDS_OF_MESSAGE:
-                raise ChatInvalid(f"{name.casefold()} is written in lower case.", param=f"messages[{index}].{name}")
-        for name in MEDIA_OF_MESSAGE:
-            if message.get(name):
-                raise ChatInvalid("Media are given as parts of the content.", param=f"messages[{index}].{name}")
+        _check_message(message, f"messages[{index}]")
         _check_content(message.get("content"), model, param=f"messages[{index}].content")
+
+
+def _check_field(name: str, value: object) -> None:
+    """Null stands for absent."""
+    # Some providers' parsers ignore case, and would let a second `MODEL` or `Max_Tokens` win over ours.
+    plain = name.casefold()
+    if plain in ChatRequest.names() or (plain in fields.KNOWN and plain != name):
+        raise ChatInvalid(f"{plain} is written in lower case.", param=name)
+    if value is None:
+        return
+    if plain in fields.NOT_FOR_SALE:
+        raise ChatInvalid(f"Not offered here: {fields.NOT_FOR_SALE[plain]} ({plain}).", param=name)
+    if plain not in fields.KNOWN:
+        known = name[:NAME_CHARS_MAX]
+        raise ChatInvalid(f"There is no such field: {known}.", param=known)
+    if plain == "modalities" and value != ["text"]:
+        raise ChatInvalid("Only text answers are offered here.", param=name)
+    if plain == "chat_template_kwargs" and not _is_template_setting(value):
+        told = ", ".join(sorted(fields.TEMPLATE_SETTINGS))
+        raise ChatInvalid(f"A template can be told these only: {told}.", param=name)
+
+
+def _is_template_setting(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        name in fields.TEMPLATE_SETTINGS and isinstance(setting, bool | str | None) for name, setting in value.items()
+    )
+
+
+def _check_message(message: Mapping[str, Any], param: str) -> None:
+    if message.get("role") not in fields.ROLES:
+        raise ChatInvalid(f"A role is one of {', '.join(fields.ROLES)}.", param=f"{param}.role")
+    for name, value in message.items():
+        # As above: a parser that ignores case would read these as the fields that we have checked.
+        if name != name.casefold() and name.casefold() in fields.SPELLED:
+            raise ChatInvalid(f"{name.casefold()} is written in lower case.", param=f"{param}.{name}")
+        if name in fields.MEDIA_OF_MESSAGE and value:
+            raise ChatInvalid("Media are given as parts of the content.", param=f"{param}.{name}")
+        if message.get("role") != "assistant" and name not in fields.OF_MESSAGE and value:
+            raise ChatInvalid("There is no such field.", param=f"{param}.{name[:NAME_CHARS_MAX]}")
 
 
 def _check_content(content: object, model: Model, *, param: str) -> None:
@@ -102,9 +94,9 @@ def _check_content(content: object, model: Model, *, param: str) -> None:
                 raise ModelUnfit(model.id, "images")
             if not image_address(part).startswith(IMAGE_ADDRESSES):
                 raise ChatInvalid("An image is given as an https URL or as data:image/...", param=param)
-        elif part.get("type") not in PART_KINDS or "image_url" in part:
+        elif part.get("type") not in fields.PART_KINDS or "image_url" in part:
             raise ChatInvalid("Only text and images are accepted here.", param=param)
-        if not part.keys() <= PART_FIELDS | {"image_url"}:
+        if not part.keys() <= fields.OF_PART | {"image_url"}:
             raise ChatInvalid("A part of the content carries a field that is not accepted here.", param=param)
 
 

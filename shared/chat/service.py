@@ -6,7 +6,7 @@ from shared.answers.models import KeptAnswer
 from shared.answers.service import Answers
 from shared.base.ids import AccountId, RequestId
 from shared.calls.models import Asking
-from shared.calls.service import Calls, call_facts, charge_headers, give_back
+from shared.calls.service import Calls, call_facts, charge_headers, give_back, rate_headers
 from shared.catalog.allowed import check_allowed
 from shared.catalog.models import Model, Route
 from shared.catalog.service import Catalog
@@ -14,9 +14,9 @@ from shared.chat import again, rules
 from shared.chat.again import Keeper, Lookup, StreamAgain
 from shared.chat.models import ChatAnswer, ChatRequest, Tally
 from shared.chat.stream import ChatStream
-from shared.chat.tally import tally_of, usage_of
+from shared.chat.tally import count_chunk, usage_of, used
 from shared.chat.told import ChatTeller, Teller, usage_with_cost
-from shared.metering.models import Outcome
+from shared.metering.models import Outcome, Usage
 from shared.metering.service import MeteredCall
 from shared.providers.gateway import Upstreams, UpstreamStream
 from shared.providers.models import Provider
@@ -32,7 +32,7 @@ class Chats:
         self._answers = answers
 
     async def answer(self, asking: Asking, request: ChatRequest) -> ChatAnswer:
-        """The whole answer, charged. Nothing is charged when this raises."""
+        """The whole answer, charged. Nothing is charged when this raises anything but ClientLeft."""
         model, call, lookup = await self._begin(asking, request)
         if kept := lookup.found:
             told, headers = await _charge_again(kept, model, call, asking.request_id)
@@ -42,24 +42,26 @@ class Chats:
             payload = rules.upstream_payload(request, upstream_model, call.quote)
             return await self._upstreams.chat(provider, payload, timeout_s=timeout_s)
 
-        needs = rules.needs_of(request)
-        routed = await self._calls.first_answer(asking, model, call, ask, needs=needs, begun=False)
-        try:
-            tally = tally_of(routed.answer)
-            usage = usage_of(tally, request, model)
-            facts = call_facts(model, routed.facts, asking.request_id, Outcome.FINISHED)
-            charge = await (call.capture(usage, facts) if usage else call.release())
-        except BaseException:
-            await give_back(call)
-            raise
-        finally:
-            await routed.close()
-        if keeper := self._keeper(lookup, routed.route):
-            keeper.add(routed.answer)
-            await keeper.keep(tally, usage, call.quote)
-        body = {**routed.answer, "usage": usage_with_cost(tally, usage, charge)}
-        headers = {"x-credence-model": model.id, **routed.headers, **charge_headers(charge), **lookup.headers}
-        return ChatAnswer(body, headers)
+        tally = Tally()
+
+        def count(answer: dict[str, Any]) -> Usage | None:
+            count_chunk(tally, answer)
+            return usage_of(tally, request, model)
+
+        whole = await self._calls.whole_answer(
+            asking,
+            model,
+            call,
+            ask,
+            count,
+            needs=rules.needs_of(request),
+            read_only=lambda: used(Tally(), request, model),
+        )
+        if keeper := self._keeper(lookup, whole.route):
+            keeper.add(whole.body)
+            await keeper.keep(tally, whole.usage, call.quote)
+        body = {**whole.body, "usage": usage_with_cost(tally, whole.usage, whole.charge)}
+        return ChatAnswer(body, {"x-credence-model": model.id, **whole.headers, **lookup.headers})
 
     async def stream(
         self, asking: Asking, request: ChatRequest, teller: Teller | None = None
@@ -128,4 +130,4 @@ async def _charge_again(
         raise
     told = usage_with_cost(Tally(reported=kept.reported), usage, charge)
     headers = {"x-credence-model": model.id, "x-credence-provider": route.provider, **charge_headers(charge)}
-    return told, headers
+    return told, headers | rate_headers(call)

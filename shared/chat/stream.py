@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from shared.base.errors import CredenceError
 from shared.base.ids import RequestId
 from shared.base.log import write_line
-from shared.calls.service import call_facts
+from shared.calls.service import call_facts, rate_headers
 from shared.catalog.models import Capability, Model
 from shared.chat.again import Keeper
 from shared.chat.models import ChatRequest, Tally
@@ -54,7 +54,8 @@ class ChatStream:
         self._repeats = Repeats(self._tally) if relays else None
         self._incoming = self._upstream.events(self._repeats.count if self._repeats else None)
         self._resolved = False
-        self.headers = {"x-credence-model": model.id, **routed.headers, "x-credence-receipt": call.receipt_id}
+        receipt = {"x-credence-receipt": call.receipt_id}
+        self.headers = {"x-credence-model": model.id, **routed.headers, **receipt, **rate_headers(call)}
 
     async def events(self) -> AsyncIterator[bytes]:
         """The provider's events as they come, told by the teller; the charge is made before the last one is sent."""

@@ -13,12 +13,21 @@ from shared.embeddings.errors import EmbeddingInvalid
 from shared.embeddings.models import INPUTS_MAX, EmbeddingRequest
 from shared.metering.models import Quote, Usage, UsageSource
 from shared.metering.rules import quote
+from shared.providers.models import ANSWER_BYTES_MAX
 
 TOKENS_OVERHEAD = 16
 """Room in each text for the marks that a model puts around it."""
 BYTES_PER_TOKEN = 4
 """The usual length of a token in English. For estimates only; bounds use one byte, since no token is shorter."""
 FLOAT_BYTES = 4
+NUMBER_BYTES_MAX = 32
+"""Of one number as JSON has it. OpenAI writes each on a line of its own."""
+DIMENSIONS_USUAL_MAX = 4_096
+"""How many numbers an embedding is taken to have where the catalog does not say."""
+PACKING = frozenset({"openai"})
+"""Providers that answer in base64 where they are asked to. Others are taken to write numbers all the same."""
+ITEM_BYTES_MAX = 128
+"""What stands around an embedding."""
 
 _OTHER_INPUT = "another input than input"
 NOT_FOR_SALE = {
@@ -40,8 +49,8 @@ NOT_FOR_SALE = {
 """Fields that would make a provider sell us something else than what was quoted, at a price we have not agreed."""
 
 
-def check(request: EmbeddingRequest) -> None:
-    """Raise EmbeddingInvalid for what cannot be priced. Everything else is the provider's to judge."""
+def check(request: EmbeddingRequest, model: Model) -> None:
+    """Raise EmbeddingInvalid for what cannot be priced or answered. Everything else is the provider's to judge."""
     for name, value in request.others.items():
         # Some providers' parsers ignore case, and would let a second `MODEL` or `Input` win over ours.
         plain = name.casefold()
@@ -54,10 +63,25 @@ def check(request: EmbeddingRequest) -> None:
         raise EmbeddingInvalid("There is nothing to embed.", param="input")
     if len(inputs) > INPUTS_MAX:
         raise EmbeddingInvalid(f"At most {INPUTS_MAX} texts at once.", param="input")
+    if len(inputs) > (answered := inputs_answered_max(request, model)):
+        raise EmbeddingInvalid(f"At most {answered} texts of this model fit into an answer so.", param="input")
     for item in inputs:
         tokens = isinstance(item, list) and bool(item) and all(type(token) is int and token >= 0 for token in item)
         if not tokens and not (isinstance(item, str) and item):
             raise EmbeddingInvalid("Each input is a text or a list of tokens, and not empty.", param="input")
+
+
+def inputs_answered_max(request: EmbeddingRequest, model: Model) -> int:
+    """How many embeddings an answer can hold. One that is too long would be billed by the provider, and thrown away.
+
+    A wish for shorter ones does not count, and one for base64 only of providers that are known to fulfil it.
+    """
+    dimensions = max(model.dimensions or DIMENSIONS_USUAL_MAX, request.dimensions or 0)
+    if request.encoding_format == "base64" and all(route.provider in PACKING for route in model.routes):
+        item_bytes = -(-dimensions * FLOAT_BYTES // 3) * 4
+    else:
+        item_bytes = dimensions * NUMBER_BYTES_MAX
+    return max(1, ANSWER_BYTES_MAX // (item_bytes + ITEM_BYTES_MAX))
 
 
 def inputs_of(request: EmbeddingRequest) -> list[Any]:

@@ -29,7 +29,7 @@ class Embeddings:
         await self._catalog.refresh()
         model, price = self._catalog.model_for(request.model, {Modality.EMBEDDING}, {Unit.PROMPT_TOKEN}, "embeddings")
         check_allowed(model, asking.models_allowed)
-        rules.check(request)
+        rules.check(request, model)
 
         async def ask(provider: Provider, upstream_model: str, timeout_s: float) -> dict[str, Any]:
             payload = rules.upstream_payload(request, upstream_model)

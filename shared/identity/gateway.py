@@ -243,11 +243,12 @@ def _account_of(body: object, uid: UserId) -> Account | None:
             valid_since = str(user.get("validSince", "0"))
             if not valid_since.isdecimal():
                 raise _Unusable("unreadable validSince")
-            email = user.get("email")
+            email, phone = user.get("email"), user.get("phoneNumber")
             return Account(
                 email=email if isinstance(email, str) and email else None,
                 email_verified=user.get("emailVerified") is True,
                 disabled=user.get("disabled") is True,
                 valid_since_s=int(valid_since),
+                phone=phone if isinstance(phone, str) and phone else None,
             )
     return None

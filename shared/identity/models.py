@@ -19,6 +19,8 @@ class User(Struct, frozen=True):
     expires_at_s: int
     sign_in_provider: str | None
     """`password`, `google.com`, `anonymous` ..."""
+    phone: str | None = None
+    """Firebase keeps a number only once a message to it was answered."""
 
 
 class Service(Struct, frozen=True):
@@ -55,3 +57,4 @@ class Account(Struct, frozen=True):
     disabled: bool
     valid_since_s: int
     """Sign-ins before this moment are revoked."""
+    phone: str | None = None

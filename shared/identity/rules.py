@@ -98,6 +98,7 @@ def check_account(claims: UserClaims, account: Account | None) -> User:
         auth_time_s=claims.auth_time_s,
         expires_at_s=claims.expires_at_s,
         sign_in_provider=claims.sign_in_provider,
+        phone=account.phone,
     )
 
 

@@ -13,7 +13,7 @@ PARTIAL_IMAGES_MAX = 3
 
 
 class ImageRequest(ForeignBody, frozen=True, kw_only=True):
-    """The fields we read. All others are passed on as they are, except those `rules.check` names."""
+    """The fields we read. Others that `rules.KNOWN` has are passed on as they are; any else is refused."""
 
     model: Annotated[str, Meta(min_length=1, max_length=200)]
     prompt: Annotated[str, Meta(min_length=1)]

@@ -21,8 +21,30 @@ QUALITIES = frozenset({"auto", "low", "medium", "high", "standard"})
 """The catalog's price is for the best of these. A name that we do not know might be a dearer one."""
 PROMPT_BYTES_MAX = 4_000
 """The price of a picture has the prompt in it; a longer one would cost a provider more than our margin."""
+NAME_CHARS_MAX = 100
+"""Of a field's name, told to whoever sent it."""
 _SIZE = re.compile(r"([1-9][0-9]{1,4})x([1-9][0-9]{1,4})")
 
+KNOWN = frozenset(
+    {
+        # OpenAI's own, beside the ones we read.
+        "moderation",
+        "output_compression",
+        "output_format",
+        "safety_identifier",
+        "style",
+        "user",
+        # Of other makers, which change what is painted, and neither how much of it nor in how many steps.
+        "cfg_scale",
+        "guidance",
+        "guidance_scale",
+        "negative_prompt",
+        "response_extension",
+        "sampler",
+        "scheduler",
+        "seed",
+    }
+)
 NOT_FOR_SALE = {
     "aspect_ratio": "another measure than size",
     "batch_count": "another number than n",
@@ -73,7 +95,8 @@ NOT_FOR_SALE = {
     "upscale": "another measure than size",
     "width": "another measure than size",
 }
-"""Fields that would make a provider sell us something else than what was quoted, at a price we have not agreed."""
+"""Of the fields that are not known those that clients send, in words that say why. One that nobody looked at might make
+a provider sell us something else than what was quoted, at a price we have not agreed."""
 
 
 def check(request: ImageRequest, model: Model) -> None:
@@ -90,6 +113,9 @@ def check(request: ImageRequest, model: Model) -> None:
         plain = plain.rstrip("_0123456789") or plain
         if plain in NOT_FOR_SALE and value is not None:
             raise ImageInvalid(f"Not offered here: {NOT_FOR_SALE[plain]} ({plain}).", param=name)
+        if name not in KNOWN and value is not None:
+            known = name[:NAME_CHARS_MAX]
+            raise ImageInvalid(f"There is no such field: {known}.", param=known)
     if _said_bytes(request) > PROMPT_BYTES_MAX:
         raise ImageInvalid(f"A prompt, with what we do not know, has at most {PROMPT_BYTES_MAX} bytes.", param="prompt")
     if request.quality is not None and request.quality not in QUALITIES:

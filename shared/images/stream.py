@@ -17,6 +17,7 @@ class Painting:
     noun = "picture"
     partial = PARTIAL
     finished = COMPLETED
+    owed_unseen = False
 
     def holds(self, event: Mapping[str, Any]) -> bool:
         """Whether there is a picture in it."""

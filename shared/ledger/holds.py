@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from shared.base.ids import AccountId, EntryId, HoldId, entry_id_of
 from shared.ledger import rules
 from shared.ledger.errors import HoldAbsent, KeyReused
-from shared.ledger.models import Hold, HoldLimits
+from shared.ledger.models import Head, Hold, HoldLimits, RateLeft
 from shared.ledger.operation import Entries, Heads, Step, present
 
 
@@ -15,6 +15,8 @@ class Held(Struct, frozen=True):
 
     hold: Hold
     spendable_micros: int
+    rate: RateLeft | None = None
+    """None where none was placed but one was looked at or made longer."""
 
 
 class Released(Struct, frozen=True):
@@ -46,7 +48,9 @@ class PlaceHold(Struct, frozen=True):
         rules.check_amount(self.hold.amount_micros)
         rules.check_may_spend(head)
         after = rules.place_hold(head, self.hold, self.limits)
-        return Step((after,), (), Held(self.hold, rules.spendable_micros(after, self.hold.placed_at_ms)))
+        placed_at_ms = self.hold.placed_at_ms
+        rate = _rate_left(after, placed_at_ms, self.limits)
+        return Step((after,), (), Held(self.hold, rules.spendable_micros(after, placed_at_ms), rate))
 
     def recall(self, heads: Heads, entries: Entries) -> Held | None:
         head = heads.get(self.account_id)
@@ -55,7 +59,8 @@ class PlaceHold(Struct, frozen=True):
             return None
         if placed.amount_micros != self.hold.amount_micros:
             raise KeyReused
-        return Held(placed, rules.spendable_micros(head, placed.placed_at_ms))
+        rate = _rate_left(head, placed.placed_at_ms, self.limits)
+        return Held(placed, rules.spendable_micros(head, placed.placed_at_ms), rate)
 
 
 class ExtendHold(Struct, frozen=True):
@@ -116,3 +121,10 @@ class ReleaseHold(Struct, frozen=True):
 def capture_key(hold_id: HoldId) -> str:
     """The idempotency key of a hold's capture: a hold is captured at most once because an entry is created once."""
     return f"hold:{hold_id}"
+
+
+def _rate_left(head: Head, at_ms: int, limits: HoldLimits) -> RateLeft:
+    """What is left of the window that the last hold was counted in."""
+    remaining = max(0, limits.per_window_max - head.window.count)
+    resets_in_ms = min(limits.window_ms, max(0, head.window.start_ms + limits.window_ms - at_ms))
+    return RateLeft(limits.per_window_max, remaining, resets_in_ms)

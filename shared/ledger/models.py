@@ -138,6 +138,14 @@ class HoldLimits(Struct, frozen=True):
     per_window_max: int
 
 
+class RateLeft(Struct, frozen=True):
+    """What is left of an account's rate after a hold was placed."""
+
+    limit: int
+    remaining: int
+    resets_in_ms: int
+
+
 class SendLimits(Struct, frozen=True):
     """What bounds the credits that a person sends to others."""
 

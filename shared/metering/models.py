@@ -58,6 +58,8 @@ class Quote(Struct, frozen=True):
     demand_ppm: int
     price_version: str
     amount_micros: int
+    demand_rule: str = ""
+    """What made the multiplier, where that was not demand."""
 
     @property
     def prompt_tokens_max(self) -> int:

@@ -27,20 +27,22 @@ def quote(
     choices: int = 1,
     demand_ppm: int = DEMAND_NEUTRAL_PPM,
     price_version: str = "",
+    demand_rule: str = "",
 ) -> Quote:
     """The worst case of a call: as much of each unit as there can be, the prompt at the dearest of its kinds."""
     amount_micros = cost_micros(_dearest(rates), counts_max, demand_ppm)
-    return Quote(rates, counts_max, choices, demand_ppm, price_version, amount_micros)
+    return Quote(rates, counts_max, choices, demand_ppm, price_version, amount_micros, demand_rule)
 
 
-def at_demand(call: Quote, demand_ppm: int) -> Quote:
-    """The same call at another demand."""
+def at_demand(call: Quote, demand_ppm: int, rule: str = "") -> Quote:
+    """The same call at another demand, or at what a `rule` has put in its place."""
     return quote(
         call.rates,
         call.counts_max,
         choices=call.choices,
         demand_ppm=demand_ppm,
         price_version=call.price_version,
+        demand_rule=rule,
     )
 
 
@@ -79,6 +81,8 @@ def receipt_facts(call: Quote, usage: Usage, facts: Mapping[str, str | int]) -> 
         told["price_version"] = call.price_version
     if call.demand_ppm != DEMAND_NEUTRAL_PPM:
         told["demand_ppm"] = call.demand_ppm
+    if call.demand_rule:
+        told["demand_rule"] = call.demand_rule
     if (priced := priced_micros(call, usage)) > call.amount_micros:
         # Whoever multiplies counts by rates must find why it comes to more than the charge.
         told |= {"priced_micros": priced, "capped_by": "hold"}

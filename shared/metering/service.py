@@ -10,6 +10,7 @@ from shared.base.ids import AccountId, HoldId, RequestId, entry_id_of
 from shared.base.log import write_line
 from shared.ledger.errors import CreditTooLow, HoldAbsent, LedgerBusy, LedgerUnavailable
 from shared.ledger.holds import capture_key
+from shared.ledger.models import RateLeft
 from shared.ledger.operation import Posted
 from shared.ledger.service import Ledger
 from shared.metering import rules
@@ -31,14 +32,16 @@ class Meter:
         """Hold the quote, for as long as the call may take. Raise CallUnaffordable, or what `Ledger.hold` raises."""
         hold_id = HoldId(request_id)
         try:
-            await self._ledger.hold(account_id, quote.amount_micros, hold_id=hold_id, lifetime_ms=lifetime_ms)
+            held = await self._ledger.hold(account_id, quote.amount_micros, hold_id=hold_id, lifetime_ms=lifetime_ms)
         except CreditTooLow as refusal:
             raise CallUnaffordable(
                 needed_micros=quote.amount_micros,
                 spendable_micros=refusal.spendable_micros,
                 affordable_max_tokens=rules.affordable_completion_tokens(quote, refusal.spendable_micros),
             ) from None
-        return self.resume(account_id, hold_id, quote)
+        call = self.resume(account_id, hold_id, quote)
+        call.rate = held.rate
+        return call
 
     def resume(self, account_id: AccountId, hold_id: HoldId, quote: Quote) -> "MeteredCall":
         """A call whose hold another process placed. However many resume it, it is charged once at most."""
@@ -56,6 +59,8 @@ class MeteredCall:
         self.quote = quote
         self.receipt_id = entry_id_of(capture_key(hold_id))
         """Known before the charge is made, so that a stream's headers can name it."""
+        self.rate: RateLeft | None = None
+        """What the account may still begin; None for a call that another process held for."""
 
     async def capture(self, usage: Usage, facts: Mapping[str, str | int]) -> Charge:
         """Charge the usage, capped by the hold, and give the rest back. Usage that costs nothing posts nothing."""

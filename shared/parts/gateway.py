@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from shared.metering.store import OwedCharges
     from shared.pricing.demand import Demand
     from shared.pricing.history import PriceHistory
+    from shared.pricing.overrides import Overrides
     from shared.pricing.refresh import PriceRefresh
     from shared.pricing.service import Prices
     from shared.pricing.store import FirestorePrices
@@ -128,7 +129,7 @@ class GatewayParts(LedgerParts):
     def demand(self) -> "Demand":
         from shared.pricing.demand import Demand
 
-        return Demand(self.price_store)
+        return Demand(self.price_store, wall_clock=self.clock)
 
     @cached_property
     def prices(self) -> "Prices":
@@ -141,6 +142,12 @@ class GatewayParts(LedgerParts):
         from shared.pricing.history import PriceHistory
 
         return PriceHistory(self.price_store, self.clock)
+
+    @cached_property
+    def price_overrides(self) -> "Overrides":
+        from shared.pricing.overrides import Overrides
+
+        return Overrides(self.price_store)
 
     @cached_property
     def price_refresh(self) -> "PriceRefresh":

@@ -4,12 +4,17 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.parts.ledger import LedgerParts
+from shared.parts.chain import ChainParts
 
 if TYPE_CHECKING:
     from shared.payments.applier import Applier
+    from shared.payments.confirmations import Confirmations
+    from shared.payments.crypto.claims import Claims
+    from shared.payments.crypto.topups import TopUps
+    from shared.payments.held import HeldOrders
     from shared.payments.inbox import Inbox
     from shared.payments.models import RailName
+    from shared.payments.paypal.certificates import SigningCertificates
     from shared.payments.posting import PaymentPosting
     from shared.payments.rails import EventReader, Rail
     from shared.payments.reader import OrderReader
@@ -18,7 +23,7 @@ if TYPE_CHECKING:
     from shared.payments.store import FirestorePayments
 
 
-class PaymentParts(LedgerParts):
+class PaymentParts(ChainParts):
     """Orders, rails, webhooks, refunds."""
 
     @cached_property
@@ -27,8 +32,24 @@ class PaymentParts(LedgerParts):
         from shared.payments.models import RailName
 
         settings = self.settings
-        needed = {
-            RailName.STRIPE: (settings.stripe_api_key, settings.stripe_webhook_secret, settings.checkout_return_url)
+        chain = (settings.crypto_rpc_url, settings.crypto_receiver)
+        needed: dict[RailName, tuple[object, ...]] = {
+            RailName.STRIPE: (settings.stripe_api_key, settings.stripe_webhook_secret, settings.checkout_return_url),
+            RailName.PAYPAL: (
+                settings.paypal_client_id,
+                settings.paypal_client_secret,
+                settings.paypal_merchant_id,
+                # None for a placeholder too.
+                self._paypal_webhook_id,
+                settings.checkout_return_url,
+            ),
+            RailName.RAZORPAY: (
+                settings.razorpay_key_id,
+                settings.razorpay_key_secret,
+                settings.razorpay_webhook_secret,
+            ),
+            RailName.CRYPTO: chain,
+            RailName.X402: (*chain, settings.crypto_facilitator_url),
         }
         return tuple(name for name, values in needed.items() if all(value is not None for value in values))
 
@@ -53,7 +74,7 @@ class PaymentParts(LedgerParts):
     def orders(self) -> "Orders":
         from shared.payments.service import Orders
 
-        return Orders(self.ledger, self.payment_store, self.rails, self.tasks, self.clock)
+        return Orders(self.ledger, self.payment_store, self.rails, self.risk, self.tasks, self.clock)
 
     @cached_property
     def order_reader(self) -> "OrderReader":
@@ -71,7 +92,34 @@ class PaymentParts(LedgerParts):
     def applier(self) -> "Applier":
         from shared.payments.applier import Applier
 
-        return Applier(self.payment_store, self.rails, self.payment_posting, self.clock)
+        return Applier(self.payment_store, self.rails, self.payment_posting, self.risk, self.clock)
+
+    @cached_property
+    def confirmations(self) -> "Confirmations":
+        """Of Razorpay, the only rail that hands a proof to the browser. Raise RailNotOffered where it is not on."""
+        from shared.payments.confirmations import Confirmations
+        from shared.payments.errors import RailNotOffered
+        from shared.payments.models import RailName
+        from shared.payments.razorpay.confirmation import RazorpayConfirmation
+
+        if RailName.RAZORPAY not in self.rail_names or self.settings.razorpay_key_secret is None:
+            raise RailNotOffered
+        reader = RazorpayConfirmation(self.settings.razorpay_key_secret)
+        return Confirmations(self.payment_store, reader, self.applier)
+
+    @cached_property
+    def claims(self) -> "Claims":
+        """Raise RailNotOffered where nothing is sold on the chain."""
+        from shared.payments.crypto.claims import Claims
+
+        return Claims(self.payment_store, self.crypto_rail, self.applier, self.tasks, self.clock)
+
+    @cached_property
+    def topups(self) -> "TopUps":
+        """Raise RailNotOffered where nobody carries out what is signed."""
+        from shared.payments.crypto.topups import TopUps
+
+        return TopUps(self.orders, self.payment_store, self.x402_rail, self.applier, self.tasks, self.clock)
 
     @cached_property
     def refunds(self) -> "Refunds":
@@ -83,9 +131,16 @@ class PaymentParts(LedgerParts):
             self.rails,
             self.payment_posting,
             self.applier,
+            self.risk,
             self.tasks,
             self.clock,
         )
+
+    @cached_property
+    def held_orders(self) -> "HeldOrders":
+        from shared.payments.held import HeldOrders
+
+        return HeldOrders(self.payment_store, self.applier, self.risk)
 
     def _rail(self, name: "RailName") -> "Rail":
         from shared.payments.errors import RailNotOffered
@@ -101,6 +156,36 @@ class PaymentParts(LedgerParts):
                     raise RailNotOffered
                 api = StripeGateway(settings.stripe_api_key, settings.stripe_base_url)
                 return StripeRail(api, settings.checkout_return_url)
+            case RailName.PAYPAL:
+                from shared.payments.paypal.gateway import PayPalGateway
+                from shared.payments.paypal.rail import PayPalRail
+
+                settings = self.settings
+                if settings.paypal_client_id is None or settings.paypal_client_secret is None:
+                    raise RailNotOffered
+                if settings.paypal_merchant_id is None or settings.checkout_return_url is None:
+                    raise RailNotOffered
+                gateway = PayPalGateway(
+                    settings.paypal_client_id, settings.paypal_client_secret, settings.paypal_base_url, self.clock
+                )
+                return PayPalRail(gateway, settings.paypal_merchant_id, settings.checkout_return_url, self.clock)
+            case RailName.RAZORPAY:
+                return self._razorpay_rail()
+            case RailName.CRYPTO:
+                return self.crypto_rail
+            case RailName.X402:
+                return self.x402_rail
+
+    def _razorpay_rail(self) -> "Rail":
+        from shared.payments.errors import RailNotOffered
+        from shared.payments.razorpay.gateway import RazorpayGateway
+        from shared.payments.razorpay.rail import RazorpayRail
+
+        settings = self.settings
+        if settings.razorpay_key_id is None or settings.razorpay_key_secret is None:
+            raise RailNotOffered
+        api = RazorpayGateway(settings.razorpay_key_id, settings.razorpay_key_secret, settings.razorpay_base_url)
+        return RazorpayRail(api, settings.razorpay_key_id, self.clock)
 
     def _event_reader(self, name: "RailName") -> "EventReader":
         from shared.payments.errors import RailNotOffered
@@ -113,3 +198,39 @@ class PaymentParts(LedgerParts):
                 if self.settings.stripe_webhook_secret is None:
                     raise RailNotOffered
                 return StripeEvents(self.settings.stripe_webhook_secret)
+            case RailName.RAZORPAY:
+                from shared.payments.razorpay.events import RazorpayEvents
+
+                if self.settings.razorpay_webhook_secret is None:
+                    raise RailNotOffered
+                return RazorpayEvents(self.settings.razorpay_webhook_secret)
+            case RailName.PAYPAL:
+                from shared.payments.paypal.events import PayPalEvents
+
+                if self._paypal_webhook_id is None:
+                    raise RailNotOffered
+                return PayPalEvents(self._paypal_webhook_id, self._paypal_certificates)
+            case RailName.CRYPTO | RailName.X402:
+                # A chain sends events to nobody.
+                raise RailNotOffered
+
+    @property
+    def _paypal_webhook_id(self) -> str | None:
+        from shared.base.webhook_ids import parse_webhook_ids
+
+        return self.settings.paypal_webhook_id if parse_webhook_ids(self.settings.paypal_webhook_id) else None
+
+    @cached_property
+    def _paypal_certificates(self) -> "SigningCertificates":
+        from shared.payments.paypal.certificates import (
+            SANDBOX,
+            SigningCertificates,
+            certificates_in,
+            published,
+            realm_of,
+        )
+
+        settings = self.settings
+        if settings.paypal_certificates_file is not None:
+            return SigningCertificates(certificates_in(settings.paypal_certificates_file), SANDBOX, self.clock)
+        return SigningCertificates(published(), realm_of(settings.paypal_base_url), self.clock)

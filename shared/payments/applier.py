@@ -11,12 +11,14 @@ from msgspec.structs import replace
 from shared.base.clock import Clock
 from shared.base.log import write_line
 from shared.ledger.errors import AccountAbsent, AccountNotOpen, KeyReused
-from shared.payments import reversal_rules, rules
+from shared.payments import hold_rules, reversal_rules, rules
 from shared.payments.errors import OrderBusy, RailRefused
 from shared.payments.models import Order, OrderId, OrderState, PaymentApply, RailName, Review, Seen, Subject
 from shared.payments.posting import PaymentPosting
 from shared.payments.rails import Rail
 from shared.payments.store import KeptOrder, OrderChanged, PaymentBound, PaymentStore
+from shared.payments.watch import watched
+from shared.risk.service import Risk
 
 TRIES_MAX = 5
 """Looks at one order against others of the same moment; after them the task comes back later."""
@@ -25,14 +27,17 @@ REFUND_LOOK_MS = 10 * 60_000
 
 
 class Applier:
-    """Applies what rails show. RailUnavailable, PaymentsUnavailable, LedgerUnavailable and OrderBusy say: try again."""
+    """Applies what rails show. RailUnavailable, PaymentsUnavailable, LedgerUnavailable, RiskUnavailable, RiskBusy
+    and OrderBusy say: try again.
+    """
 
     def __init__(
-        self, store: PaymentStore, rails: Mapping[RailName, Rail], posting: PaymentPosting, clock: Clock
+        self, store: PaymentStore, rails: Mapping[RailName, Rail], posting: PaymentPosting, risk: Risk, clock: Clock
     ) -> None:
         self._store = store
         self._rails = rails
         self._posting = posting
+        self._risk = risk
         self._clock = clock
 
     async def apply(self, apply: PaymentApply) -> None:
@@ -88,6 +93,9 @@ class Applier:
             for doubt in reversal_rules.doubts(after, seen):
                 await self._review(doubt)
             after = reversal_rules.reversed_by(after, seen)
+        after = await watched(self._risk, self._rails.get(seen.rail), kept.order, after, seen)
+        if after.is_held and not kept.order.is_held:
+            await self._review(hold_rules.review_of(after, seen))
         try:
             kept = await self._write(kept, after)
         except PaymentBound:
@@ -105,7 +113,7 @@ class Applier:
             # Money is there and credits cannot be: no repeat mends that.
             await self._review(_posting_refused(order, refusal.code))
             return
-        is_first = order.state is OrderState.PAID
+        is_first = order.state is OrderState.PAID and not order.is_held
         kept = await self._write(kept, rules.moved_to(order, rules.settled_state(order)))
         if kept.order.invoice is None:
             kept = await self._store.issue_invoice(kept, at_ms=self._clock())

@@ -85,6 +85,16 @@ class EventRefused(CredenceError):
         self.reason = reason
 
 
+class ConfirmationRefused(CredenceError):
+    """What a browser brought from the checkout does not prove that this order was paid."""
+
+    code = "confirmation_refused"
+    kind = Kind.INVALID
+
+    def __init__(self) -> None:
+        super().__init__("This does not prove that the order was paid.")
+
+
 class RefundRefused(CredenceError):
     """The order cannot be refunded that way. The reason is one of a few fixed words."""
 

@@ -20,9 +20,10 @@ class Inbox:
     async def receive(self, raw: bytes, headers: Mapping[str, str]) -> None:
         """Have an event applied. Of what is nothing to us only the log tells.
 
-        Raise EventRefused; TasksUnavailable, and the provider sends it again.
+        Raise EventRefused; RailUnavailable or TasksUnavailable, and the provider sends it again.
         """
         now_ms = self._clock()
+        await self._reader.prepare(headers, now_ms=now_ms)
         event = self._reader.read(raw, headers, now_ms=now_ms)
         if event.subject is not None:
             apply = PaymentApply(event=event, received_at_ms=now_ms)

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from shared.base.body import Body
 from shared.base.ids import AccountId, UserId
+from shared.payments.crypto.models import Claim, TransferTerms
 
 OrderId = NewType("OrderId", str)
 PaymentId = NewType("PaymentId", str)
@@ -22,6 +23,12 @@ class RailName(StrEnum):
     """The ways that money comes in."""
 
     STRIPE = "stripe"
+    PAYPAL = "paypal"
+    RAZORPAY = "razorpay"
+    CRYPTO = "crypto"
+    """A dollar on a chain, which the buyer sends and then claims."""
+    X402 = "x402"
+    """The same dollar, which a program signs over and a facilitator carries out."""
 
 
 class Money(Struct, frozen=True):
@@ -51,10 +58,15 @@ class OrderState(StrEnum):
 
 
 class Checkout(Struct, frozen=True):
-    """What the rail made of an order: its own id for it, and where the buyer pays."""
+    """What the rail made of an order: its own id for it, and where or with what the buyer pays."""
 
     reference: str
-    url: str
+    url: str | None
+    """The rail's page; None for a rail whose checkout opens in the app's own."""
+    parameters: Mapping[str, str | int] = {}
+    """What the app opens such a checkout with. Nothing secret."""
+    terms: TransferTerms | None = None
+    """On a chain: what must be sent, and where."""
 
 
 class ReversalKind(StrEnum):
@@ -98,6 +110,22 @@ class RefundRequest(Struct, frozen=True, kw_only=True):
     asked_at_ms: int
 
 
+class HoldState(StrEnum):
+    """Whether credits that were put aside still are."""
+
+    HELD = "held"
+    ENDED = "ended"
+    """They went into the wallet, to stay or to be taken back there."""
+
+
+class Hold(Struct, frozen=True, kw_only=True):
+    """Why the credits of a purchase wait for a person, and in which account."""
+
+    reason: str
+    escrow_id: AccountId
+    state: HoldState = HoldState.HELD
+
+
 class Order(Struct, frozen=True, kw_only=True):
     """One purchase. Price, currency and credits are frozen when it is made; no event says what they are."""
 
@@ -112,6 +140,8 @@ class Order(Struct, frozen=True, kw_only=True):
     created_at_ms: int
     expires_at_ms: int
     checkout: Checkout | None = None
+    claims: tuple[Claim, ...] = ()
+    """By which payments on a chain its buyer says to have paid it. None is believed before the chain shows it."""
     payment_id: PaymentId | None = None
     paid_at_ms: int | None = None
     reversals: Mapping[str, Reversal] = {}
@@ -120,6 +150,14 @@ class Order(Struct, frozen=True, kw_only=True):
     refund_notes: Mapping[str, str] = {}
     """Who gave money back, and why, by the key of the request."""
     invoice: str | None = None
+    declines: int = 0
+    """How many payments for it were declined."""
+    hold: Hold | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether its credits wait for a person."""
+        return self.hold is not None and self.hold.state is HoldState.HELD
 
     @property
     def wallet_id(self) -> AccountId:
@@ -163,6 +201,13 @@ class DisputeSeen(Struct, frozen=True):
     reason: str
 
 
+class DeclineSeen(Struct, frozen=True):
+    """A payment that was tried and declined."""
+
+    decline_id: str
+    card: str | None
+
+
 class Seen(Struct, frozen=True, kw_only=True):
     """All that a rail shows of one payment now. Events are hints to look; this is what is believed."""
 
@@ -178,6 +223,9 @@ class Seen(Struct, frozen=True, kw_only=True):
     """Oldest first."""
     disputes: tuple[DisputeSeen, ...] = ()
     warnings: tuple[str, ...] = ()
+    card: str | None = None
+    """The fingerprint of the card that paid: the same for one number, whoever uses it. None where there is no card."""
+    declines: tuple[DeclineSeen, ...] = ()
 
 
 class Subject(Struct, frozen=True):

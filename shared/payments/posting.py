@@ -13,7 +13,8 @@ from shared.ledger.models import HOUSE_DISPUTES, HOUSE_PAYMENTS
 from shared.ledger.reversals import Reversals
 from shared.ledger.service import Ledger
 from shared.payments import reversal_rules
-from shared.payments.models import Order, Reversal, ReversalKind, ReversalState
+from shared.payments.models import Order, PaymentId, Reversal, ReversalKind, ReversalState
+from shared.payments.rules import payment_name
 
 NEVER_DECIDED = {ReversalKind.REFUND}
 """A refund is made or not; nothing of it waits in an escrow account of its own."""
@@ -29,18 +30,26 @@ class PaymentPosting:
 
     async def post(self, order: Order) -> None:
         """Grant what was paid for, then do what its refunds, disputes and warnings ask."""
-        payment = f"{order.rail.value}:{order.payment_id}"
+        payment = _payment_of(order)
         facts = {"reason": "credits bought", "order": order.order_id, "payment": payment, "pack": order.pack_id}
-        await self._ledger.grant_paid(order.wallet_id, order.credits_micros, key=payment, facts=facts)
+        # What waits for a person is granted where nobody can spend it, and only ever there.
+        account_id = order.hold.escrow_id if order.hold else order.wallet_id
+        if order.hold is not None:
+            await self._funds.open(account_id, None)
+        await self._ledger.grant_paid(account_id, order.credits_micros, key=payment, facts=facts)
         # If we die here, the next look grants the bonus.
         if order.bonus_micros:
             await self._ledger.grant_promo(
-                order.wallet_id,
+                account_id,
                 order.bonus_micros,
                 lifetime_ms=PACK_BONUS_LIFETIME_MS,
                 key=f"{payment}:bonus",
                 facts={**facts, "reason": "bonus of a pack"},
             )
+        if order.is_held:
+            return
+        if order.hold is not None:
+            await self.release(account_id, order.wallet_id)
         for reversal_id, reversal in sorted(order.reversals.items()):
             await self._reverse(order, reversal_id, reversal)
         if order.refund_request is not None and reversal_rules.has_refund(order):
@@ -103,10 +112,14 @@ class PaymentPosting:
             )
 
 
+def _payment_of(order: Order) -> str:
+    return payment_name(order.rail, PaymentId(str(order.payment_id)))
+
+
 def _house_of(reversal: Reversal) -> AccountId:
     return HOUSE_PAYMENTS if reversal.kind is ReversalKind.REFUND else HOUSE_DISPUTES
 
 
 def _facts(order: Order, reversal_id: str, reversal: Reversal) -> dict[str, str | int]:
-    payment = f"{order.rail.value}:{order.payment_id}"
+    payment = _payment_of(order)
     return {"reason": reversal.kind.value, "order": order.order_id, "payment": payment, "reversal": reversal_id}

@@ -7,9 +7,15 @@ from shared.payments.models import Checkout, Event, Money, Order, PaymentId, Rai
 
 
 class EventReader(Protocol):
-    """The receiving half, which answers a provider at once and calls nobody."""
+    """The receiving half, which answers a provider at once and never calls anybody on behalf of an event."""
 
     name: RailName
+
+    async def prepare(self, headers: Mapping[str, str], *, now_ms: int) -> None:
+        """Get what `read` needs to prove an event with such headers, where that is published and not a secret of ours.
+
+        Raise EventRefused; or RailUnavailable when it cannot be had now, and the provider sends the event again.
+        """
 
     def read(self, raw: bytes, headers: Mapping[str, str], *, now_ms: int) -> Event:
         """The event, once it is proved to come from the provider. Raise EventRefused. Header names are lower case."""

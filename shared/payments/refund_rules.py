@@ -13,6 +13,7 @@ REFUSALS = {
     "in_part": "A part of this order was given back; an operator can give back the rest.",
     "spent": "Credits of this order are spent, so it cannot be given back.",
     "asked_before": "This order was asked to be given back before, and that was refused.",
+    "too_often": "You gave back as many orders as you may in a year; an operator can give back more.",
     "too_much": "This is more than is left of what was paid.",
     "provider_refused": "The payment provider refused the refund.",
 }
@@ -42,7 +43,7 @@ def check_own(order: Order, wallet: Head, *, at_ms: int) -> None:
 
 def check_any(order: Order, amount_minor: int) -> None:
     """Whether an operator may give so much back, spent or not. Raise RefundRefused."""
-    if order.state is not OrderState.GRANTED:
+    if order.state is not OrderState.GRANTED and not order.is_held:
         raise refused("not_paid")
     if amount_minor > left_of(order)[0]:
         raise refused("too_much")

@@ -31,6 +31,9 @@ from shared.payments.rails import Rail
 from shared.payments.reader import owned
 from shared.payments.reversal_rules import left_of
 from shared.payments.store import KeptOrder, OrderChanged, PaymentStore
+from shared.payments.watch import subject_of
+from shared.risk.errors import RefundTooOften
+from shared.risk.service import Risk
 from shared.tasks.service import Tasks
 
 CHECK_MARGIN_MS = 60_000
@@ -48,6 +51,7 @@ class Refunds:
         rails: Mapping[RailName, Rail],
         posting: PaymentPosting,
         applier: Applier,
+        risk: Risk,
         tasks: Tasks,
         clock: Clock,
     ) -> None:
@@ -56,6 +60,7 @@ class Refunds:
         self._rails = rails
         self._posting = posting
         self._applier = applier
+        self._risk = risk
         self._tasks = tasks
         self._clock = clock
 
@@ -68,6 +73,13 @@ class Refunds:
         if request is None:
             wallet = await self._ledger.head(kept.order.wallet_id)
             refund_rules.check_own(kept.order, wallet, at_ms=self._clock())
+            try:
+                await self._risk.begin_refund(owner, order_id)
+            except RefundTooOften:
+                raise refund_rules.refused("too_often") from None
+            await self._risk.note(
+                subject_of(kept.order), owner, rule="own_refund", outcome="within policy", by=f"user:{owner}"
+            )
             request = RefundRequest(escrow_id=AccountId(f"escrow:refund-{order_id}"), asked_at_ms=self._clock())
             kept = await self._write(kept, replace(kept.order, refund_request=request))
         # From here on the credits are nobody's to spend until the rail has said yes or no, or somebody looks in vain.
@@ -102,6 +114,7 @@ class Refunds:
             await self._ask(order, money, key=f"refund-{order_id}-{note_key}")
         except RailRefused:
             raise refund_rules.refused("provider_refused") from None
+        await self._risk.note(subject_of(order), order.owner, rule="operator_refund", outcome=reason, by=operator)
         write_line("WARNING", "refund_by_operator", order=order_id, amount_minor=amount_minor, reason=reason)
         return await self._after(order_id)
 

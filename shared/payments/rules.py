@@ -14,6 +14,7 @@ from shared.payments.models import (
     Order,
     OrderId,
     OrderState,
+    PaymentId,
     PaymentStatus,
     RailName,
     ReversalKind,
@@ -78,6 +79,15 @@ def is_same_request(order: Order, owner: UserId, rail: RailName, pack_id: str, c
     return (order.owner, order.rail, order.pack_id, order.money.currency) == (owner, rail, pack_id, currency)
 
 
+def payment_name(rail: RailName, payment_id: PaymentId) -> str:
+    """What a payment is called among those of all rails: it is bound to one order, and posted, under this name.
+
+    Both ways to pay on a chain lead to the same movements of money, so they share one space of names.
+    """
+    space = RailName.CRYPTO if rail is RailName.X402 else rail
+    return f"{space.value}:{payment_id}"
+
+
 def moved_to(order: Order, state: OrderState) -> Order:
     """The order in another state. Raise ArithmeticError, a defect, where no transition leads there."""
     if state is order.state:
@@ -126,7 +136,7 @@ def advanced(order: Order, seen: Seen, *, at_ms: int) -> Order:
 
 def settled_state(order: Order) -> OrderState:
     """Where a paid order stands once its credits and reversals are posted."""
-    if order.state in UNPAID:
+    if order.state in UNPAID or order.is_held:
         return order.state
     reversals = order.reversals.values()
     disputed = (r for r in reversals if r.kind is ReversalKind.DISPUTE and r.state is not ReversalState.RETURNED)

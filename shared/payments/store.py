@@ -1,14 +1,15 @@
 """Where purchases are kept.
 
-`orders/{order}` is read live by its owner. `payments/{rail}:{payment}` binds a payment of the real world to one order
-for good. `payment_events/{rail}:{event}` and `payment_reviews/{...}` are created once. `invoices/{order}` is numbered
-by `invoice_series/{year}` in the same commit.
+`orders/{order}` is read live by its owner. `payments/{payment's name}`, slashes escaped, binds a payment of the real
+world to one order for good. `payment_events/{rail}:{event}` and `payment_reviews/{...}` are created once.
+`invoices/{order}` is numbered by `invoice_series/{year}` in the same commit.
 """
 
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NewType, Protocol
+from urllib.parse import quote
 
 import msgspec
 from google.api_core import exceptions as google_errors
@@ -18,6 +19,7 @@ from msgspec.structs import replace
 
 from shared.payments.errors import PaymentsUnavailable
 from shared.payments.models import Event, Order, OrderId, PaymentId, RailName, Review, Subject
+from shared.payments.rules import payment_name
 
 TIMEOUT_S = 5.0
 
@@ -193,7 +195,8 @@ class FirestorePayments:
         return self._client.collection("orders").document(order_id)
 
     def _payment(self, rail: RailName, payment_id: PaymentId) -> firestore.AsyncDocumentReference:
-        return self._client.collection("payments").document(f"{rail.value}:{payment_id}")
+        # Names of payments on a chain have slashes.
+        return self._client.collection("payments").document(quote(payment_name(rail, payment_id), safe=":"))
 
     def _event(self, rail: RailName, event_id: str) -> firestore.AsyncDocumentReference:
         return self._client.collection("payment_events").document(f"{rail.value}:{event_id}")

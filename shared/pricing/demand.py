@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from shared.base.clock import Clock, system_clock
 from shared.base.log import write_line
-from shared.metering.models import DEMAND_NEUTRAL_PPM
 from shared.pricing.errors import PricesUnavailable
 from shared.pricing.models import Multiplier, Multipliers
+from shared.pricing.rules import NEUTRAL, in_force
 from shared.pricing.store import PriceStore
 
 RENEW_AFTER_S = 60.0
@@ -17,8 +18,6 @@ AGE_S_MAX = 600.0
 WAIT_S = 1.0
 """How long a call waits for them at most; then it has the last known, or the catalog's own price."""
 TRY_AGAIN_AFTER_S = 5.0
-
-NEUTRAL = Multiplier(DEMAND_NEUTRAL_PPM, 0)
 
 
 class DemandSource(Protocol):
@@ -38,9 +37,12 @@ class SteadyDemand:
 class Demand:
     """The multipliers of all models, from one document. One event loop only."""
 
-    def __init__(self, store: PriceStore, *, clock_s: Callable[[], float] | None = None) -> None:
-        """`clock_s` never goes back; the loop's own where none is given."""
+    def __init__(
+        self, store: PriceStore, *, clock_s: Callable[[], float] | None = None, wall_clock: Clock = system_clock
+    ) -> None:
+        """`clock_s` never goes back; the loop's own where none is given. `wall_clock` ends what operators have set."""
         self._store = store
+        self._wall_clock = wall_clock
         self._clock_s = clock_s
         self._known = Multipliers()
         self._read_at_s: float | None = None
@@ -48,7 +50,7 @@ class Demand:
         self._reading: asyncio.Task[None] | None = None
 
     async def of(self, model_id: str) -> Multiplier:
-        return (await self.known()).models.get(model_id, NEUTRAL)
+        return in_force((await self.known()).models.get(model_id, NEUTRAL), self._wall_clock() // 1000)
 
     async def known(self) -> Multipliers:
         """All of them. Waits only for the first, and for those after a long quiet time."""

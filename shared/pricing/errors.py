@@ -21,3 +21,23 @@ class PricesUnavailable(CredenceError):
 
     def __init__(self) -> None:
         super().__init__("Prices could not be read just now. Try again.")
+
+
+class PricesBusy(CredenceError):
+    """Prices are being changed by others at this moment."""
+
+    code = "prices_busy"
+    kind = Kind.UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__("Prices are being changed just now. Try again.")
+
+
+class OrderReused(CredenceError):
+    """The key of the order was used for another one."""
+
+    code = "order_key_reused"
+    kind = Kind.CONFLICT
+
+    def __init__(self) -> None:
+        super().__init__("This idempotency key was used for another order.", param="idempotency_key")

@@ -44,18 +44,43 @@ class ModelDemand(Struct, frozen=True):
     hour: Hour
 
 
+class Override(Struct, frozen=True):
+    """A multiplier that an operator has set in place of the demand's, for some time."""
+
+    demand_ppm: int
+    since_s: int
+    until_s: int
+
+
 class DemandState(Struct, frozen=True):
     """The demand for all models. Everything committed before `until_s` is counted, nothing after."""
 
     until_s: int = 0
     models: Mapping[str, ModelDemand] = {}
+    overrides: Mapping[str, Override] = {}
 
 
-class Multiplier(Struct, frozen=True):
+class OverrideRecord(Struct, frozen=True, kw_only=True):
+    """One order of an operator's: to set a model's multiplier, or with None to leave it to demand again."""
+
+    record_id: str
+    model_id: str
+    demand_ppm: int | None
+    lasts_s: int
+    since_s: int
+    by: str
+    why: str
+
+
+class Multiplier(Struct, frozen=True, omit_defaults=True):
     """What a model's price is multiplied by, and since when."""
 
     demand_ppm: int
     since_s: int
+    set_until_s: int = 0
+    """Until when an operator has set it; 0 for what follows demand."""
+    otherwise_ppm: int = 0
+    """What follows demand, beside what was set; 0 where nothing was."""
 
 
 class Multipliers(Struct, frozen=True):

@@ -9,10 +9,22 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from shared.base.economy import DEMAND_PPM_MAX, DEMAND_PPM_MIN, DEMAND_STEP_PPM_MAX
+from shared.base.economy import COST_PPM, DEMAND_PPM_MAX, DEMAND_PPM_MIN, DEMAND_STEP_PPM_MAX
 from shared.base.micros import credits_to_micros
+from shared.catalog.models import Route
 from shared.metering.models import DEMAND_NEUTRAL_PPM
-from shared.pricing.models import Advanced, DemandState, Hour, ModelDemand, Multiplier, Multipliers, Point, Sale
+from shared.pricing.models import (
+    Advanced,
+    DemandState,
+    Hour,
+    ModelDemand,
+    Multiplier,
+    Multipliers,
+    Override,
+    OverrideRecord,
+    Point,
+    Sale,
+)
 
 PPM = 1_000_000
 WINDOW_S = 300
@@ -34,6 +46,7 @@ MODELS_MAX = 1_000
 
 NEW = ModelDemand(demand_ppm=DEMAND_NEUTRAL_PPM, since_s=0, usual_micros=0, windows=0, hour=Hour(0, 0, 0, 0, 0))
 """A model nobody has asked for yet."""
+NEUTRAL = Multiplier(DEMAND_NEUTRAL_PPM, 0)
 
 
 def sale_of(document: Mapping[str, Any]) -> Sale | None:
@@ -62,6 +75,18 @@ def loads_of(sales: Iterable[Sale]) -> dict[str, int]:
 def bounded(demand_ppm: int) -> int:
     """Within what a multiplier may be."""
     return min(max(demand_ppm, DEMAND_PPM_MIN), DEMAND_PPM_MAX)
+
+
+def sold_at(multiplier: Multiplier, routes: Iterable[Route]) -> tuple[int, str]:
+    """The multiplier that a model is sold at, and what made it where that was not demand.
+
+    Never below what the dearest of its routes asks of us: it may be any of them that answers in the end.
+    """
+    cost_ppm = max((route.cost_ppm or PPM for route in routes), default=PPM)
+    least_ppm = min(-(-COST_PPM * cost_ppm // PPM), DEMAND_PPM_MAX)
+    if multiplier.demand_ppm < least_ppm:
+        return least_ppm, "cost"
+    return multiplier.demand_ppm, "operator" if multiplier.set_until_s else ""
 
 
 def wanted_ppm(load_micros: int, model: ModelDemand) -> int:
@@ -111,7 +136,8 @@ def advance(state: DemandState, until_s: int, loads: Mapping[str, int]) -> Advan
         for model_id, model in state.models.items()
         if model_id not in kept or kept[model_id].hour.start_s != model.hour.start_s
     }
-    return Advanced(DemandState(until_s, kept), ended)
+    overrides = {model_id: one for model_id, one in state.overrides.items() if one.until_s > until_s}
+    return Advanced(DemandState(until_s, kept, overrides), ended)
 
 
 def windows_due(counted_until_s: int, closed_s: int) -> list[int]:
@@ -124,7 +150,26 @@ def windows_due(counted_until_s: int, closed_s: int) -> list[int]:
 def multipliers_of(state: DemandState) -> Multipliers:
     """What the world may know of the demand: not how much is sold."""
     models = {model_id: Multiplier(model.demand_ppm, model.since_s) for model_id, model in state.models.items()}
+    for model_id, one in state.overrides.items():
+        otherwise = models.get(model_id, NEUTRAL)
+        models[model_id] = Multiplier(one.demand_ppm, one.since_s, one.until_s, otherwise.demand_ppm)
     return Multipliers(state.until_s, models)
+
+
+def in_force(multiplier: Multiplier, now_s: int) -> Multiplier:
+    """What holds now: a multiplier that an operator has set ends by the clock, whenever the next refresh may come."""
+    if not multiplier.set_until_s or now_s < multiplier.set_until_s:
+        return multiplier
+    return Multiplier(multiplier.otherwise_ppm, multiplier.set_until_s)
+
+
+def overridden(state: DemandState, record: OverrideRecord) -> DemandState:
+    """The demand after an operator's order. Load is counted on beneath, as if nothing had been set."""
+    overrides = {model_id: one for model_id, one in state.overrides.items() if model_id != record.model_id}
+    if record.demand_ppm is not None:
+        until_s = record.since_s + record.lasts_s
+        overrides[record.model_id] = Override(bounded(record.demand_ppm), record.since_s, until_s)
+    return replace(state, overrides=overrides)
 
 
 def by_hour(hours: Iterable[Hour]) -> list[Point]:

@@ -1,10 +1,13 @@
 """What a model costs now."""
 
+from msgspec.structs import replace
+
 from shared.catalog.errors import ModelUnknown
 from shared.catalog.service import Catalog
 from shared.metering.models import DEMAND_NEUTRAL_PPM
-from shared.pricing.demand import NEUTRAL, Demand
+from shared.pricing.demand import Demand
 from shared.pricing.models import PriceNow, UnitPrice
+from shared.pricing.rules import sold_at
 
 
 class Prices:
@@ -19,10 +22,10 @@ class Prices:
         model = next((model for model in self._catalog.available() if model.id == model_id), None)
         if model is None or model.price is None:
             raise ModelUnknown(model_id)
-        multipliers = await self._demand.known()
-        multiplier = multipliers.models.get(model_id, NEUTRAL)
+        multiplier = await self._demand.of(model_id)
+        multiplier = replace(multiplier, demand_ppm=sold_at(multiplier, model.routes)[0])
         units = tuple(
             UnitPrice(unit, rate, -(-rate * multiplier.demand_ppm // DEMAND_NEUTRAL_PPM))
             for unit, rate in model.price.rates().items()
         )
-        return PriceNow(model_id, multiplier, multipliers.until_s, units)
+        return PriceNow(model_id, multiplier, (await self._demand.known()).until_s, units)

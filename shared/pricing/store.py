@@ -1,6 +1,7 @@
 """Where prices are kept: the protocol every store keeps, and Firestore's.
 
-Paths: `price_state/demand` is what the next refresh goes on from, sales figures among it, so nobody else reads it;
+Paths: `price_state/demand` is what the next refresh goes on from, sales figures among it, so nobody else reads it, and
+its `overrides/{id}` are the orders of operators, who gave them and why;
 `prices/current` the multipliers of all models, and `prices/model:{id, percent-encoded}/days/{date}` the hours of one
 model's day, both for everybody who is signed in.
 """
@@ -16,7 +17,7 @@ from msgspec import Struct, to_builtins
 
 from shared.base.body import Misshapen, shape
 from shared.pricing.errors import PricesUnavailable
-from shared.pricing.models import Advanced, DemandState, Hour, Multiplier, Multipliers
+from shared.pricing.models import Advanced, DemandState, Hour, Multiplier, Multipliers, OverrideRecord
 from shared.pricing.rules import DAY_S, HOUR_S, bounded, multipliers_of
 
 READ_TIMEOUT_S = 5.0
@@ -44,11 +45,17 @@ class PriceStore(Protocol):
     async def demand(self) -> KnownDemand:
         """What the next refresh goes on from."""
 
-    async def commit(self, advanced: Advanced, expected: DemandVersion | None) -> DemandVersion:
-        """Write all or nothing: the state over its expected version, the multipliers, the hours that ended.
+    async def commit(
+        self, advanced: Advanced, expected: DemandVersion | None, record: OverrideRecord | None = None
+    ) -> DemandVersion:
+        """Write all or nothing: the state over its expected version, the multipliers, the hours that ended; and the
+        record of an operator's order, of which there is one for each id.
 
         Returned means durable. Raise DemandLost when anything else happened, a lost answer included; never retries.
         """
+
+    async def override(self, record_id: str) -> OverrideRecord | None:
+        """The order of an operator's that was given under this id."""
 
     async def multipliers(self) -> Multipliers:
         """The multipliers of all models, in one read."""
@@ -73,7 +80,9 @@ class FirestorePrices:
             return KnownDemand(DemandState(), None, read_at_s)
         return KnownDemand(shape(DemandState, snapshot.to_dict() or {}), DemandVersion(snapshot.update_time), read_at_s)
 
-    async def commit(self, advanced: Advanced, expected: DemandVersion | None) -> DemandVersion:
+    async def commit(
+        self, advanced: Advanced, expected: DemandVersion | None, record: OverrideRecord | None = None
+    ) -> DemandVersion:
         # The precondition makes refreshes follow each other: of two that counted the same window one is written. It
         # holds because each moves `until_s`: a write that changes nothing gives a document no new version.
         batch = self._client.batch()
@@ -85,11 +94,21 @@ class FirestorePrices:
         batch.set(self._client.document("prices/current"), to_builtins(multipliers_of(advanced.state)))
         for model_id, hour in advanced.ended.items():
             batch.set(self._day(model_id, hour.start_s), {"model": model_id, "hours": _hour_fields(hour)}, merge=True)
+        if record is not None:
+            batch.create(self._record(record.record_id), {**to_builtins(record), "at": firestore.SERVER_TIMESTAMP})
         try:
             results = await batch.commit(retry=None, timeout=COMMIT_TIMEOUT_S)
         except google_errors.GoogleAPICallError as error:
             raise DemandLost from error
         return DemandVersion(results[0].update_time)
+
+    async def override(self, record_id: str) -> OverrideRecord | None:
+        try:
+            snapshot = await self._record(record_id).get(retry=None, timeout=READ_TIMEOUT_S)
+        except google_errors.GoogleAPICallError as error:
+            raise PricesUnavailable from error
+        fields = snapshot.to_dict() or {}
+        return shape(OverrideRecord, {k: v for k, v in fields.items() if k != "at"}) if snapshot.exists else None
 
     async def multipliers(self) -> Multipliers:
         try:
@@ -112,6 +131,9 @@ class FirestorePrices:
     def _state(self) -> firestore.AsyncDocumentReference:
         return self._client.document("price_state/demand")
 
+    def _record(self, record_id: str) -> firestore.AsyncDocumentReference:
+        return self._client.document(f"price_state/demand/overrides/{record_id}")
+
     def _day(self, model_id: str, at_s: int) -> firestore.AsyncDocumentReference:
         date = datetime.fromtimestamp(at_s, UTC).date().isoformat()
         return self._client.document(f"prices/model:{quote(model_id, safe='')}/days/{date}")
@@ -126,7 +148,9 @@ def multipliers_from(fields: Mapping[str, Any]) -> Multipliers:
             multiplier = shape(Multiplier, value if isinstance(value, dict) else {})
         except Misshapen:
             continue
-        models[model_id] = Multiplier(bounded(multiplier.demand_ppm), multiplier.since_s)
+        set_until_s = max(multiplier.set_until_s, 0)
+        otherwise_ppm = bounded(multiplier.otherwise_ppm) if set_until_s else 0
+        models[model_id] = Multiplier(bounded(multiplier.demand_ppm), multiplier.since_s, set_until_s, otherwise_ppm)
     until_s = fields.get("until_s")
     return Multipliers(until_s if type(until_s) is int else 0, models)
 

@@ -10,13 +10,11 @@ import aiohttp
 import msgspec
 
 from shared.base.errors import CredenceError
-from shared.providers.errors import UpstreamRefused, UpstreamUnavailable
-from shared.providers.models import AudioForm, Call, Provider
+from shared.providers.errors import Fault, UpstreamRefused, UpstreamUnavailable
+from shared.providers.models import ANSWER_BYTES_MAX, AudioForm, Call, Provider
 from shared.providers.refusals import refusal_of
 
 CONNECT_TIMEOUT_S = 5.0
-ANSWER_BYTES_MAX = 32 * 1024 * 1024
-"""As much as Cloud Run lets a function answer in one piece."""
 REFUSAL_BYTES_MAX = 64 * 1024
 CONNECTIONS_MAX = 500
 BROKEN = (aiohttp.ClientError, TimeoutError)
@@ -25,11 +23,14 @@ _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
 _JSON = {"content-type": "application/json"}
 
 
+class TooLong(Exception):
+    """A body has more bytes than we read."""
+
+
 class Connections:
     """Belongs to one event loop; connections are pooled across calls."""
 
-    def __init__(self, *, silence_timeout_s: float) -> None:
-        self._silence_timeout_s = silence_timeout_s
+    def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
         self._guarded_session: aiohttp.ClientSession | None = None
 
@@ -76,7 +77,7 @@ class Connections:
         ends_at_s = asyncio.get_running_loop().time() + call.timeout_s
         try:
             session = self._session_for(call.provider)
-            async with asyncio.timeout(min(call.timeout_s, self._silence_timeout_s)):
+            async with asyncio.timeout(min(call.timeout_s, call.silence_s)):
                 response = await session.post(
                     call.provider.base_url + path,
                     data=body,
@@ -86,7 +87,7 @@ class Connections:
                 )
         except (*BROKEN, CredenceError):
             raise UpstreamUnavailable(call.provider.name, "could not be reached") from None
-        answer = Answer(call.provider.name, response, silence_timeout_s=self._silence_timeout_s, ends_at_s=ends_at_s)
+        answer = Answer(call.provider.name, response, silence_s=call.silence_s, ends_at_s=ends_at_s)
         if response.status == 200:
             return answer
         async with answer:
@@ -104,12 +105,12 @@ class Answer:
         provider_name: str,
         response: aiohttp.ClientResponse,
         *,
-        silence_timeout_s: float,
+        silence_s: float,
         ends_at_s: float,
     ) -> None:
         self._provider_name = provider_name
         self._response = response
-        self._silence_timeout_s = silence_timeout_s
+        self._silence_s = silence_s
         self._ends_at_s = ends_at_s
         self._loop = asyncio.get_running_loop()
         self._waits_since_s: float | None = None
@@ -131,6 +132,10 @@ class Answer:
             # This parser knows no numbers and half characters that could not be written again: better found out before
             # the charge than after it.
             answer = msgspec.json.decode(await self.read_all(ANSWER_BYTES_MAX))
+        except TooLong:
+            # No failure of the route: the request asked for so much, and would anywhere.
+            what = "gave an answer that is too long to be passed on"
+            raise UpstreamUnavailable(self._provider_name, what, fault=Fault.UNFIT) from None
         except (*BROKEN, ValueError, RecursionError):
             raise UpstreamUnavailable(self._provider_name, "broke off or garbled its answer") from None
         if not isinstance(answer, dict):
@@ -145,12 +150,12 @@ class Answer:
         return piece
 
     async def read_all(self, bytes_max: int) -> bytes:
-        """The whole body. May raise BROKEN, and ValueError when it is longer than `bytes_max`."""
+        """The whole body. May raise BROKEN, and TooLong when it is longer than `bytes_max`."""
         body = bytearray()
         while piece := await self.read():
             body += piece
             if len(body) > bytes_max:
-                raise ValueError("the answer is too long")
+                raise TooLong
         return bytes(body)
 
     def close(self) -> None:
@@ -161,7 +166,7 @@ class Answer:
     def _watch(self) -> None:
         """Break off what takes too long or is silent for too long; look again when that may next be so."""
         now_s = self._loop.time()
-        due_at_s = min((self._waits_since_s or now_s) + self._silence_timeout_s, self._ends_at_s)
+        due_at_s = min((self._waits_since_s or now_s) + self._silence_s, self._ends_at_s)
         if due_at_s > now_s:
             self._timer = self._loop.call_at(due_at_s, self._watch)
         else:
@@ -180,6 +185,6 @@ def _encode(payload: Mapping[str, Any]) -> bytes:
 async def _refusal(call: Call, response: aiohttp.ClientResponse, answer: Answer) -> CredenceError:
     try:
         body = await answer.read_all(REFUSAL_BYTES_MAX)
-    except (*BROKEN, ValueError):
+    except (*BROKEN, TooLong):
         body = b""
     return refusal_of(call, status=response.status, headers=response.headers, body=body)

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from msgspec.structs import replace
+
 from shared.providers.connections import Connections
 from shared.providers.credentials import ConfiguredCredentials, Credentials
 from shared.providers.errors import UpstreamUnavailable
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["CALL_TIMEOUT_S", "UpstreamStream", "Upstreams"]
 
 SILENCE_TIMEOUT_S = 120.0
-"""The longest a provider may say nothing; slow reasoning models think for a minute before the first token."""
+"""The longest a stream may say nothing; slow reasoning models think for a minute before the first token."""
 CALL_TIMEOUT_S = 280.0
 """The longest call: twenty seconds inside the function's own limit, so that the charge is still made."""
 
@@ -39,7 +41,8 @@ class Upstreams:
     """The providers configured here. Belongs to one event loop; connections are pooled across calls.
 
     Every method raises UpstreamRefused, UpstreamBusy or UpstreamUnavailable, and never retries. A stream raises them
-    before its first event, and UpstreamUnavailable afterwards; `timeout_s` is for all of a call.
+    until its answer has begun, and UpstreamUnavailable afterwards; `timeout_s` is for all of a call. An answer that is
+    given whole may take all of it in silence: it says nothing until it is there.
     """
 
     def __init__(
@@ -54,7 +57,8 @@ class Upstreams:
         self._providers = {provider.name: provider for provider in providers}
         self._credentials = credentials or ConfiguredCredentials()
         self._fetcher = fetcher
-        self._connections = Connections(silence_timeout_s=silence_timeout_s)
+        self._silence_timeout_s = silence_timeout_s
+        self._connections = Connections()
         self._pictures: Pictures | None = None
         self._openai = OpenaiWire(self._connections)
         self._anthropic: ChatWire | None = None
@@ -76,10 +80,10 @@ class Upstreams:
         self, provider: Provider, payload: Mapping[str, Any], *, timeout_s: float = CALL_TIMEOUT_S
     ) -> UpstreamStream:
         """An answer as it is written."""
-        call = await self._call(provider, payload.get("model"), timeout_s)
+        call = await self._streamed_call(provider, payload.get("model"), timeout_s)
         if provider.inside:
             call, payload = await self._without_addresses(call, payload)
-        return await self._chat_wire(provider).chat_stream(call, payload)
+        return await _begun(await self._chat_wire(provider).chat_stream(call, payload))
 
     async def embeddings(
         self, provider: Provider, payload: Mapping[str, Any], *, timeout_s: float = CALL_TIMEOUT_S
@@ -99,8 +103,8 @@ class Upstreams:
         self, provider: Provider, payload: Mapping[str, Any], *, timeout_s: float = CALL_TIMEOUT_S
     ) -> UpstreamStream:
         """Partial pictures and the finished one; the payload asks for them with `stream` and `partial_images`."""
-        call = await self._call(provider, payload.get("model"), timeout_s)
-        return await self._openai_wire(provider).images_stream(call, payload)
+        call = await self._streamed_call(provider, payload.get("model"), timeout_s)
+        return await _begun(await self._openai_wire(provider).images_stream(call, payload))
 
     async def transcription(
         self, provider: Provider, form: AudioForm, *, timeout_s: float = CALL_TIMEOUT_S
@@ -113,8 +117,8 @@ class Upstreams:
         self, provider: Provider, form: AudioForm, *, timeout_s: float = CALL_TIMEOUT_S
     ) -> UpstreamStream:
         """The text as it is written; the form asks for it with a field `stream`."""
-        call = await self._call(provider, form.model, timeout_s)
-        return await self._openai_wire(provider).transcription_stream(call, form)
+        call = await self._streamed_call(provider, form.model, timeout_s)
+        return await _begun(await self._openai_wire(provider).transcription_stream(call, form))
 
     async def close(self) -> None:
         """Close the pooled connections."""
@@ -123,7 +127,10 @@ class Upstreams:
         await self._connections.close()
 
     async def _call(self, provider: Provider, model: object, timeout_s: float) -> Call:
-        return Call(provider, await self._credentials.for_call(provider, str(model)), timeout_s)
+        return Call(provider, await self._credentials.for_call(provider, str(model)), timeout_s, silence_s=timeout_s)
+
+    async def _streamed_call(self, provider: Provider, model: object, timeout_s: float) -> Call:
+        return replace(await self._call(provider, model, timeout_s), silence_s=self._silence_timeout_s)
 
     async def _without_addresses(self, call: Call, payload: Mapping[str, Any]) -> tuple[Call, Mapping[str, Any]]:
         """The chat with its images as data, and the call with the time that is left of it. Raise UpstreamRefused."""
@@ -165,3 +172,8 @@ class Upstreams:
         if provider.wire is not Wire.OPENAI:
             raise UpstreamUnavailable(provider.name, "does not offer this kind of call")
         return self._openai
+
+
+async def _begun(stream: UpstreamStream) -> UpstreamStream:
+    await stream.begin()
+    return stream

@@ -7,14 +7,17 @@ from msgspec import Struct
 
 from shared.base.secret import Secret
 
+ANSWER_BYTES_MAX = 32 * 1024 * 1024
+"""Of an answer that is given whole: as much as Cloud Run lets a function answer in one piece."""
+
 
 class DisconnectPolicy(StrEnum):
-    """What we do with a provider's stream, and charge, when the client leaves before its end."""
+    """What we do with a provider's answer, and charge, when the client leaves before its end."""
 
     DRAIN = "drain"
     """The provider bills the whole answer anyway: read on, charge what it reports."""
     ESTIMATE = "estimate"
-    """It stops when we do and reports nothing: charge for the prompt and what was delivered, counted by us."""
+    """It stops when we do and reports nothing: charge for the prompt and what came of a stream, counted by us."""
     FREE = "free"
     """The provider does not bill an abandoned answer: charge nothing."""
 
@@ -34,7 +37,11 @@ class Provider(Struct, frozen=True):
     base_url: str
     key: Secret
     disconnect: DisconnectPolicy
+    """Of an answer that is streamed."""
     wire: Wire = Wire.OPENAI
+    disconnect_whole: DisconnectPolicy = DisconnectPolicy.DRAIN
+    """Of one that is asked for whole. Nothing tells how much of it was written when we leave, so it is read to its end
+    wherever a provider may bill it."""
     guarded: bool = False
     """Its address was given by somebody who might mean us harm: only public https addresses are called."""
     inside: bool = False
@@ -53,6 +60,8 @@ class Call(Struct, frozen=True):
     provider: Provider
     key: Secret
     timeout_s: float
+    silence_s: float
+    """How long the provider may say nothing meanwhile."""
 
 
 class AudioForm(Struct, frozen=True, kw_only=True):

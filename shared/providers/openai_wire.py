@@ -6,7 +6,7 @@ from typing import Any
 from shared.providers.connections import Answer, Connections
 from shared.providers.errors import UpstreamRefused, UpstreamUnavailable
 from shared.providers.models import AudioForm, Call
-from shared.providers.streams import EVENT_BYTES_MAX, PICTURE_EVENT_BYTES_MAX, PassThrough, UpstreamStream
+from shared.providers.streams import PICTURE_EVENT_BYTES_MAX, PassThrough, UpstreamStream, shows
 
 AUDIO_BYTES_MAX = 25 * 1024 * 1024
 """OpenAI takes no longer recording, and others of this wire no longer one either."""
@@ -27,13 +27,14 @@ class OpenaiWire:
     async def chat(self, call: Call, payload: Mapping[str, Any]) -> dict[str, Any]:
         """A chat completion."""
         answer = await self._whole(call, _CHAT, _fitted(call, payload))
-        if not isinstance(answer.get("choices"), list):
+        if not _is_completion(answer):
             raise UpstreamUnavailable(call.provider.name, "gave an answer that is no chat completion")
         return answer
 
     async def chat_stream(self, call: Call, payload: Mapping[str, Any]) -> UpstreamStream:
         """The chunks of a chat completion."""
-        return await self._stream(call, _CHAT, _fitted(call, payload), EVENT_BYTES_MAX)
+        answer = await self._post(call, _CHAT, _fitted(call, payload))
+        return UpstreamStream(call.provider, answer, PassThrough(call.provider.name))
 
     async def embeddings(self, call: Call, payload: Mapping[str, Any]) -> dict[str, Any]:
         """A list of embeddings, each a list of numbers or base64."""
@@ -51,7 +52,8 @@ class OpenaiWire:
 
     async def images_stream(self, call: Call, payload: Mapping[str, Any]) -> UpstreamStream:
         """Partial pictures, and the finished one: the body may end without `[DONE]`."""
-        return await self._stream(call, _IMAGES, payload, PICTURE_EVENT_BYTES_MAX)
+        answer, reader = await self._post(call, _IMAGES, payload), PassThrough(call.provider.name)
+        return UpstreamStream(call.provider, answer, reader, event_bytes_max=PICTURE_EVENT_BYTES_MAX, begins=shows)
 
     async def transcription(self, call: Call, form: AudioForm) -> dict[str, Any]:
         """The text of a recording. Ask for `json` or `verbose_json`; other formats are no objects."""
@@ -63,15 +65,15 @@ class OpenaiWire:
 
     async def transcription_stream(self, call: Call, form: AudioForm) -> UpstreamStream:
         """The text as it is written; the form asks for it with `stream`. The body may end without `[DONE]`."""
-        return UpstreamStream(call.provider, await self._post_form(call, form), PassThrough(call.provider.name))
+        answer, reader = await self._post_form(call, form), PassThrough(call.provider.name)
+        return UpstreamStream(call.provider, answer, reader, begins=shows)
 
     async def _whole(self, call: Call, path: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        async with await self._connections.post_json(call, path, payload, _authorization(call)) as answer:
+        async with await self._post(call, path, payload) as answer:
             return await answer.to_object()
 
-    async def _stream(self, call: Call, path: str, payload: Mapping[str, Any], event_bytes_max: int) -> UpstreamStream:
-        answer = await self._connections.post_json(call, path, payload, _authorization(call))
-        return UpstreamStream(call.provider, answer, PassThrough(call.provider.name), event_bytes_max=event_bytes_max)
+    async def _post(self, call: Call, path: str, payload: Mapping[str, Any]) -> Answer:
+        return await self._connections.post_json(call, path, payload, _authorization(call))
 
     async def _post_form(self, call: Call, form: AudioForm) -> Answer:
         if len(form.content) > AUDIO_BYTES_MAX:
@@ -98,6 +100,16 @@ def _sized(call: Call, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         return payload
     kept = {name: value for name, value in payload.items() if name != "size"}
     return {**kept, "width": int(width), "height": int(height)}
+
+
+def _is_completion(answer: Mapping[str, Any]) -> bool:
+    """Whether there is at least one choice, and each says something, be it nothing."""
+    choices = answer.get("choices")
+    return (
+        isinstance(choices, list)
+        and bool(choices)
+        and all(isinstance(choice, dict) and isinstance(choice.get("message"), dict) for choice in choices)
+    )
 
 
 def _all_have(items: object, fields: Mapping[str, tuple[type, ...]]) -> bool:

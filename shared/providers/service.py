@@ -28,7 +28,8 @@ def _known(settings: Settings) -> Iterable[Provider]:
     """The providers that we know, with an empty key where none is configured.
 
     What each one's bill says of an abandoned stream decides its policy. Where nothing is documented we assume that the
-    whole answer is billed, and read it to its end.
+    whole answer is billed, and read it to its end. Of answers that are not streamed OpenRouter documents just that, and
+    the others nothing.
     """
     yield Provider(
         "anthropic",
@@ -101,6 +102,7 @@ def _custom(endpoint: Endpoint, *, guarded: bool) -> Provider:
         endpoint.name,
         *_opened(endpoint.base_url, endpoint.key),
         DisconnectPolicy.ESTIMATE,
+        disconnect_whole=DisconnectPolicy.ESTIMATE,
         guarded=guarded,
         # vLLM and llama.cpp read an image from any address, and follow wherever that redirects them.
         inside=True,
@@ -111,7 +113,7 @@ def _standin(settings: Settings) -> list[Provider]:
     if not settings.standin_url:
         return []
     policy = DisconnectPolicy(settings.standin_disconnect)
-    return [Provider(STANDIN, *_opened(settings.standin_url, Secret(STANDIN)), policy)]
+    return [Provider(STANDIN, *_opened(settings.standin_url, Secret(STANDIN)), policy, disconnect_whole=policy)]
 
 
 def _of_partner(base_url: str, partner: str) -> str:

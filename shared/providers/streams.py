@@ -12,6 +12,9 @@ from shared.providers.models import KNOWN, Provider, StreamEvent
 EVENT_BYTES_MAX = 4 * 1024 * 1024
 PICTURE_EVENT_BYTES_MAX = 24 * 1024 * 1024
 """A partial picture is one event."""
+HELD_EVENTS_MAX = 8
+"""Events that say nothing and are kept back for the first one that does. After so many an answer counts as begun: some
+providers send empty ones to keep the connection while their model thinks."""
 DONE = StreamEvent(b"data: [DONE]\n\n", None)
 
 
@@ -39,16 +42,39 @@ class EventReader(Protocol):
         ...
 
 
+def speaks(chunk: Mapping[str, Any]) -> bool:
+    """Whether a chunk of a chat says anything, if only that the answer has ended: a role alone is not yet an answer."""
+    choices = chunk.get("choices")
+    return isinstance(choices, list) and any(isinstance(choice, dict) and _says(choice) for choice in choices)
+
+
+def shows(event: Mapping[str, Any]) -> bool:
+    """Whether an event is one of a picture or a text that is shown while it is made: each of them says its type."""
+    return isinstance(event.get("type"), str)
+
+
 class UpstreamStream:
     """The events of one answer. Iterate it once; `async with` closes the connection."""
 
     def __init__(
-        self, provider: Provider, answer: Pieces, reader: EventReader, *, event_bytes_max: int = EVENT_BYTES_MAX
+        self,
+        provider: Provider,
+        answer: Pieces,
+        reader: EventReader,
+        *,
+        event_bytes_max: int = EVENT_BYTES_MAX,
+        begins: Callable[[Mapping[str, Any]], bool] = speaks,
     ) -> None:
+        """`begins` tells which event is the first that is part of an answer."""
         self.provider = provider
         self._answer = answer
         self._reader = reader
         self._event_bytes_max = event_bytes_max
+        self._begins = begins
+        self._knows: Callable[[bytes], bool] | None = None
+        self._again: list[StreamEvent] = []
+        """Events that were read already, to see that the answer has begun."""
+        self._incoming = self._read()
 
     async def __aenter__(self) -> Self:
         return self
@@ -62,30 +88,64 @@ class UpstreamStream:
         """Drop the connection; a provider that notices stops writing."""
         self._answer.close()
 
-    async def events(self, knows: Callable[[bytes], bool] | None = None) -> AsyncIterator[StreamEvent]:
+    async def begin(self) -> None:
+        """Wait until the answer has begun: nothing of it is told before, so that another provider can still be asked.
+
+        Raise UpstreamUnavailable, the connection closed, for a body that is not what was asked for, fails, or ends.
+        """
+        read: list[StreamEvent] = []
+        name = self.provider.name
+        try:
+            async for event in self._incoming:
+                if event.data is None:
+                    break
+                if event.data.get("error") or event.data.get("type") == "error":
+                    raise UpstreamUnavailable(name, "failed before its answer had begun")
+                read.append(event)
+                if self._begins(event.data) or len(read) >= HELD_EVENTS_MAX:
+                    self._again = read
+                    return
+            raise UpstreamUnavailable(name, "ended its answer before it had begun")
+        except BaseException:
+            self.close()
+            raise
+
+    def events(self, knows: Callable[[bytes], bool] | None = None) -> AsyncIterator[StreamEvent]:
         """Every event up to and with `[DONE]`. Raise UpstreamUnavailable when the stream breaks or cannot be read.
 
         What arrives between events is first shown to `knows`: if that says yes, it is given out as an event unparsed.
         """
+        self._knows = knows
+        return self._incoming
+
+    async def _read(self) -> AsyncIterator[StreamEvent]:
         blocks = EventBlocks()
+        piece = b"\n"
         try:
-            while piece := await self._answer.read():
-                if knows and not blocks.pending_bytes and knows(piece):
+            while piece:
+                piece = await self._answer.read()
+                if (knows := self._knows) and piece and not blocks.pending_bytes and knows(piece):
                     yield StreamEvent(piece, KNOWN)
                     continue
-                for block in blocks.feed(piece):
-                    for event in self._events(block):
-                        yield event
-                        if event.data is None:
-                            return
-                if blocks.pending_bytes > self._event_bytes_max:
-                    raise UpstreamUnavailable(self.provider.name, "sent an event without end")
+                for event in self._events_in(blocks, piece):
+                    yield event
+                    while self._again:
+                        yield self._again.pop(0)
+                    if event.data is None:
+                        return
         except BROKEN:
             raise UpstreamUnavailable(self.provider.name, "broke off its answer") from None
-        for event in (*self._events(blocks.rest()), *self._reader.end()):
-            yield event
-            if event.data is None:
-                return
+
+    def _events_in(self, blocks: EventBlocks, piece: bytes) -> Iterable[StreamEvent]:
+        """What a piece of the body completes; an empty one is its end."""
+        if not piece:
+            yield from self._events(blocks.rest())
+            yield from self._reader.end()
+            return
+        for block in blocks.feed(piece):
+            yield from self._events(block)
+        if blocks.pending_bytes > self._event_bytes_max:
+            raise UpstreamUnavailable(self.provider.name, "sent an event without end")
 
     def _events(self, block: bytes) -> Iterable[StreamEvent]:
         return self._reader.read(text) if (text := data_of(block)) else ()
@@ -140,3 +200,9 @@ class Chunks:
 
 def _said(data: dict[str, Any]) -> StreamEvent:
     return StreamEvent(event_of(data), data)
+
+
+def _says(choice: Mapping[str, Any]) -> bool:
+    delta = choice.get("delta")
+    words = [value for name, value in delta.items() if name != "role"] if isinstance(delta, dict) else [delta]
+    return any(words) or bool(choice.get("finish_reason") or choice.get("text"))

@@ -94,10 +94,11 @@ def upstream_form(request: SpeechRequest, upstream_model: str, *, streamed: bool
     )
 
 
-def usage_of(answer: Mapping[str, Any], request: SpeechRequest) -> Usage | None:
-    """What to charge for: the length that the provider reports when it can be one, else ours. No text is free."""
-    if not answer["text"].strip():
-        return None
+def usage_of(answer: Mapping[str, Any], request: SpeechRequest) -> Usage:
+    """What to charge for: the length that the provider reports when it can be one, else ours.
+
+    Silence has been listened to as well: providers bill a recording by its length, whatever is said in it.
+    """
     reported = duration.reported_ms(answer)
     if reported is not None:
         return Usage({Unit.AUDIO_MS: reported}, UsageSource.REPORTED)

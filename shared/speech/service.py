@@ -75,7 +75,7 @@ class Speech:
                 # No failure of the route: it does so whenever it is asked, and asking again would be billed again.
                 raise UpstreamUnavailable(provider.name, "tells no times", fault=Fault.UNFIT) from None
 
-        def count(answer: dict[str, Any]) -> Usage | None:
+        def count(answer: dict[str, Any]) -> Usage:
             return rules.usage_of(answer, request)
 
         answered = await self._calls.answer(asking, model, rules.quote_of(request, model, price), ask, count)

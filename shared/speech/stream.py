@@ -19,6 +19,7 @@ class Transcript:
     noun = "transcription"
     partial = DELTA
     finished = DONE
+    owed_unseen = True
 
     def __init__(self, request: SpeechRequest) -> None:
         self._request = request
@@ -32,7 +33,7 @@ class Transcript:
         """Whether there is text in it, be it an empty one: silence has been heard, too."""
         return isinstance(event.get("delta" if event.get("type") == DELTA else "text"), str)
 
-    def usage(self, finished: Mapping[str, Any] | None) -> Usage | None:
+    def usage(self, finished: Mapping[str, Any] | None) -> Usage:
         """The whole recording, which the provider has been sent and bills, however much of its text has come."""
         if finished is None:
             return rules.usage_estimated(self._request, self._said)

@@ -12,4 +12,5 @@ def asking(caller: Caller) -> Asking:
         request_id=caller.request_id,
         models_allowed=caller.models_allowed,
         preference=preference_of(caller.route_asked),
+        left=caller.left,
     )

@@ -1,5 +1,6 @@
 """Who calls. Every function says which sort of caller it takes; nobody else reaches its body."""
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -8,6 +9,7 @@ from starlette.requests import Request
 from shared.app import App
 from shared.base.errors import CredenceError, Kind
 from shared.base.ids import CARD_KEY_PREFIX, AccountId, RequestId, UserId
+from shared.risk.models import ClientClaim
 
 if TYPE_CHECKING:
     from shared.cards.models import Card
@@ -17,6 +19,9 @@ Auth = Literal["user", "user_now", "spender", "holder", "card", "service", "none
 """`user_now` asks Firebase about the user on every call; `user` may remember for a minute what it said. `spender` and
 `holder` are a user or the key of a card: the one is about to spend, so the card is topped up if that is due; the other
 only looks. `card` is the key of a card, or a service that has the scope."""
+
+DEVICE_HEADER = "x-credence-device"
+"""What an app calls the device it runs on, the same after it was installed anew: 8 to 128 of `A-Za-z0-9_.:-`."""
 
 
 class TokenMissing(CredenceError):
@@ -49,6 +54,16 @@ class UserNeeded(CredenceError):
         super().__init__("A card's key cannot do this; sign in as its owner.")
 
 
+class SignInNeeded(CredenceError):
+    """A user of whom nothing is known wants what only a person may have."""
+
+    code = "sign_in_needed"
+    kind = Kind.DENIED
+
+    def __init__(self) -> None:
+        super().__init__("Anonymous users cannot do this; sign in first.")
+
+
 class Caller(Struct, frozen=True):
     """Whoever calls, in this one request. `name` is for logs and idempotency keys."""
 
@@ -58,6 +73,12 @@ class Caller(Struct, frozen=True):
     route_asked: str | None = None
     """What the header `x-credence-route` says, in a function that chooses among routes."""
     card: "Card | None" = None
+    client: ClientClaim = ClientClaim()
+    """Where a user's request says that it comes from. Nothing of it is believed yet."""
+    left: Callable[[], Awaitable[None]] | None = None
+    """Returns once the caller has closed the connection, in a function that calls models."""
+    payment: str | None = None
+    """The header PAYMENT-SIGNATURE of x402, in a function that is paid by it."""
 
     @property
     def account_id(self) -> AccountId:
@@ -72,6 +93,13 @@ class Caller(Struct, frozen=True):
     def owner_uid(self) -> UserId:
         """The user, or whose card it is, in a function whose callers spend; anything else is a defect of it."""
         return self.card.owner if self.card else self.known_user().uid
+
+    def signed_in_user(self) -> "User":
+        """The user, unless anybody could be one more of them for nothing. Raise SignInNeeded."""
+        user = self.known_user()
+        if user.sign_in_provider == "anonymous":
+            raise SignInNeeded
+        return user
 
     def known_user(self) -> "User":
         """The user, in a function whose callers are users; anything else is a defect of the function."""
@@ -89,7 +117,8 @@ async def authenticate(request: Request, app: App, request_id: RequestId, auth: 
         return await _card_caller(app, request_id, auth, token)
     if auth in ("user", "user_now", "spender", "holder"):
         user = await (app.identity.user_now(token) if auth == "user_now" else app.identity.user(token))
-        return Caller(request_id, f"user:{user.uid}", user)
+        client = _client(request)
+        return Caller(request_id, f"user:{user.uid}", user, client=client)
     service = await app.identity.service(token)
     if scope not in service.scopes:
         raise ScopeMissing(str(scope))
@@ -102,6 +131,12 @@ async def _card_caller(app: App, request_id: RequestId, auth: Auth, key: str) ->
         raise UserNeeded
     card = await (app.card_keys.spender(key) if auth == "spender" else app.card_keys.holder(key))
     return Caller(request_id, card.account_id, card=card)
+
+
+def _client(request: Request) -> ClientClaim:
+    # Of several headers of one name the last was written by whoever is nearest, as the last address of one is.
+    forwarded_for = ",".join(request.headers.getlist("x-forwarded-for"))
+    return ClientClaim(forwarded_for, request.headers.get(DEVICE_HEADER, ""))
 
 
 def _bearer_token(request: Request) -> str:

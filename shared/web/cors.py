@@ -12,7 +12,9 @@ PREFLIGHT_LIFETIME_S = 7200
 METHODS = frozenset({"GET", "POST"})
 SHOWN_HEADERS = (
     "x-request-id, x-should-retry, retry-after, retry-after-ms, x-credence-model, x-credence-provider, "
-    "x-credence-route, x-credence-attempts, x-credence-receipt, x-credence-cost-micros, x-credence-balance-micros"
+    "x-credence-route, x-credence-attempts, x-credence-receipt, x-credence-cost-micros, x-credence-balance-micros, "
+    "x-credence-cache, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
+    "payment-required, payment-response"
 )
 
 

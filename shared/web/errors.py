@@ -4,7 +4,7 @@ from enum import Enum
 
 from starlette.responses import JSONResponse
 
-from shared.base.errors import CredenceError, Kind
+from shared.base.errors import ClientLeft, CredenceError, Kind
 from shared.base.ids import RequestId
 
 STATUS_OF_KIND = {
@@ -83,8 +83,8 @@ class PathUnknown(CredenceError):
         super().__init__("There is nothing at this address; /openapi.json lists what there is.")
 
 
-STATUS_OF_CODE = {BodyTooLarge.code: 413, MethodWrong.code: 405}
-"""Where HTTP has a more exact status than the kind's."""
+STATUS_OF_CODE = {BodyTooLarge.code: 413, MethodWrong.code: 405, ClientLeft.code: 499}
+"""Where there is a more exact status than the kind's. The last is nginx's, and only our log ever reads it."""
 
 
 def error_body(error: CredenceError) -> dict[str, object]:
@@ -103,6 +103,7 @@ def error_response(error: CredenceError, request_id: RequestId) -> JSONResponse:
         headers["www-authenticate"] = "Bearer"
     if isinstance(error, MethodWrong):
         headers["allow"] = error.method
+    headers.update(error.headers())
     status = STATUS_OF_CODE.get(error.code, STATUS_OF_KIND[error.kind])
     return JSONResponse(error_body(error), status_code=status, headers=headers)
 

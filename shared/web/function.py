@@ -6,6 +6,7 @@ functions-framework and the local gateway both serve.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Literal, Protocol, cast
 
 import msgspec
@@ -23,10 +24,13 @@ from shared.web.body import BODY_BYTES_MAX, read_body, read_bytes
 from shared.web.cors import is_preflight, preflight_response, show_to_pages
 from shared.web.edge import serve_logged
 from shared.web.errors import MethodWrong
+from shared.web.leaving import client_left
 from shared.web.path import path_parameters, read_query, read_raw_query
 
 ROUTE_HEADER = "x-credence-route"
 """Asked: cheapest, fastest, best, or providers with commas between. Answered: who was tried, and what came of it."""
+PAYMENT_HEADER = "payment-signature"
+"""x402, version 2: asked with a payment, after an answer of 402 whose PAYMENT-REQUIRED has said the price."""
 Method = Literal["GET", "POST"]
 Handler = Callable[[Any, Caller, App], Awaitable[Struct | Response]]
 """The first argument is the contract's own `body`, which no type can say of a decorator's argument."""
@@ -52,6 +56,8 @@ class Contract(Struct, frozen=True):
     media_types: tuple[str, ...]
     form: bool
     imports_ahead: str | None
+    pays: bool
+    pends: bool
 
 
 class HttpFunction(Protocol):
@@ -80,6 +86,8 @@ def http_function(
     media_types: tuple[str, ...] = ("application/json",),
     form: bool = False,
     imports_ahead: str | None = None,
+    pays: bool = False,
+    pends: bool = False,
 ) -> Callable[[Handler], HttpFunction]:
     """Wrap a handler. `scope` is what a service must be allowed; `path_param` names the field that the last segment
     of the path fills, or the last before `path_suffix`, or with `path_prefix` all that follows that, slashes included;
@@ -87,7 +95,8 @@ def http_function(
     `answer` is the shape of a 200, where the handler does not build the response itself, and `media_types` what that
     may be; `form` says that the body is a form with a file instead of JSON; `routes` is for what calls models: its
     caller may say which provider it prefers, which the handler then reads from the caller; `imports_ahead` names a slow
-    module that the first request imports while its caller is checked.
+    module that the first request imports while its caller is checked; `pays` is for what x402 pays for, whose payment
+    the handler reads from the caller; `pends` says that the answer may be a 202, for what is not decided yet.
     """
 
     def wrap(handler: Handler) -> HttpFunction:
@@ -110,6 +119,8 @@ def http_function(
             media_types=media_types,
             form=form,
             imports_ahead=imports_ahead,
+            pays=pays,
+            pends=pends,
         )
 
         async def serve(request: Request) -> Response:
@@ -147,7 +158,10 @@ async def _answer(contract: Contract, handler: Handler, request: Request, reques
             preparing.cancel()
         raise
     if contract.routes:
-        caller = replace(caller, route_asked=request.headers.get(ROUTE_HEADER))
+        left = partial(client_left, request.receive)
+        caller = replace(caller, route_asked=request.headers.get(ROUTE_HEADER), left=left)
+    if contract.pays:
+        caller = replace(caller, payment=request.headers.get(PAYMENT_HEADER))
     parameters = path_parameters(request, contract.path_param, contract.path_prefix, contract.path_suffix)
     if contract.raw_query is not None:
         given = read_raw_query(request, contract.body, contract.raw_query)

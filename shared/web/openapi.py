@@ -8,10 +8,11 @@ from msgspec import Struct
 
 from shared.base.body import LAST, ForeignBody, Raw, Upload
 from shared.web.errors import STATUS_OF_CODE, STATUS_OF_KIND
-from shared.web.function import ROUTE_HEADER, Contract, HttpFunction
+from shared.web.function import PAYMENT_HEADER, ROUTE_HEADER, Contract, HttpFunction
 
 REF = "#/components/schemas/{name}"
 ROUTE_HELP = "cheapest, fastest, best, or the providers to ask, in order, with commas between."
+PAYMENT_HELP = "A payment as x402, version 2, signs it for the price that PAYMENT-REQUIRED of a 402 says."
 ERROR_SCHEMA = {
     "type": "object",
     "required": ["error"],
@@ -80,7 +81,7 @@ def _operation(contract: Contract) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": contract.name,
         "summary": contract.summary,
-        "responses": {"200": _success(contract), **_refusals()},
+        "responses": {"200": _success(contract), **_pending(contract), **_refusals()},
     }
     if contract.auth != "none":
         operation["security"] = [{"bearer": []}]
@@ -97,6 +98,9 @@ def _operation(contract: Contract) -> dict[str, Any]:
     if contract.routes:
         header = {"name": ROUTE_HEADER, "in": "header", "required": False, "schema": {"type": "string"}}
         operation.setdefault("parameters", []).append({**header, "description": ROUTE_HELP})
+    if contract.pays:
+        header = {"name": PAYMENT_HEADER, "in": "header", "required": False, "schema": {"type": "string"}}
+        operation.setdefault("parameters", []).append({**header, "description": PAYMENT_HELP})
     return operation
 
 
@@ -143,6 +147,10 @@ def _success(contract: Contract) -> dict[str, Any]:
         # OpenAPI describes one body, not the events in it.
         content["text/event-stream"] = {}
     return {"description": "Done.", "content": content}
+
+
+def _pending(contract: Contract) -> dict[str, Any]:
+    return {"202": {**_success(contract), "description": "Accepted, not decided yet."}} if contract.pends else {}
 
 
 def _refusals() -> dict[str, Any]:

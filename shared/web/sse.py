@@ -12,6 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 from shared.base.ids import RequestId
 from shared.web.crash import write_crash
 from shared.web.errors import crash_body
+from shared.web.leaving import client_left
 
 SEND_TIMEOUT_S = 30.0
 """How long a client may leave one event unread. One that reads no more holds a call open, and its credits."""
@@ -56,7 +57,7 @@ class EventStreamResponse(Response):
         self.background: BackgroundTask | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        left = asyncio.ensure_future(_client_left(receive))
+        left = asyncio.ensure_future(client_left(receive))
         try:
             start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
             if await _delivered(send, start):
@@ -125,8 +126,3 @@ class _Rest:
             self._steps.throw(error)
             raise
         yield from self._steps
-
-
-async def _client_left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

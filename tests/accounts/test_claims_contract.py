@@ -1,4 +1,4 @@
-"""What every store of claims promises, Firestore's and the one in memory alike."""
+"""What every store of signals promises of claims, Firestore's and the one in memory alike."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,13 +9,25 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
 
 from local.stack import Stack
-from shared.accounts.errors import AccountsUnavailable
-from shared.accounts.service import Claims
-from shared.accounts.store import FirestoreClaims
 from shared.base.ids import UserId
-from tests.accounts.claims import MemoryClaims
+from shared.risk.errors import RiskUnavailable
+from shared.risk.models import (
+    Mark,
+    MarkSort,
+    Signal,
+    SignalKind,
+    SignalName,
+)
+from shared.risk.store import FirestoreRisk, RiskStore
+from tests.ledger.builders import NOW
+from tests.risk.memory import MemoryRisk
 
 ADA, BEN = UserId("ada"), UserId("ben")
+EMAIL, PHONE, DEVICE = (
+    Signal(kind, SignalName(f"name-of-{kind.value}"))
+    for kind in (SignalKind.EMAIL, SignalKind.PHONE, SignalKind.DEVICE)
+)
+MARK = Mark(MarkSort.ORDER, "order", NOW)
 
 
 @asynccontextmanager
@@ -28,54 +40,65 @@ async def firestore_at(address: str, project_id: str) -> AsyncIterator[firestore
 
 
 class ClaimsContract:
-    """Subclassed once per store; `claims` is empty at first."""
+    """Subclassed once per store; `store` is empty at first."""
 
-    async def test_the_first_claim_wins_for_ever(self, claims: Claims) -> None:
-        """Whoever comes later is told no, however often."""
-        assert await claims.claim("person", ADA)
-        assert not await claims.claim("person", BEN)
-        assert not await claims.claim("person", BEN)
+    async def test_the_first_claim_wins_for_ever(self, store: RiskStore) -> None:
+        """Whoever comes later is told whose it is, however often; and a holder who asks again still holds."""
+        for user in (ADA, BEN, BEN, ADA):
+            assert await store.claim([EMAIL], user) == {SignalKind.EMAIL: ADA}
 
-    async def test_a_holder_who_asks_again_still_holds(self, claims: Claims) -> None:
-        """So that a start which died after its claim can be repeated."""
-        assert await claims.claim("person", ADA)
-        assert await claims.claim("person", ADA)
+    async def test_a_claim_is_of_all_or_of_nothing(self, store: RiskStore) -> None:
+        """Who shows one signal of somebody else's gets none of the others."""
+        await store.claim([PHONE], ADA)
 
-    async def test_people_do_not_share_claims(self, claims: Claims) -> None:
-        """One user may even hold two: the bonus itself is once per account."""
-        assert await claims.claim("person", ADA)
-        assert await claims.claim("other", BEN)
-        assert await claims.claim("third", ADA)
+        assert await store.claim([EMAIL, PHONE, DEVICE], BEN) == {SignalKind.PHONE: ADA}
+        assert await store.claim([EMAIL], ADA) == {SignalKind.EMAIL: ADA}
 
-    async def test_of_many_at_once_one_wins(self, claims: Claims) -> None:
-        """Ten accounts of one person race."""
+    async def test_a_further_proof_is_added_to_what_is_held(self, store: RiskStore) -> None:
+        await store.claim([EMAIL], ADA)
+
+        held = await store.claim([EMAIL, PHONE, DEVICE], ADA)
+
+        assert held == dict.fromkeys((SignalKind.EMAIL, SignalKind.PHONE, SignalKind.DEVICE), ADA)
+
+    async def test_without_a_new_proof_no_further_device_is_claimed(self, store: RiskStore) -> None:
+        """Else one user with a loop could take every device there is."""
+        await store.claim([EMAIL], ADA)
+
+        assert await store.claim([EMAIL, DEVICE], ADA) == {SignalKind.EMAIL: ADA}
+        assert await store.claim([DEVICE], BEN) == {SignalKind.DEVICE: BEN}
+
+    async def test_of_many_at_once_with_one_phone_one_wins(self, store: RiskStore) -> None:
+        """Ten accounts of one person race, each with an address of its own."""
         users = [UserId(f"user{number}") for number in range(10)]
+        emails = [Signal(SignalKind.EMAIL, SignalName(f"mailbox-{user}")) for user in users]
 
-        won = await asyncio.gather(*(claims.claim("person", user) for user in users))
+        held = await asyncio.gather(*(store.claim([e, PHONE], u) for e, u in zip(emails, users, strict=True)))
 
-        assert won.count(True) == 1
-        assert await claims.claim("person", users[won.index(True)])
+        winners = {one[SignalKind.PHONE] for one in held}
+        assert len(winners) == 1
+        assert [one[SignalKind.EMAIL] for one in held if SignalKind.EMAIL in one] == list(winners)
 
 
 class TestMemoryClaims(ClaimsContract):
     """The fake."""
 
     @pytest.fixture
-    def claims(self) -> Claims:
-        return MemoryClaims()
+    def store(self) -> RiskStore:
+        return MemoryRisk()
 
 
 class TestFirestoreClaims(ClaimsContract):
     """The real one, on the emulator."""
 
     @pytest.fixture
-    async def claims(self, stack: Stack, project_id: str) -> AsyncIterator[Claims]:
+    async def store(self, stack: Stack, project_id: str) -> AsyncIterator[RiskStore]:
         async with firestore_at(stack.firestore_address, project_id) as client:
-            yield FirestoreClaims(client)
+            yield FirestoreRisk(client)
 
 
 async def test_a_store_that_does_not_answer_is_a_refusal_to_be_repeated() -> None:
     """And not a crash with Google's words in it."""
     async with firestore_at("127.0.0.1:1", "demo-nobody") as client:
-        with pytest.raises(AccountsUnavailable):
-            await FirestoreClaims(client).claim("person", ADA)
+        with pytest.raises(RiskUnavailable):
+            await FirestoreRisk(client).claim([EMAIL], ADA)

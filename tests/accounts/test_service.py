@@ -1,23 +1,30 @@
 """Starting an account: once, whole, and one bonus per person."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 
 import pytest
 
-from shared.accounts.models import StageStatus
+from shared.accounts.models import Stage, StageStatus
 from shared.accounts.service import Accounts
 from shared.base.economy import WELCOME_LIFETIME_MS, WELCOME_STAGES
 from shared.base.ids import AccountId, UserId
+from shared.base.secret import Secret
 from shared.ledger.errors import LedgerUnavailable
 from shared.ledger.memory import MemoryLedgerStore
 from shared.ledger.models import Origin
 from shared.ledger.service import Ledger
-from tests.accounts.claims import MemoryClaims
+from shared.risk.errors import RiskUnavailable
+from shared.risk.models import ClientClaim, Signal, SignalKind, Subject
+from shared.risk.service import Risk
 from tests.ledger.builders import NOW, FaultyStore, Ticker, entries_of, ledger_on
+from tests.risk.memory import MemoryRisk
 
 ADA, BEN = UserId("ada"), UserId("ben")
 EMAIL = "ada@example.com"
-FIRST = WELCOME_STAGES[0]
+FIRST, SECOND = WELCOME_STAGES[:2]
+PHONE = "+4915112345678"
+DEVICE = ClientClaim(device="a-phone-of-adas")
 
 
 class Desk:
@@ -28,8 +35,9 @@ class Desk:
         self.faulty = FaultyStore(self.store)
         self.clock = Ticker()
         self.ledger: Ledger = ledger_on(self.faulty, self.clock)
-        self.claims = MemoryClaims()
-        self.accounts = Accounts(self.ledger, self.claims)
+        self.risk_store = MemoryRisk()
+        self.risk = Risk(self.risk_store, Secret("of a test"), self.clock, address_from_end=1)
+        self.accounts = Accounts(self.ledger, self.risk)
 
     def kinds(self, user: UserId = ADA) -> list[str]:
         return [entry["kind"] for entry in entries_of(self.store, AccountId(f"user:{user}"))]
@@ -96,18 +104,19 @@ async def test_a_changed_address_brings_no_second_bonus(desk: Desk) -> None:
 async def test_a_start_that_died_after_its_claim_is_finished_by_the_next(desk: Desk) -> None:
     """By the same user's only: the claim stands although nothing was granted yet."""
 
-    class LedgerDiesAfterClaim(MemoryClaims):
-        async def claim(self, person: str, user_id: UserId) -> bool:
+    class LedgerDiesAfterClaim(MemoryRisk):
+        async def claim(self, signals: Sequence[Signal], user_id: UserId) -> Mapping[SignalKind, UserId]:
             desk.faulty.commit_script.extend(["lost"] * 1_000)
             desk.faulty.read_script.extend(["lost"] * 1_000)
-            return await super().claim(person, user_id)
+            return await super().claim(signals, user_id)
 
     dying = LedgerDiesAfterClaim()
+    risk = Risk(dying, Secret("of a test"), desk.clock, address_from_end=1)
     with pytest.raises(LedgerUnavailable):
-        await Accounts(desk.ledger, dying).start(ADA, EMAIL)
+        await Accounts(desk.ledger, risk).start(ADA, EMAIL)
     desk.faulty.commit_script.clear()
     desk.faulty.read_script.clear()
-    desk.claims.holders.update(dying.holders)
+    desk.risk_store.holders.update(dying.holders)
 
     assert (await desk.accounts.start(BEN, EMAIL)).welcome[0].status is StageStatus.CLAIMED
     assert (await desk.accounts.start(ADA, EMAIL)).balance_micros == FIRST.amount_micros
@@ -124,3 +133,80 @@ async def test_a_bonus_of_another_size_is_not_granted_again(desk: Desk) -> None:
     started = await desk.accounts.start(ADA, EMAIL)
 
     assert (started.balance_micros, started.welcome[0].status) == (7, StageStatus.GRANTED)
+
+
+def statuses(welcome: Sequence[Stage]) -> list[tuple[str, str | None]]:
+    return [(stage.status.value, stage.reason) for stage in welcome]
+
+
+async def test_a_verified_phone_earns_the_second_stage(desk: Desk) -> None:
+    """Once, beside the first or after it."""
+    await desk.accounts.start(ADA, EMAIL)
+
+    for _ in range(2):
+        started = await desk.accounts.start(ADA, EMAIL, PHONE)
+
+    assert statuses(started.welcome) == [("granted", None), ("granted", None), ("waiting", None)]
+    assert started.balance_micros == FIRST.amount_micros + SECOND.amount_micros
+    assert desk.kinds() == ["open", "grant", "grant"]
+
+
+async def test_one_phone_is_one_person_whatever_the_addresses(desk: Desk) -> None:
+    """The second account gets nothing at all, is told why, and so is whoever asks on its behalf."""
+    await desk.accounts.start(ADA, EMAIL, PHONE)
+
+    second = await desk.accounts.start(BEN, "ben@example.com", PHONE)
+
+    assert statuses(second.welcome) == [("claimed", "phone_claimed")] * 3
+    assert second.balance_micros == 0
+    record = (await desk.risk_store.record(Subject("user:ben"))).record
+    assert record is not None
+    assert [(one.rule, one.outcome) for one in record.decisions] == [("phone_claimed", "no welcome bonus")]
+
+
+async def test_a_device_that_had_its_bonus_gives_no_other(desk: Desk) -> None:
+    await desk.accounts.start(ADA, EMAIL, None, DEVICE)
+
+    second = await desk.accounts.start(BEN, "ben@example.com", None, DEVICE)
+
+    assert statuses(second.welcome)[0] == ("claimed", "device_claimed")
+    assert second.balance_micros == 0
+
+
+async def test_a_device_alone_earns_nothing_and_takes_nothing_from_others(desk: Desk) -> None:
+    """Anybody can send any name."""
+    thief = await desk.accounts.start(BEN, None, None, DEVICE)
+
+    assert statuses(thief.welcome)[0] == ("waiting", None)
+    assert (await desk.accounts.start(ADA, EMAIL, None, DEVICE)).balance_micros == FIRST.amount_micros
+
+
+async def test_a_card_that_others_paid_with_first_earns_no_further_stage(desk: Desk) -> None:
+    await desk.risk.doubt_of_card(ADA, "fp_1", "stripe:pi_1")
+    await desk.accounts.start(BEN, "ben@example.com")
+    await desk.risk.doubt_of_card(BEN, "fp_1", "stripe:pi_2")
+
+    started = await desk.accounts.start(BEN, "ben@example.com", PHONE)
+
+    assert statuses(started.welcome)[:2] == [("granted", None), ("claimed", "card_claimed")]
+    assert started.balance_micros == FIRST.amount_micros
+
+
+async def test_of_many_sign_ups_at_once_with_one_phone_one_is_paid(desk: Desk) -> None:
+    users = [UserId(f"user{number}") for number in range(10)]
+
+    started = await asyncio.gather(*(desk.accounts.start(user, f"{user}@example.com", PHONE) for user in users))
+
+    paid = [one.balance_micros for one in started if one.balance_micros]
+    assert paid == [FIRST.amount_micros + SECOND.amount_micros]
+
+
+async def test_no_bonus_leaves_while_it_cannot_be_told_whose_it_is(desk: Desk) -> None:
+    """Fail closed: a start that is repeated later pays it."""
+    desk.risk_store.is_down = True
+    with pytest.raises(RiskUnavailable):
+        await desk.accounts.start(ADA, EMAIL)
+    desk.risk_store.is_down = False
+
+    assert "grant" not in desk.kinds()
+    assert (await desk.accounts.start(ADA, EMAIL)).balance_micros == FIRST.amount_micros

@@ -3,6 +3,7 @@
 import pytest
 
 from shared.base.settings import Settings, SettingsWrong
+from shared.parts.base import Parts
 
 PRODUCTION = {"PROJECT_ID": "credence-production"}
 
@@ -23,12 +24,23 @@ PRODUCTION = {"PROJECT_ID": "credence-production"}
         ("CUSTOM_PROVIDERS", '[{"name": "a", "base_url": "https://a.io"}, {"name": "a", "base_url": "https://b.io"}]'),
         ("CUSTOM_PROVIDERS", '[{"name": "ollama", "base_url": "http://example.com/v1"}]'),
         ("CUSTOM_PROVIDERS", '[{"name": "ollama", "base_url": "file:///etc/passwd"}]'),
+        ("CRYPTO_RECEIVER", "0xc0de"),
+        ("CRYPTO_CHAIN_ID", "base"),
+        ("CRYPTO_ASSET", "usdc"),
+        ("CRYPTO_RPC_URL", "http://node.example.com/key"),
+        ("CRYPTO_RPC_URL", "https://127.0.0.1/key"),
+        ("CRYPTO_FACILITATOR_URL", "ftp://facilitator.example.com"),
         ("AD_UNITS", "text"),
         ("AD_UNITS", "gold=1"),
         ("AD_UNITS", "text=1 image=ca-app-pub-2/1"),
         ("AD_UNITS", "text=1234567890"),
         ("AD_UNITS", "text=pub/1"),
         ("AD_KEYS_FILE", "keys.json"),
+        ("PAYPAL_CERTIFICATES_FILE", "certificates.pem"),
+        ("PAYPAL_BASE_URL", "http://api-m.paypal.com"),
+        ("PAYPAL_MERCHANT_ID", "merchant@example.com"),
+        ("PAYPAL_WEBHOOK_ID", "one,two,three"),
+        ("PAYPAL_WEBHOOK_ID", "YOUR_WEBHOOK_ID"),
         ("ENVIRONMENT", "prod"),
         ("STANDIN_DISCONNECT", "never"),
     ],
@@ -45,3 +57,15 @@ def test_an_address_without_tls_is_for_local_processes() -> None:
     local = {"ENVIRONMENT": "local", "OPENROUTER_BASE_URL": "http://127.0.0.1:9/v1", **PRODUCTION}
 
     assert Settings.from_environment(local).openrouter_base_url == "http://127.0.0.1:9/v1"
+
+
+def test_a_key_that_could_be_guessed_is_refused_at_the_start() -> None:
+    """What it hides, addresses and numbers of telephones, can be guessed through."""
+    with pytest.raises(SettingsWrong, match="RISK_KEY"):
+        Settings.from_environment({"PROJECT_ID": "p", "RISK_KEY": "short"})
+
+
+def test_without_a_key_nobody_is_counted_in_production() -> None:
+    """One that everybody can read in this repository would hide nothing."""
+    with pytest.raises(SettingsWrong, match="RISK_KEY"):
+        _ = Parts(Settings.from_environment({"PROJECT_ID": "p"})).risk

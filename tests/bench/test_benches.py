@@ -10,7 +10,8 @@ from local.manifest import read_manifest
 from local.node import REPOSITORY
 from local.stack import Stack
 
-TIMEOUT_S = 120.0
+TIMEOUT_S = 240.0
+"""Starting every function once takes a minute or two; the rest is for a machine that is busy."""
 
 LEDGER_KEYS = (
     "bare_commit_ms",

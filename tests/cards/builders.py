@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from shared.base.ids import AccountId, UserId
 from shared.cards.errors import CardsUnavailable
 from shared.cards.keys import CardKeys
-from shared.cards.models import Card, CardId, CardRecord, Terms
+from shared.cards.models import Card, CardId, CardRecord, CardStatus, Terms
 from shared.cards.service import Cards, random_secret
 from shared.cards.store import PAGE_CARDS_MAX, CardChanged, CardExists, Kept, Version
 from shared.ledger.funds import Funds
@@ -63,6 +63,7 @@ class MemoryCards:
         self.kept: dict[CardId, Kept] = {}
         self.reads = 0
         self.down = False
+        self.page_cards_max = PAGE_CARDS_MAX
         self._versions = 0
 
     async def create(self, record: CardRecord) -> Kept:
@@ -83,7 +84,14 @@ class MemoryCards:
 
     async def owned_by(self, owner: UserId, *, after: CardId | None) -> list[Card]:
         owned = [kept.record.card for _, kept in sorted(self.kept.items()) if kept.record.card.owner == owner]
-        return [card for card in owned if after is None or card.card_id > after][:PAGE_CARDS_MAX]
+        return [card for card in owned if after is None or card.card_id > after][: self.page_cards_max]
+
+    async def closing(self, *, after: CardId | None) -> list[Card]:
+        if self.down:
+            raise CardsUnavailable
+        cards = [kept.record.card for _, kept in sorted(self.kept.items())]
+        waiting = [card for card in cards if card.status is CardStatus.CLOSING]
+        return [card for card in waiting if after is None or card.card_id > after][: self.page_cards_max]
 
     def _keep(self, record: CardRecord) -> Kept:
         self._versions += 1

@@ -67,6 +67,17 @@ class CardsContract:
         assert [card.card_id[0] for card in await cards.owned_by(ADA, after=None)] == ["a", "c", "d"]
         assert [card.card_id[0] for card in await cards.owned_by(ADA, after=CardId("a" * 12))] == ["c", "d"]
 
+    async def test_closings_are_listed_whoever_owns_them(self, cards: CardStore) -> None:
+        for name, owner in (("c", ADA), ("a", ADA), ("b", BEN), ("d", ADA)):
+            made = await cards.create(record(name, owner))
+            if name != "d":
+                await cards.replace(
+                    made, replace(made.record, card=replace(made.record.card, status=CardStatus.CLOSING))
+                )
+
+        assert [card.card_id[0] for card in await cards.closing(after=None)] == ["a", "b", "c"]
+        assert [card.owner for card in await cards.closing(after=CardId("a" * 12))] == [BEN, ADA]
+
 
 class TestMemoryCards(CardsContract):
     """The fake."""
@@ -103,6 +114,7 @@ async def test_a_store_that_does_not_answer_is_a_refusal_to_be_repeated() -> Non
             FirestoreCards(client).find(CardId("a" * 12)),
             FirestoreCards(client).create(record()),
             FirestoreCards(client).owned_by(ADA, after=None),
+            FirestoreCards(client).closing(after=None),
         ):
             with pytest.raises(CardsUnavailable):
                 await attempt

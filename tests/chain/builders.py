@@ -9,7 +9,7 @@ from eth_account.messages import encode_defunct
 from local.chain.anvil import Chain
 from shared.base.secret import Secret
 from shared.chain.gateway import Endpoint, open_local_session
-from shared.chain.models import Address, Claim, Digest, Reservation, Token
+from shared.chain.models import Address, Claim, Digest, Token
 from shared.chain.node import NODE_TIMEOUT_S, Node
 from shared.chain.rules import claim_text
 from shared.chain.service import Transfers
@@ -91,18 +91,3 @@ class World:
     def person(self, *, wealth: int = WEALTH) -> Person:
         """Somebody new."""
         return Person(self.chain, self.token, wealth=wealth)
-
-
-class MemoryReservations:
-    """Reservations of one process, for tests."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, Reservation] = {}
-
-    async def find(self, key: str) -> Reservation | None:
-        """What was reserved."""
-        return self._kept.get(key)
-
-    async def reserve(self, key: str, reservation: Reservation) -> Reservation:
-        """The first one stays."""
-        return self._kept.setdefault(key, reservation)

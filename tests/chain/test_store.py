@@ -12,7 +12,7 @@ from local.stack import Stack
 from shared.chain.errors import ReservationsUnavailable
 from shared.chain.models import Reservation
 from shared.chain.store import FirestoreReservations, Reservations
-from tests.chain.builders import MemoryReservations
+from tests.chain.memory import MemoryReservations
 
 KEY = "eip155:31337/0xasset/0xsender/0xnonce"
 

@@ -29,7 +29,8 @@ from shared.chain.models import Address, Authorization, Digest, Offer, Reservati
 from shared.chain.rules import authorization_id, order_nonce
 from shared.chain.service import Upfront
 from shared.chain.x402 import read_payment, required_header
-from tests.chain.builders import PRICE, RECEIVER, MemoryReservations, Person, World, new_digest
+from tests.chain.builders import PRICE, RECEIVER, Person, World, new_digest
+from tests.chain.memory import MemoryReservations
 
 TRANSFER_WITH_AUTHORIZATION = (
     "transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)"

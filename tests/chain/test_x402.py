@@ -14,7 +14,7 @@ from x402.schemas import PaymentPayload, PaymentRequirements
 
 from shared.chain import x402
 from shared.chain.errors import AuthorizationRefused
-from shared.chain.models import Address, Authorization, Digest, Offer, Transfer, usdc_on_base
+from shared.chain.models import Address, Authorization, Digest, Offer, usdc_on_base
 
 DIGEST = Digest("0x" + "ab" * 32)
 SENDER = Address("0x" + "a1" * 20)
@@ -62,11 +62,9 @@ def test_x402_knows_the_dollar_of_base_as_we_do() -> None:
 
 
 def test_x402_reads_our_settlement() -> None:
-    transfer = Transfer(
-        payment_id="p", sender=SENDER, amount=4_990_000, transaction=DIGEST, log_index=1, block=2, paid_at_s=3
-    )
+    header = x402.response_header(BASE_USDC, payer=SENDER, transaction=DIGEST, amount=4_990_000)
 
-    told = decode_payment_response_header(x402.response_header(transfer, BASE_USDC))
+    told = decode_payment_response_header(header)
 
     assert (told.success, told.transaction, told.payer, told.network) == (True, DIGEST, SENDER, "eip155:8453")
 

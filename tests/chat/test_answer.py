@@ -30,6 +30,9 @@ async def test_an_answer_is_charged_by_its_reported_usage(shop: Shop) -> None:
         "x-credence-cost-micros": "30",
         "x-credence-receipt": entry.entry_id,
         "x-credence-balance-micros": str(FUNDS_MICROS - 30),
+        "x-ratelimit-limit-requests": "600",
+        "x-ratelimit-remaining-requests": "599",
+        "x-ratelimit-reset-requests": "60s",
     }
     facts = dict(entry.facts)
     assert (facts["model"], facts["provider"], facts["upstream_model"]) == (TEXT_MODEL.id, "first", "first/model")
@@ -66,7 +69,7 @@ async def test_an_answer_without_a_usable_usage_is_estimated_and_says_so(shop: S
     [
         fake.completion(""),
         fake.completion(None, usage=fake.usage(10, 0)),
-        {"choices": [], "usage": fake.usage(10, 5)},
+        fake.completion("", usage=fake.usage(10, 0)),
     ],
 )
 async def test_no_output_is_free(shop: Shop, body: dict[str, Any]) -> None:
@@ -105,3 +108,20 @@ async def test_tools_images_and_choices_pass_both_ways(shop: Shop) -> None:
     }
     held = int(dict(shop.captures()[0].facts)["held_micros"])
     assert held >= VISION_MODEL.image_tokens_max + 2 * 4_096
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_what_the_account_may_still_begin_is_told(shop: Shop, streamed: bool) -> None:
+    """In OpenAI's headers, counted by the ledger, so exactly, whichever process answers."""
+    left = []
+    for _ in range(3):
+        shop.first.replies.append(fake.stream(*fake.hello()) if streamed else fake.whole(fake.completion("x")))
+        if streamed:
+            stream = await shop.stream(request_of(stream=True))
+            await stream.close()
+            headers = stream.headers
+        else:
+            headers = dict((await shop.chats().answer(shop.asking(), request_of())).headers)
+        left.append(headers["x-ratelimit-remaining-requests"])
+
+    assert left == ["599", "598", "597"]

@@ -58,7 +58,10 @@ BROKEN = {
     "503": fake.refuse(503),
     "redirect": fake.refuse(302, headers={"location": "http://127.0.0.1:1/"}),
     "hang-up": fake.drop,
-    "silence": fake.mute,
+    "no JSON": fake.whole(b"<html>502 Bad Gateway</html>"),
+    "no choices": fake.whole({"choices": [], "usage": fake.usage()}),
+    "no answer": fake.whole({"error": {"message": "overloaded", "code": 502}}),
+    "nothing": fake.whole(b""),
 }
 FAULTS = {"401": "key_refused", "402": "denied", "403": "denied", "404": "denied", "429": "rate_limited"}
 
@@ -71,7 +74,7 @@ async def test_another_provider_answers_inside_the_same_hold(shop: Shop, streame
     shop.second.replies.append(
         fake.stream(*fake.hello()) if streamed else fake.whole(fake.completion(usage=fake.usage()))
     )
-    chats = shop.chats(silence_timeout_s=0.2)
+    chats = shop.chats()
 
     if streamed:
         stream = await chats.stream(shop.asking(), request_of(**STREAMED))
@@ -132,6 +135,90 @@ async def test_all_providers_share_the_time_of_one_call(shop: Shop, streamed: bo
         await ask(shop, streamed=streamed, call_timeout_s=0.2)
 
     assert not shop.second.asked
+
+
+ROLE = fake.event(fake.chunk("", role="assistant"))
+NOT_BEGUN = {
+    "nothing": fake.stream(),
+    "only done": fake.stream(fake.DONE),
+    "no JSON": fake.stream(b"data: {oops\n\n"),
+    "no object": fake.stream(b"data: []\n\n", *fake.hello()),
+    "error event": fake.stream(fake.event({"error": {"message": f"bad key {KEY}"}}), fake.DONE),
+    "error in a chunk": fake.stream(fake.event({**fake.chunk(finish="error"), "error": {"code": 502}})),
+    "whole error": fake.stream(b'{"error": {"message": "overloaded"}}', content_type="application/json"),
+    "whole answer": fake.whole(fake.completion(usage=fake.usage())),
+    "page": fake.stream(b"<html>\n\ndata: no\n\n</html>", content_type="text/html"),
+    "hang-up": fake.cut(),
+    "hang-up within an event": fake.cut(fake.event(fake.chunk("y"))[:20]),
+    "role and the end": fake.stream(ROLE),
+    "role and a fault": fake.stream(ROLE, fake.event({"error": {"message": "overloaded"}})),
+    "only usage": fake.stream(fake.event(fake.usage_chunk()), fake.DONE),
+    "silence": fake.hang(b": processing\n\n"),
+    "silence after a role": fake.hang(ROLE),
+}
+
+
+@pytest.mark.parametrize("fault", NOT_BEGUN)
+async def test_a_stream_that_does_not_begin_is_asked_of_another(shop: Shop, fault: str) -> None:
+    """Nothing of it was delivered, so the client sees one stream, pays one, and the route is the worse for it."""
+    shop.first.replies.append(NOT_BEGUN[fault])
+    shop.second.replies.append(fake.stream(*fake.hello()))
+    chats = shop.chats(silence_timeout_s=0.2)
+
+    stream = await chats.stream(shop.asking(), request_of(**STREAMED))
+    chunks = parsed([event async for event in stream.events()])
+    await stream.close()
+
+    assert words_of(chunks) == "Hello, world."
+    assert KEY not in str(chunks)
+    assert stream.headers["x-credence-route"] == "first=failed, second=answered"
+    assert [dict(entry.facts)["provider"] for entry in shop.captures()] == ["second"]
+    assert (await shop.head()).window.count == 1
+
+
+async def test_a_route_whose_streams_do_not_begin_is_rested(shop: Shop) -> None:
+    """A 200 with a page in it is no answer: a provider behind a broken proxy says so to everybody."""
+    shop.first.replies.extend([NOT_BEGUN["page"]] * 12)
+    shop.second.replies.extend([fake.stream(*fake.hello())] * 12)
+    chats = shop.chats()
+
+    routes = []
+    for _ in range(12):
+        stream = await chats.stream(shop.asking(), request_of(**STREAMED))
+        assert words_of(parsed([event async for event in stream.events()])) == "Hello, world."
+        await stream.close()
+        routes.append(stream.headers["x-credence-route"])
+
+    # It stands back the more often it fails, and at last is not asked at all.
+    assert routes[0] == "first=failed, second=answered"
+    assert len(shop.first.asked) < 12
+
+
+async def test_what_was_held_back_until_the_answer_began_is_told_in_order(shop: Shop) -> None:
+    """Empty chunks come before the first word, and their usage counts."""
+    empty = [fake.chunk("", role="assistant"), *([fake.chunk("")] * 3)]
+    shop.first.replies.append(fake.stream(*map(fake.event, empty), *fake.hello()[1:]))
+
+    stream = await shop.chats().stream(shop.asking(), request_of(**STREAMED))
+    chunks = parsed([event async for event in stream.events()])
+    await stream.close()
+
+    assert chunks[:4] == empty
+    assert words_of(chunks) == "Hello, world."
+    assert await shop.spent_micros() == 30
+
+
+async def test_a_model_that_sends_signs_of_life_has_begun_in_the_end(shop: Shop) -> None:
+    """Some send empty chunks while they think: a client that waits for bytes must not give up meanwhile."""
+    shop.first.replies.append(fake.hang(*[fake.event(fake.chunk(""))] * 8))
+    chats = shop.chats()
+
+    stream = await chats.stream(shop.asking(), request_of(**STREAMED))
+    relay = stream.events()
+    seen = parsed([await anext(relay) for _ in range(8)])
+    await stream.close()
+
+    assert seen == [fake.chunk("")] * 8
 
 
 async def test_an_answer_that_breaks_off_is_asked_of_another(shop: Shop) -> None:

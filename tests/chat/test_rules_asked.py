@@ -6,8 +6,9 @@ import pytest
 
 from shared.base.errors import CredenceError
 from shared.catalog.errors import ModelUnfit
-from shared.chat import rules
+from shared.chat import fields, rules
 from shared.chat.errors import ChatInvalid
+from shared.chat.models import ChatRequest
 from tests.chat.builders import (
     TEXT_MODEL,
     VISION_MODEL,
@@ -66,11 +67,74 @@ def test_a_field_in_another_spelling_is_refused(name: str) -> None:
     assert refusal.value.param == name
 
 
-def test_fields_we_do_not_know_are_the_providers_to_judge() -> None:
-    """Pass-through is the rule; null stands for absent."""
-    request = request_of(temperature=0.1, seed=7, audio=None, service_tier=None, modalities=["text"], anything={"x": 1})
+@pytest.mark.parametrize("name", sorted(fields.KNOWN - {"modalities", "chat_template_kwargs"}))
+def test_what_a_known_field_says_is_the_providers_to_judge(name: str) -> None:
+    """Whoever made it: it changes how an answer is written, and not what is bought."""
+    rules.check_payload(request_of(**{name: {"x": 1}}), TEXT_MODEL)
 
-    rules.check_payload(request, TEXT_MODEL)
+
+def test_null_stands_for_absent() -> None:
+    """Clients write out what they do not use."""
+    rules.check_payload(request_of(audio=None, service_tier=None, modalities=["text"], anything=None), TEXT_MODEL)
+
+
+@pytest.mark.parametrize("name", ["anything", "serviceTier", "web_search_preview", "x" * 300, "Top_P", ""])
+def test_a_field_that_nobody_looked_at_is_refused_by_name(name: str) -> None:
+    """As OpenAI does: it might make a provider sell something else than was quoted."""
+    with pytest.raises(ChatInvalid) as refusal:
+        rules.check_payload(request_of(**{name: True}), TEXT_MODEL)
+
+    assert refusal.value.param == name[:100]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"chat_template": "{% for i in range(99999) %}x{% endfor %}"},
+        {"enable_thinking": ["x"]},
+        {"documents": []},
+        [],
+        1,
+    ],
+    ids=json.dumps,
+)
+def test_a_template_is_told_little(told: object) -> None:
+    """Another template inside of its settings would be a prompt of any length: nesting is no way around."""
+    with pytest.raises(ChatInvalid) as refusal:
+        rules.check_payload(request_of(chat_template_kwargs=told), TEXT_MODEL)
+
+    assert refusal.value.param == "chat_template_kwargs"
+
+
+def test_thinking_is_switched_by_the_template() -> None:
+    """As Qwen's and DeepSeek's models are, where vLLM serves them."""
+    rules.check_payload(request_of(chat_template_kwargs={"enable_thinking": False}), TEXT_MODEL)
+
+
+def test_every_field_that_is_not_for_sale_is_unknown() -> None:
+    """No list takes back what another says."""
+    assert not fields.KNOWN & fields.NOT_FOR_SALE.keys()
+    assert not (fields.KNOWN | fields.NOT_FOR_SALE.keys()) & ChatRequest.names()
+
+
+@pytest.mark.parametrize("role", [None, "", "User", "alien", 7, ["user"]])
+def test_a_role_is_one_of_openais(role: object) -> None:
+    """Told at once, in one form, whoever would answer."""
+    with pytest.raises(ChatInvalid) as refusal:
+        rules.check_payload(request_of(says(), {"role": role, "content": "x"}), TEXT_MODEL)
+
+    assert refusal.value.param == "messages[1].role"
+
+
+@pytest.mark.parametrize("role", ["user", "system", "developer", "tool"])
+def test_a_message_of_ours_carries_known_fields_only(role: str) -> None:
+    """Some providers read more from one; the assistant's comes from a provider and is given back as it came."""
+    rules.check_payload(request_of({**says(role=role), "name": "ada", "refusal": None, "tool_calls": []}), TEXT_MODEL)
+    rules.check_payload(request_of({**says(role="assistant"), "reasoning_details": [{"x": 1}]}), TEXT_MODEL)
+    with pytest.raises(ChatInvalid) as refusal:
+        rules.check_payload(request_of({**says(role=role), "video": "https://example.com/a.mp4"}), TEXT_MODEL)
+
+    assert refusal.value.param == "messages[0].video"
 
 
 @pytest.mark.parametrize(

@@ -95,10 +95,11 @@ async def test_a_card_for_fifty_answers_fifty_of_two_hundred_at_once(
     assert head.balance_micros == (exact if by_limit else 0)
 
 
+@pytest.mark.parametrize("by_timer", [False, True])
 async def test_a_card_closed_during_a_call_gives_back_all_but_its_charge(
-    deployment: Deployment, member: Person, books: Books
+    deployment: Deployment, member: Person, books: Books, by_timer: bool
 ) -> None:
-    """The call goes on to its end; a second close finishes."""
+    """The call goes on to its end; a second close finishes, or the timer does."""
     before = balance_micros(deployment, member)
     created = create(deployment, member)
     path = f"/v1/cards/{created['card']['card_id']}"
@@ -114,10 +115,15 @@ async def test_a_card_closed_during_a_call_gives_back_all_but_its_charge(
         closing = answer(call(deployment, "POST", f"{path}/close", member.token))
         chunks += [chunk async for chunk in stream]
 
-    closed = answer(call(deployment, "POST", f"{path}/close", member.token))
+    if by_timer:
+        swept = answer(call(deployment, "POST", "/_timers/card_sweep", deployment.scheduler_token, json={}))
+        assert swept["closed"] >= 1
+        closed = {"card": answer(call(deployment, "GET", path, member.token))["card"]}
+    else:
+        closed = answer(call(deployment, "POST", f"{path}/close", member.token))
     charged = chunks[-1].usage.cost_details["charged_micros"]
     assert (closing["card"]["status"], closed["card"]["status"]) == ("closing", "closed")
-    assert closing["held_micros"] == closed["returned_micros"] + charged
+    assert by_timer or closing["held_micros"] == closed["returned_micros"] + charged
     assert balance_micros(deployment, member) == before - charged
     assert (await books.app().ledger.head(AccountId(created["card"]["account_id"]))).balance_micros == 0
 

@@ -12,11 +12,12 @@ PROMPT = "Does a ledger dream of chained sheep?"
 DEMO_TIMEOUT_S = 180.0
 STEPS = (
     "1. Sign up, verify the e-mail address, start the account",
-    "2. Chat through the official OpenAI client, streamed",
-    "3. Read the receipt",
-    "4. Verify the chain from the raw documents",
-    "5. Sign the books, and check the receipt offline with the public key alone",
-    "6. Forge a copy: make the call look a tenth as dear, then verify the copy",
+    "2. Buy a pack, and watch the balance as an app does",
+    "3. Chat through the official OpenAI client, streamed",
+    "4. Read the receipt",
+    "5. Verify the chain from the raw documents",
+    "6. Sign the books, and check the receipt offline with the public key alone",
+    "7. Forge a copy: make the call look a tenth as dear, then verify the copy",
     "Every step held.",
 )
 

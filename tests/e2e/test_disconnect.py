@@ -4,7 +4,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,33 +16,41 @@ from local.stack import Stack
 from shared.ledger.errors import CreditTooLow
 from tests.clients import add_member, balance_micros, call
 from tests.e2e.books import Books, account_of
+from tests.functions.framework import start_alone
 
 LONG_CHARS = 4_000
 """What [[long]] says in all, in 200 pieces over a second."""
+ASKED_WITHIN_S = 0.5
+"""From the hold until the provider is asked; [[slow]] answers after two seconds."""
 HOLD_LIFETIME_MS = 15 * 60_000
 READ_TIMEOUT_S = 30.0
 CONTENT = b'"content":"'
 
 
 @asynccontextmanager
-async def streaming(deployment: Deployment, person: Person, prompt: str) -> AsyncIterator[asyncio.StreamReader]:
-    """A socket on which an answer streams; leaving the block tears it down without a goodbye."""
-    address = urlsplit(deployment.url)
+async def asking(url: str, person: Person, prompt: str, *, stream: bool) -> AsyncIterator[asyncio.StreamReader]:
+    """A socket on which an answer is awaited; leaving the block tears it down without a goodbye."""
+    address = urlsplit(url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     try:
-        writer.write(request_bytes(person, prompt))
+        writer.write(request_bytes(person, prompt, stream=stream))
         await writer.drain()
         yield reader
     finally:
         writer.transport.abort()
 
 
-def request_bytes(person: Person, prompt: str) -> bytes:
+def streaming(deployment: Deployment, person: Person, prompt: str) -> AbstractAsyncContextManager[asyncio.StreamReader]:
+    """The same for an answer that streams."""
+    return asking(deployment.url, person, prompt, stream=True)
+
+
+def request_bytes(person: Person, prompt: str, *, stream: bool) -> bytes:
     asked = {
         "model": "meta-llama/Meta-Llama-3.1-8B-Instruct",
         "messages": [{"role": "user", "content": prompt}],
         "max_tokens": 2_000,
-        "stream": True,
+        "stream": stream,
     }
     body = json.dumps(asked).encode()
     lines = (
@@ -107,6 +115,46 @@ async def test_a_client_that_vanishes_is_charged_as_the_policy_says(
             assert facts["usage_source"] == "estimated"
             assert delivered_chars // 4 <= int(facts["completion_tokens"]) < LONG_CHARS // 4
         books.verify(person)
+
+
+async def test_a_client_that_vanishes_before_a_whole_answer_is_charged_as_the_policy_says(
+    stack: Stack, with_policy: tuple[str, Deployment]
+) -> None:
+    """Drain: the answer that nobody read. Estimate: the prompt, and the provider is hung up on. Free: nothing."""
+    policy, deployment = with_policy
+    person = add_member(stack, deployment)
+    before = balance_micros(deployment, person)
+    with Books.of(stack, deployment.project_id) as books:
+        async with asking(deployment.url, person, "[[slow]]", stream=False):
+            await books.until(person, lambda head: bool(head.holds))
+            await asyncio.sleep(ASKED_WITHIN_S)
+        head = await books.until(person, lambda head: not head.holds)
+
+        if policy == "free":
+            assert head.balance_micros == before
+            assert not await books.charges(person)
+        else:
+            facts = await facts_of_only_charge(books, person)
+            assert head.balance_micros < before
+            assert (facts["outcome"], facts["disconnect_policy"]) == ("abandoned", policy)
+            assert facts["usage_source"] == {"drain": "reported", "estimate": "estimated"}[policy]
+            assert (facts["completion_tokens"] == "0") is (policy == "estimate")
+        books.verify(person)
+
+
+async def test_a_function_alone_sees_a_client_vanish_before_a_whole_answer(
+    stack: Stack, deployment: Deployment, member: Person, books: Books
+) -> None:
+    """Under functions-framework, as it is deployed. The stand-in's policy is `estimate`: only its reading is paid."""
+    with start_alone("chat_completions", deployment.environment) as alone:
+        async with asking(alone.url, member, "[[slow]]", stream=False):
+            await books.until(member, lambda head: bool(head.holds))
+            await asyncio.sleep(ASKED_WITHIN_S)
+        await books.until(member, lambda head: not head.holds)
+
+        facts = await facts_of_only_charge(books, member)
+        assert (facts["outcome"], facts["completion_tokens"]) == ("abandoned", "0")
+        assert '"status":499' in alone.log
 
 
 async def test_a_client_that_never_reads_has_paid_for_an_answer_that_was_sent(

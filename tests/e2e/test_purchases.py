@@ -9,6 +9,7 @@ import requests
 from local.buyer import Buyer
 from local.deployment import WEBHOOK_SECRET, Deployment
 from local.people import Person
+from local.razorpay.wire import sign as sign_razorpay
 from local.stack import Stack
 from local.stripe.wire import sign
 from tests.clients import TIMEOUT_S, add_member, answer, balance_micros, call, refusal
@@ -70,7 +71,7 @@ def test_what_is_not_sold_is_refused(deployment: Deployment, person: Person, buy
         refused = call(deployment, "POST", "/v1/checkout", person.token, json={**body, **wrong})
         assert refusal(refused, 404) == "pack_not_found"
     packs = answer(call(deployment, "GET", "/v1/packs"))
-    assert packs["rails"] == ["stripe"]
+    assert packs["rails"] == ["stripe", "razorpay", "paypal", "crypto", "x402"]
     assert [pack["prices_minor"]["USD"] for pack in packs["data"]] == [99, 499, 899]
 
 
@@ -120,7 +121,8 @@ def test_buyers_and_operators_give_money_back(deployment: Deployment, person: Pe
 
 
 def test_without_a_secret_there_is_no_webhook_and_no_checkout(stack: Stack) -> None:
-    nothing = {"STRIPE_WEBHOOK_SECRET": "", "STRIPE_API_KEY": ""}
+    secrets_of_rails = ("STRIPE_WEBHOOK_SECRET", "STRIPE_API_KEY", "RAZORPAY_WEBHOOK_SECRET", "CRYPTO_RPC_URL")
+    nothing = {**dict.fromkeys(secrets_of_rails, ""), "PAYPAL_WEBHOOK_ID": "WEBHOOK_ID"}
     with Deployment(stack, f"demo-unsold-{time.time_ns()}", environment=nothing, events=False) as deployment:
         person = add_member(stack, deployment)
         body = {"rail": "stripe", "pack": "starter", "currency": "USD", "idempotency_key": "x"}
@@ -128,5 +130,11 @@ def test_without_a_secret_there_is_no_webhook_and_no_checkout(stack: Stack) -> N
         event = call(deployment, "POST", "/v1/webhooks/stripe", data=b"{}", headers=headers)
 
         assert refusal(event, 404) == "rail_not_offered"
+        razorpays = {"x-razorpay-signature": sign_razorpay(b"{}", "")}
+        event = call(deployment, "POST", "/v1/webhooks/razorpay", data=b"{}", headers=razorpays)
+        assert refusal(event, 404) == "rail_not_offered"
+        confirmed = {"payment_id": "pay_1", "signature": "0" * 64}
+        path = f"/v1/orders/{'a' * 24}/confirm"
+        assert refusal(call(deployment, "POST", path, person.token, json=confirmed), 404) == "rail_not_offered"
         assert refusal(call(deployment, "POST", "/v1/checkout", person.token, json=body), 404) == "rail_not_offered"
         assert answer(call(deployment, "GET", "/v1/packs"))["rails"] == []

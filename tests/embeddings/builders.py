@@ -17,6 +17,7 @@ MODEL = Model(
     context_tokens=1_000,
     price=Price(prompt_micros_per_mtok=MILLION),
     price_version="7",
+    dimensions=8,
     routes=tuple(Route(provider=name, model=f"{name}/vectors") for name in ("first", "second")),
     added="2026-11-21",
 )

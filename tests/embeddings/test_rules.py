@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from shared.base.body import Misshapen
 from shared.base.units import Unit
+from shared.catalog.models import Route
 from shared.embeddings import rules
 from shared.embeddings.errors import EmbeddingInvalid
 from shared.embeddings.models import INPUTS_MAX
@@ -32,7 +34,7 @@ def quote_of(input: object) -> Any:
 @given(inputs)
 def test_every_form_of_input_is_taken_and_has_a_price(input: object) -> None:
     """A text, texts, tokens, and lists of tokens."""
-    rules.check(request_of(input))
+    rules.check(request_of(input), MODEL)
 
     assert quote_of(input).amount_micros > 0
 
@@ -57,9 +59,9 @@ def test_no_text_is_counted_as_longer_than_the_model_reads(texts: list[Any]) -> 
 def test_another_input_than_the_one_that_was_weighed_is_refused(name: str) -> None:
     """Some providers would embed it in place of ours, or beside it."""
     with pytest.raises(EmbeddingInvalid) as refusal:
-        rules.check(request_of("x", **{name: ["y" * 10_000]}))
+        rules.check(request_of("x", **{name: ["y" * 10_000]}), MODEL)
     assert refusal.value.param == name
-    rules.check(request_of("x", **{name: None}))
+    rules.check(request_of("x", **{name: None}), MODEL)
 
 
 def test_what_is_put_before_each_text_is_held_for_with_each() -> None:
@@ -111,7 +113,7 @@ def test_a_count_that_can_be_none_is_replaced_by_ours(tokens: object) -> None:
 def test_what_is_neither_text_nor_tokens_is_refused(input: object) -> None:
     """An empty text is refused too: providers do, or charge nothing for it."""
     with pytest.raises(EmbeddingInvalid) as refusal:
-        rules.check(request_of(input))
+        rules.check(request_of(input), MODEL)
     assert refusal.value.param == "input"
 
 
@@ -124,17 +126,49 @@ def test_what_is_no_input_is_no_request(input: object) -> None:
 
 def test_too_many_texts_are_refused() -> None:
     """As many as OpenAI takes, and no more."""
-    rules.check(request_of(["a"] * INPUTS_MAX))
+    rules.check(request_of(["a"] * INPUTS_MAX), MODEL)
 
     with pytest.raises(EmbeddingInvalid):
-        rules.check(request_of(["a"] * (INPUTS_MAX + 1)))
+        rules.check(request_of(["a"] * (INPUTS_MAX + 1)), MODEL)
+
+
+@pytest.mark.parametrize(
+    ("form", "dimensions", "asked", "texts"),
+    [
+        # OpenAI's large one, and what is not in the catalog, taken to be as long as any.
+        ("float", 3_072, None, 340),
+        (None, 3_072, 256, 340),
+        ("base64", 3_072, None, 2_032),
+        ("float", 0, None, 255),
+        ("float", 8, 4_096, 255),
+    ],
+)
+def test_more_than_fits_into_an_answer_is_refused(
+    form: str | None, dimensions: int, asked: int | None, texts: int
+) -> None:
+    """Before a provider is asked: it would bill all of them, and its answer could not be passed on."""
+    model = replace(MODEL, dimensions=dimensions, routes=(Route(provider="openai", model="x"),))
+    rules.check(request_of(["a"] * texts, encoding_format=form, dimensions=asked), model)
+
+    with pytest.raises(EmbeddingInvalid) as refusal:
+        rules.check(request_of(["a"] * (texts + 1), encoding_format=form, dimensions=asked), model)
+
+    assert refusal.value.param == "input"
+
+
+def test_whoever_may_not_pack_is_taken_to_write_numbers() -> None:
+    """A provider that overlooks the wish would bill an answer that nobody gets."""
+    model = replace(MODEL, dimensions=3_072)
+
+    with pytest.raises(EmbeddingInvalid):
+        rules.check(request_of(["a"] * 341, encoding_format="base64"), model)
 
 
 @pytest.mark.parametrize("name", ["MODEL", "Input", "Encoding_Format", "DIMENSIONS"])
 def test_a_field_in_another_case_is_refused(name: str) -> None:
     """It would be read as the one that we have priced."""
     with pytest.raises(EmbeddingInvalid) as refusal:
-        rules.check(request_of(**{name: "x"}))
+        rules.check(request_of(**{name: "x"}), MODEL)
     assert refusal.value.param == name
 
 

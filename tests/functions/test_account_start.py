@@ -29,8 +29,11 @@ def test_the_first_start_opens_the_wallet_and_grants_the_first_stage(deployment:
         "created": True,
         "balance_micros": FIRST.amount_micros,
         "welcome": [
-            {"stage": FIRST.name, "amount_micros": FIRST.amount_micros, "status": "granted"},
-            *({"stage": stage.name, "amount_micros": stage.amount_micros, "status": "waiting"} for stage in LATER),
+            {"stage": FIRST.name, "amount_micros": FIRST.amount_micros, "status": "granted", "reason": None},
+            *(
+                {"stage": stage.name, "amount_micros": stage.amount_micros, "status": "waiting", "reason": None}
+                for stage in LATER
+            ),
         ],
     }
 
@@ -141,3 +144,17 @@ def test_only_users_of_this_project_start_an_account(
     }
     code = refusal(call(deployment, "POST", "/v1/account", tokens[kind]), 401)
     assert code == ("missing_token" if kind == "none" else "invalid_token")
+
+
+def test_one_phone_that_moves_from_user_to_user_gives_one_bonus(stack: Stack, deployment: Deployment) -> None:
+    """Firebase gives a number to one user at a time, so it moves on; the second is told why."""
+    users = [add_person(stack, deployment) for _ in range(2)]
+    number = f"+4915{secrets.randbelow(10**9):09}"
+    started = []
+    for user in users:
+        change_user(stack, deployment, user, phoneNumber=number)
+        started.append(start_account(deployment, user))
+        change_user(stack, deployment, user, deleteProvider=["phone"])
+
+    assert [one["balance_micros"] for one in started] == [FIRST.amount_micros + LATER[0].amount_micros, 0]
+    assert [stage["reason"] for stage in started[1]["welcome"]] == ["phone_claimed"] * 3

@@ -11,9 +11,13 @@ import requests
 
 from local.buyer import Buyer, apply_task
 from local.cloudevent import a_large_entry, created_event
+from local.coin_buyer import CoinBuyer
 from local.deployment import WEBHOOK_SECRET, Deployment
 from local.manifest import FunctionRow, read_manifest
+from local.paypal.authority import Signatory, approval_of
 from local.process import ProcessFailed
+from local.razorpay.wire import sign as sign_event
+from local.razorpay.wire import sign_payment
 from local.stack import Stack
 from local.stripe.wire import sign
 from local.treasury import Treasury
@@ -29,6 +33,7 @@ FOREIGN = {
     "langchain_core",
     "langgraph",
     "stripe",
+    "razorpay",
     "local",
     "tests",
 }
@@ -41,9 +46,20 @@ CALL_PROVIDERS = {
     "response_create",
     "speech_transcribe",
 }
-PAYMENT_CALLERS = {"checkout_create", "order_check", "order_refund", "payment_apply", "payment_refund"}
-CATALOG_READERS = {*CALL_PROVIDERS, "model_get", "model_list", "model_update", "price_get"}
-PAYMENTS = {*PAYMENT_CALLERS, "order_get", "stripe_webhook"}
+CHAIN_CALLERS = {"credit_topup", "crypto_claim"}
+PAYMENT_CALLERS = {
+    *CHAIN_CALLERS,
+    "checkout_create",
+    "order_check",
+    "order_refund",
+    "order_release",
+    "payment_apply",
+    "payment_confirm",
+    "payment_refund",
+}
+CATALOG_READERS = {*CALL_PROVIDERS, "demand_set", "model_get", "model_list", "model_update", "price_get"}
+PAYMENTS = {*PAYMENT_CALLERS, "order_get", "paypal_webhook", "stripe_webhook"}
+RAZORPAY = {"payment_confirm", "razorpay_webhook"}
 STORE = {"google.cloud.firestore", "grpc", "shared.ledger.store"}
 
 
@@ -76,7 +92,7 @@ def answered(request: pytest.FixtureRequest, stack: Stack, deployment: Deploymen
 def _service_token(row: FunctionRow, deployment: Deployment) -> str:
     if row.trigger.event:
         return deployment.event_token
-    if row.name in ("model_update", "payment_refund"):
+    if row.name in ("demand_set", "model_update", "order_release", "payment_refund"):
         return deployment.operator_token
     if row.trigger.task:
         return deployment.task_token
@@ -105,14 +121,21 @@ def _request(
     if row.name == "entry_created":
         event = created_event(deployment.project_id, a_large_entry(account_id))
         return row.path, {"data": event.body, "headers": dict(event.headers)}
+    if row.name in RAZORPAY:
+        return _razorpay_request(row, stack, deployment, token)
+    if row.name in CHAIN_CALLERS:
+        return _chain_request(row, CoinBuyer(deployment, stack.chain, token))
     if row.name in PAYMENTS:
-        return _payment_request(row, Buyer(deployment, stack.stripe, token))
+        return _payment_request(row, Buyer(deployment, stack.stripe, token), stack.paypal.signatory)
     if row.name in ("image_job_get", "image_run"):
         asked = {"model": "black-forest-labs/flux-schnell", "prompt": "A cat", "background": True}
         job_id = call(deployment, "POST", "/v1/images/generations", token, json=asked).json()["id"]
         return row.path.replace("{job_id}", job_id), {"json": {"job_id": job_id} if row.trigger.task else None}
     if row.name == "model_get":
         return row.path.replace("{model}", "google/gemma-2-2b-it"), {}
+    if row.name == "demand_set":
+        order = {"model": chat["model"], "demand_ppm": 1_000_000, "reason": "a test", "idempotency_key": row.name}
+        return row.path, {"json": order}
     if row.name == "model_update":
         change = {"model": "google/veo-3.1-generate-001", "expected_version": 0, "enabled": True, "reason": "a test"}
         return row.path, {"json": change}
@@ -149,10 +172,16 @@ def _request(
     return row.path, {"json": bodies.get(row.name)}
 
 
-def _payment_request(row: FunctionRow, buyer: Buyer) -> tuple[str, dict[str, Any]]:
+def _payment_request(row: FunctionRow, buyer: Buyer, paypal: Signatory) -> tuple[str, dict[str, Any]]:
     if row.name == "checkout_create":
         body = {"rail": "stripe", "pack": "starter", "currency": "USD", "idempotency_key": row.name}
         return row.path, {"json": body}
+    if row.name == "paypal_webhook":
+        raw = approval_of(buyer.order(rail="paypal")["url"].rpartition("/")[2])
+        return row.path, {
+            "data": raw,
+            "headers": paypal.sign(raw, buyer.deployment.paypal_webhook_id, int(time.time())),
+        }
     order = buyer.buy()
     event = buyer.stripe.newest_event(buyer.deployment.stripe_key)
     if row.name == "stripe_webhook":
@@ -164,8 +193,29 @@ def _payment_request(row: FunctionRow, buyer: Buyer) -> tuple[str, dict[str, Any
         "payment_apply": apply_task(event),
         "payment_refund": {"order_id": order_id, "reason": "a test", "idempotency_key": row.name},
         "order_refund": {},
+        "order_release": {"reason": "a test"},
     }
     return row.path.replace("{order_id}", order_id), {"json": bodies.get(row.name)}
+
+
+def _razorpay_request(row: FunctionRow, stack: Stack, deployment: Deployment, token: str) -> tuple[str, dict[str, Any]]:
+    credentials = deployment.razorpay_credentials
+    order = Buyer(deployment, stack.stripe, token).order_by_razorpay()
+    reference = order["parameters"]["order_id"]
+    payment_id = stack.razorpay.act(credentials, "pay", reference)["id"]
+    if row.name == "razorpay_webhook":
+        raw = json.dumps(stack.razorpay.newest_event(credentials)).encode()
+        return row.path, {"data": raw, "headers": {"x-razorpay-signature": sign_event(raw, WEBHOOK_SECRET)}}
+    signature = sign_payment(reference, payment_id, credentials[1])
+    path = row.path.replace("{order_id}", order["order_id"])
+    return path, {"json": {"payment_id": payment_id, "signature": signature}}
+
+
+def _chain_request(row: FunctionRow, buyer: CoinBuyer) -> tuple[str, dict[str, Any]]:
+    if row.name == "credit_topup":
+        return row.path, {"json": buyer.top_up()}
+    order = buyer.order()
+    return row.path.replace("{order_id}", order["order_id"]), {"json": buyer.send(order)}
 
 
 def test_it_answers(answered: Answered) -> None:
@@ -202,10 +252,12 @@ def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:
 
     Who tells of entries is given them, and reads none.
     """
-    without_ledger = {"entry_created", "image_job_get", "model_get", "model_list", "model_update"}
-    without_ledger |= {"order_get", "price_get", "price_predict", "price_trends", "stripe_webhook"}
-    if answered.name == "pack_list":
-        assert not answered.modules & STORE
+    without_ledger = {"demand_set", "entry_created", "image_job_get", "model_get", "model_list", "model_update"}
+    without_ledger |= {"order_get", "price_get", "price_predict", "price_trends"}
+    # Who takes payments' events leaves them to a queue, which speaks gRPC too; who tells of packs reads nothing.
+    without_store = {"pack_list": set()} | {f"{rail}_webhook": {"grpc"} for rail in ("paypal", "razorpay", "stripe")}
+    if answered.name in without_store:
+        assert answered.modules & STORE == without_store[answered.name]
         return
     assert answered.modules & STORE == (STORE - {"shared.ledger.store"} if answered.name in without_ledger else STORE)
 

@@ -415,7 +415,7 @@ async def test_a_job_is_read_by_its_own_people_while_it_is_kept(jobs: JobShop) -
     [
         ({"stream": True}, "stream"),
         ({"response_format": "url"}, "response_format"),
-        ({"note": "x" * 70_000}, "prompt"),
+        ({"negative_prompt": "x" * 70_000}, "prompt"),
     ],
 )
 async def test_what_no_job_can_do_is_refused(jobs: JobShop, fields: dict[str, object], param: str | None) -> None:

@@ -63,6 +63,17 @@ def test_a_size_that_may_be_dearer_is_refused(size: str) -> None:
     assert ("1024 by 1024" in refusal.value.message) == (size in DEARER)
 
 
+def test_a_field_that_nobody_looked_at_is_refused_by_name() -> None:
+    """It might make more steps, or a larger picture; what changes only what is painted is the provider's to judge."""
+    rules.check(request_of(**dict.fromkeys(rules.KNOWN, 1), anything=None), MODEL)
+    assert not rules.KNOWN & rules.NOT_FOR_SALE.keys()
+
+    for name in ("anything", "Seed", "x" * 300):
+        with pytest.raises(ImageInvalid) as refusal:
+            rules.check(request_of(**{name: 1}), MODEL)
+        assert refusal.value.param == name[:100]
+
+
 def test_a_quality_that_we_do_not_know_is_refused() -> None:
     """It might be dearer than the best that the price is for."""
     for quality in sorted(rules.QUALITIES):

@@ -60,14 +60,12 @@ class Fault:
 
 
 KINDS = ("whole", "stream")
-REFUSED = [*(Fault(word, kind) for word in ("error-429", "error-500") for kind in KINDS), Fault("malformed", "whole")]
-"""The provider fails before the client was sent anything."""
-GARBLED = Fault("malformed", "stream")
-"""It answers 200, and then no event that could be read."""
+REFUSED = [Fault(word, kind) for word in ("error-429", "error-500", "malformed") for kind in KINDS]
+"""The provider fails before the client was sent anything; the last answers 200, and then nothing that could be read."""
 CUT = Fault("cut", "stream")
 LEFT = Fault("slow", "stream", IMPATIENCE_S)
 """The client does not wait for the first word."""
 LYING = [Fault(word, kind) for word in ("usage-huge", "usage-zero", "usage-negative") for kind in KINDS]
 UNPAID = [Fault("unpaid", kind) for kind in KINDS]
-FAULTS = [*REFUSED, GARBLED, CUT, LEFT, *LYING, *UNPAID]
+FAULTS = [*REFUSED, CUT, LEFT, *LYING, *UNPAID]
 FAULT_CLIENTS = ("openai", "ai", "litellm")

@@ -5,7 +5,7 @@ import pytest
 from local.stack import Stack
 from tests.e2e.books import Books
 from tests.independent.calls import Told, settled, usage_charged
-from tests.independent.plan import CUT, FAULT_CLIENTS, GARBLED, LEFT, LYING, REFUSED, UNPAID, Fault
+from tests.independent.plan import CUT, FAULT_CLIENTS, LEFT, LYING, REFUSED, UNPAID, Fault
 
 ATTEMPTS = 3
 """What all three make of a refusal that may pass, unless told otherwise: one, and two retries."""
@@ -78,18 +78,6 @@ async def test_what_cannot_be_paid_is_not_tried_again(
     assert await charges_of(stack, said) == []
     assert error_of(said) == ERRORS["unpaid"][client]
     assert said.attempts_free == 0
-
-
-async def test_a_stream_that_cannot_be_read_raises_and_is_free(
-    stack: Stack, told: dict[tuple[str, str], Told], client: str
-) -> None:
-    """As an event of the stream, for its status has been sent; so no client tries again."""
-    said = told[client, GARBLED.name]
-
-    assert await charges_of(stack, said) == []
-    assert error_of(said) == ERRORS["cut"][client]
-    assert not said.text
-    assert said.attempts_free == 1
 
 
 async def test_a_stream_that_breaks_off_raises_after_what_came_which_is_charged(

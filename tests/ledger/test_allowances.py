@@ -121,8 +121,10 @@ async def test_a_limit_refuses_with_what_it_leaves_and_until_when(memory: Memory
         with pytest.raises(SpendLimitReached, match=r"limit leaves 0\.00003\.") as caught:
             await engine.run(refused)
         assert caught.value.details() == {"needed_micros": 31, "spendable_micros": 30, "resets_at_ms": MIDNIGHT}
+    with pytest.raises(SpendLimitReached):
+        await engine.run(debit(930, "all of it", by=CARD))
     with pytest.raises(CreditTooLow) as poor:
-        await engine.run(debit(2_000, "third", by=CARD))
+        await engine.run(debit(931, "third", by=CARD))
     assert poor.value.code == "credit_too_low"
     await engine.run(debit(100, "tomorrow", by=CARD, at_ms=MIDNIGHT))
     assert (await head_of(memory)).spent_micros == 170

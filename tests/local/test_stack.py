@@ -49,8 +49,8 @@ def is_open(address: str) -> bool:
 def addresses_of(stack: Stack) -> set[str]:
     """host:port of everything the stack serves."""
     standin = stack.standin_url.removeprefix("http://").removesuffix("/v1")
-    stripe = stack.stripe.service.address
-    return {stack.firestore_address, stack.auth_address, stack.cloud_tasks.service.address, standin, stripe}
+    paid = {stack.stripe.service.address, stack.paypal.service.address, stack.razorpay.service.address}
+    return {stack.firestore_address, stack.auth_address, stack.cloud_tasks.service.address, standin, *paid}
 
 
 def call_auth(stack: Stack, path: str, body: dict[str, object]) -> dict[str, str]:
@@ -128,7 +128,7 @@ def test_second_stack_shares_nothing_and_leaves_nothing(stack: Stack, monkeypatc
         assert addresses.isdisjoint(addresses_of(stack))
         assert all(map(is_open, addresses | addresses_of(stack)))
 
-    assert len(process_ids) == 5
+    assert len(set(process_ids)) == len(process_ids) >= 5
     assert not any(map(is_alive, process_ids))
     assert not any(map(is_open, addresses))
     assert all(map(is_open, addresses_of(stack)))
@@ -145,7 +145,7 @@ def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         process_ids = [int(word) for word in parent.stdout.readline().split()]
-        assert len(process_ids) == 5
+        assert len(set(process_ids)) == len(process_ids) >= 5
         assert all(map(is_alive, process_ids))
 
         parent.send_signal(signal.SIGKILL)

@@ -1,7 +1,7 @@
 """A shop over stores in memory, whose processes die where a test says so. A rail is driven by its bench."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import msgspec
 
 from shared.base.economy import PACKS
 from shared.base.ids import AccountId, UserId
+from shared.base.secret import Secret
 from shared.ledger.documents import head_from
 from shared.ledger.funds import Funds
 from shared.ledger.memory import MemoryLedgerArchive, MemoryLedgerStore
@@ -18,22 +19,31 @@ from shared.ledger.service import Ledger
 from shared.ledger.verify import verify_account
 from shared.payments.applier import Applier
 from shared.payments.inbox import Inbox
-from shared.payments.models import Order, OrderId, PaymentApply
+from shared.payments.models import Order, OrderId, PaymentApply, RailName
 from shared.payments.posting import PaymentPosting
+from shared.payments.rails import Rail
 from shared.payments.refunds import Refunds
 from shared.payments.service import Orders
+from shared.payments.store import PaymentStore
+from shared.risk.service import Risk
 from shared.tasks.service import Tasks
 from tests.images.jobs import Fate, Mortal
 from tests.ledger.builders import Ticker, engine_on, opened
+from tests.payments.bench import Bench, Delivery
+from tests.payments.chain_benches import CryptoBench, X402Bench
 from tests.payments.memory import MemoryPayments
-from tests.payments.stripe_bench import Delivery, StripeBench
+from tests.payments.paypal_bench import PayPalBench
+from tests.payments.razorpay_bench import RazorpayBench
+from tests.payments.stripe_bench import StripeBench
+from tests.risk.memory import MemoryRisk
 from tests.tasks.memory import MemoryQueues
 
 BUYER = UserId("ada")
 WALLET = AccountId("user:ada")
 CREDIT = 1_000_000
+RISK_KEY = Secret("of a shop that exists in tests only")
 PACK = next(pack for pack in PACKS if pack.pack_id == "popular")
-BENCHES = (StripeBench,)
+BENCHES: tuple[type[Bench], ...] = (StripeBench, RazorpayBench, PayPalBench, CryptoBench, X402Bench)
 """A further rail adds its bench here, and is put to every test of the matrix."""
 
 
@@ -46,15 +56,18 @@ class Process:
     applier: Applier
     refunds: Refunds
     ledger: Ledger
+    risk: Risk
+    store: PaymentStore
 
 
 class Shop:
     """The stores of one deployment, its provider, and processes over them."""
 
-    def __init__(self, bench: type[StripeBench] = StripeBench) -> None:
+    def __init__(self, bench: type[Bench] = StripeBench) -> None:
         self.clock = Ticker()
         self.ledger_store = MemoryLedgerStore(self.clock)
         self.store = MemoryPayments()
+        self.risk_store = MemoryRisk()
         self.queues = MemoryQueues()
         self.bench = bench(self.clock)
         self._done: set[str] = set()
@@ -67,17 +80,24 @@ class Shop:
         ledger_store, store = through(self.ledger_store), through(self.store)
         engine = engine_on(ledger_store)
         ledger, reversals = Ledger(engine, ledger_store, self.clock), Reversals(engine, self.clock)
-        rails = {self.bench.name: self.bench.rail(through)}
+        rails = self.rails(through)
         tasks = Tasks(through(self.queues), "http://{function}", self.clock)
         posting = PaymentPosting(ledger, reversals, Funds(engine, self.clock))
-        applier = Applier(store, rails, posting, self.clock)
+        risk = Risk(through(self.risk_store), RISK_KEY, self.clock, address_from_end=1)
+        applier = Applier(store, rails, posting, risk, self.clock)
         return Process(
-            Orders(ledger, store, rails, tasks, self.clock),
+            Orders(ledger, store, rails, risk, tasks, self.clock),
             Inbox(self.bench.reader(), tasks, self.clock),
             applier,
-            Refunds(ledger, store, rails, posting, applier, tasks, self.clock),
+            Refunds(ledger, store, rails, posting, applier, risk, tasks, self.clock),
             ledger,
+            risk,
+            store,
         )
+
+    def rails(self, through: Callable[[Any], Any]) -> dict[RailName, Rail]:
+        """What a process sells by."""
+        return {self.bench.name: self.bench.rail(through)}
 
     async def open_wallet(self) -> None:
         await opened(self.ledger_store, accounts=(WALLET,))

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from shared.payments.errors import PaymentsUnavailable
 from shared.payments.models import Event, Order, OrderId, PaymentId, RailName, Review
+from shared.payments.rules import payment_name
 from shared.payments.store import (
     KeptEvent,
     KeptOrder,
@@ -25,7 +26,7 @@ class MemoryPayments:
 
     def __init__(self) -> None:
         self.orders: dict[OrderId, KeptOrder] = {}
-        self.bound: dict[tuple[RailName, PaymentId], OrderId] = {}
+        self.bound: dict[str, OrderId] = {}
         self.events: dict[tuple[RailName, str], KeptEvent] = {}
         self.reviews: dict[str, Review] = {}
         self.invoices: dict[OrderId, dict[str, object]] = {}
@@ -52,7 +53,7 @@ class MemoryPayments:
 
     async def order_of(self, rail: RailName, payment_id: PaymentId) -> OrderId | None:
         self._require_up()
-        return self.bound.get((rail, payment_id))
+        return self.bound.get(payment_name(rail, payment_id))
 
     async def keep_event(self, event: Event, *, at_ms: int) -> bool:
         self._require_up()
@@ -90,5 +91,5 @@ class MemoryPayments:
             raise PaymentsUnavailable
 
 
-def _name(order: Order) -> tuple[RailName, PaymentId]:
-    return order.rail, PaymentId(str(order.payment_id))
+def _name(order: Order) -> str:
+    return payment_name(order.rail, PaymentId(str(order.payment_id)))

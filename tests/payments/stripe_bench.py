@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from local.stripe.account import StripeAccount
 from local.stripe.refusal import StripeRefusal
@@ -14,9 +14,9 @@ from shared.payments.rails import EventReader, Rail
 from shared.payments.stripe.events import StripeEvents
 from shared.payments.stripe.gateway import form_of
 from shared.payments.stripe.rail import ORDER_KEY, StripeRail
+from tests.payments.bench import Delivery
 
 SECRET = "whsec_test"
-Delivery = tuple[bytes, Mapping[str, str]]
 
 
 class AccountApi:
@@ -43,6 +43,7 @@ class StripeBench:
 
     name = RailName.STRIPE
     currency = "USD"
+    absent: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock

@@ -106,6 +106,19 @@ async def test_a_payment_is_bound_to_one_order(store: PaymentStore) -> None:
     assert await store.order_of(RailName.STRIPE, PaymentId("pi_2")) is None
 
 
+async def test_a_movement_on_a_chain_is_bound_to_one_order_whichever_way_it_was_paid(store: PaymentStore) -> None:
+    movement = PaymentId("eip155:8453/0xasset/0xsender/0xnonce")
+    plain = await store.create(replace(order("a"), rail=RailName.CRYPTO))
+    signed = await store.create(replace(order("b"), rail=RailName.X402))
+    await store.replace(signed, paid(signed, movement))
+
+    with pytest.raises(PaymentBound):
+        await store.replace(plain, paid(plain, movement))
+
+    assert await store.order_of(RailName.CRYPTO, movement) == signed.order.order_id
+    assert await store.order_of(RailName.STRIPE, movement) is None
+
+
 async def test_a_second_binding_of_the_same_payment_is_a_lost_race(store: PaymentStore) -> None:
     """Two looks at one payment: the second one looks again."""
     kept = await store.create(order())

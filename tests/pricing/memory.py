@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from shared.pricing.errors import PricesUnavailable
-from shared.pricing.models import Advanced, DemandState, Hour, Multipliers
+from shared.pricing.models import Advanced, DemandState, Hour, Multipliers, OverrideRecord
 from shared.pricing.rules import DAY_S, HOUR_S, multipliers_of
 from shared.pricing.store import DemandLost, DemandVersion, KnownDemand
 
@@ -26,6 +26,7 @@ class MemoryPrices:
         self.state = DemandState()
         self.told = Multipliers()
         self.recorded: dict[tuple[str, int], Hour] = {}
+        self.orders: dict[str, OverrideRecord] = {}
         self.commits = 0
         self.reads = 0
         self.now_s = NOW_S
@@ -37,12 +38,18 @@ class MemoryPrices:
         version = DemandVersion(self.commits) if self.commits else None
         return KnownDemand(self.state, version, self.now_s)
 
-    async def commit(self, advanced: Advanced, expected: DemandVersion | None) -> DemandVersion:
+    async def commit(
+        self, advanced: Advanced, expected: DemandVersion | None, record: OverrideRecord | None = None
+    ) -> DemandVersion:
         fault = self.faults.popleft() if self.faults else "ok"
         if fault == "dies before":
             raise Died
         if fault == "lost" or expected != (DemandVersion(self.commits) if self.commits else None):
             raise DemandLost
+        if record is not None:
+            if record.record_id in self.orders:
+                raise DemandLost
+            self.orders[record.record_id] = record
         self.commits += 1
         self.state = advanced.state
         self.told = multipliers_of(advanced.state)
@@ -52,6 +59,10 @@ class MemoryPrices:
         if fault == "unacknowledged":
             raise DemandLost
         return DemandVersion(self.commits)
+
+    async def override(self, record_id: str) -> OverrideRecord | None:
+        self._require_up()
+        return self.orders.get(record_id)
 
     async def multipliers(self) -> Multipliers:
         self.reads += 1

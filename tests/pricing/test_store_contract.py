@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec.structs import replace
 
 from local.stack import Stack
 from shared.metering.models import DEMAND_NEUTRAL_PPM
 from shared.pricing.errors import PricesUnavailable
-from shared.pricing.models import DemandState, Hour, Multiplier, Multipliers
-from shared.pricing.rules import DAY_S, HOUR_S, WINDOW_S, advance
+from shared.pricing.models import Advanced, DemandState, Hour, Multiplier, Multipliers, OverrideRecord
+from shared.pricing.rules import DAY_S, HOUR_S, WINDOW_S, advance, overridden
 from shared.pricing.store import DemandLost, FirestorePrices, PriceStore, multipliers_from
 from tests.accounts.test_claims_contract import firestore_at
 from tests.pricing.memory import MemoryPrices
@@ -75,6 +76,22 @@ class PricesContract:
         assert len(await prices.hours("a/b/c", [DAY_START_S])) == 24
         assert await prices.hours("another", [DAY_START_S]) == []
 
+    async def test_an_order_stands_with_what_it_did_once_for_each_id(self, prices: PriceStore) -> None:
+        """Another of the same id is not written, and neither is what it would have done."""
+        record = OverrideRecord(
+            record_id="a" * 64, model_id=MODEL, demand_ppm=None, lasts_s=300, since_s=7, by="service:x", why="a ☃"
+        )
+        state = overridden(DemandState(), replace(record, demand_ppm=900_000))
+        assert await prices.override(record.record_id) is None
+
+        version = await prices.commit(Advanced(state, {}), None, record)
+        with pytest.raises(DemandLost):
+            await prices.commit(Advanced(DemandState(), {}), version, record)
+
+        assert await prices.override(record.record_id) == record
+        assert (await prices.demand()).state == state
+        assert (await prices.multipliers()).models == {MODEL: Multiplier(900_000, 7, 307, DEMAND_NEUTRAL_PPM)}
+
 
 class TestMemoryPrices(PricesContract):
     """The fake."""
@@ -105,7 +122,12 @@ async def test_a_store_that_is_down_is_unavailable() -> None:
     """Reads say so; a commit's outcome is unknown."""
     async with firestore_at("127.0.0.1:1", "demo-nobody") as client:
         prices = FirestorePrices(client)
-        for reading in (prices.demand(), prices.multipliers(), prices.hours(MODEL, [DAY_START_S])):
+        for reading in (
+            prices.override("x"),
+            prices.demand(),
+            prices.multipliers(),
+            prices.hours(MODEL, [DAY_START_S]),
+        ):
             with pytest.raises(PricesUnavailable):
                 await reading
         with pytest.raises(DemandLost):
@@ -118,6 +140,8 @@ async def test_a_store_that_is_down_is_unavailable() -> None:
         ({"demand_ppm": 0, "since_s": 1}, 800_000),
         ({"demand_ppm": -5, "since_s": 1}, 800_000),
         ({"demand_ppm": 10**9, "since_s": 1}, 2_000_000),
+        ({"demand_ppm": 10**9, "since_s": 1, "set_until_s": -5, "otherwise_ppm": 0}, 2_000_000),
+        ({"demand_ppm": 10**6, "since_s": 1, "set_until_s": "x"}, None),
         ({"demand_ppm": 1.5, "since_s": 1}, None),
         ({"demand_ppm": None, "since_s": 1}, None),
         ("nonsense", None),
@@ -128,6 +152,14 @@ def test_whatever_is_stored_no_price_is_out_of_bounds(stored: object, told: int 
     models = multipliers_from({"until_s": 1, "models": {MODEL: stored}}).models
 
     assert {name: one.demand_ppm for name, one in models.items()} == ({} if told is None else {MODEL: told})
+
+
+def test_what_comes_after_an_order_has_the_bounds_too() -> None:
+    """Whatever is stored beside it."""
+    stored = {"demand_ppm": 10**6, "since_s": 1, "set_until_s": 5, "otherwise_ppm": 0}
+    one = multipliers_from({"models": {MODEL: stored}}).models[MODEL]
+
+    assert one == Multiplier(10**6, 1, 5, 800_000)
 
 
 def test_a_document_that_is_none_of_ours_means_no_multipliers() -> None:

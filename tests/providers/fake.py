@@ -38,6 +38,7 @@ class FakeProvider:
     name: str
     url: str = ""
     policy: DisconnectPolicy = DisconnectPolicy.ESTIMATE
+    whole_policy: DisconnectPolicy = DisconnectPolicy.DRAIN
     wire: Wire = Wire.OPENAI
     """What our side takes it for; what it says is scripted."""
     replies: deque[Reply] = field(default_factory=deque)
@@ -49,7 +50,8 @@ class FakeProvider:
     def provider(self) -> Provider:
         """What our side knows of it."""
         url = f"{self.url}beta" if self.wire is Wire.GOOGLE else self.url
-        return Provider(self.name, url, Secret(f"{KEY}-{self.name}"), self.policy, wire=self.wire)
+        key = Secret(f"{KEY}-{self.name}")
+        return Provider(self.name, url, key, self.policy, wire=self.wire, disconnect_whole=self.whole_policy)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         multipart = request.content_type == "multipart/form-data"
@@ -209,6 +211,16 @@ async def drop(request: web.Request) -> web.StreamResponse:
     assert request.transport is not None
     request.transport.close()
     return web.Response()
+
+
+def after(seconds: float, reply: Reply) -> Reply:
+    """The reply, once so much time has passed."""
+
+    async def replied(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(seconds)
+        return await reply(request)
+
+    return replied
 
 
 async def _form(request: web.Request) -> dict[str, Any]:

@@ -242,6 +242,10 @@ async def test_what_is_about_us_stays_so(
         b"{}",
         b'{"choices": null}',
         b'{"choices": {}}',
+        b'{"choices": []}',
+        b'{"choices": [null]}',
+        b'{"choices": [{}]}',
+        b'{"choices": [{"message": "hi"}]}',
         b'{"error": {"message": "failed with status 200"}}',
         b'{"choices": [], "x": NaN}',
         b'{"choices": [], "x": -Infinity}',
@@ -263,16 +267,24 @@ async def test_an_answer_that_could_not_be_passed_on_is_a_failure(
         await upstreams.chat(fake.provider, PAYLOAD)
 
 
-async def test_silence_is_a_failure(fake: FakeProvider) -> None:
-    """Before the answer and in the middle of it."""
+async def test_silence_of_a_stream_is_a_failure(fake: FakeProvider) -> None:
+    """Before the answer, and in the middle of it."""
     impatient = Upstreams([fake.provider], silence_timeout_s=0.05)
-    begun = says.event(says.chunk("x"))
     for reply in (says.mute, says.hang()):
         fake.replies.append(reply)
         with pytest.raises(UpstreamUnavailable):
-            await impatient.chat(fake.provider, PAYLOAD)
+            await impatient.chat_stream(fake.provider, PAYLOAD)
     with pytest.raises(UpstreamUnavailable, match="broke off"):
-        await stream_of(impatient, fake, says.hang(begun))
+        await stream_of(impatient, fake, says.hang(says.event(says.chunk("x"))))
+    await impatient.close()
+
+
+async def test_a_whole_answer_may_take_all_the_time_of_its_call_in_silence(fake: FakeProvider) -> None:
+    """It says nothing until it is there, and a long one is minutes in the making."""
+    impatient = Upstreams([fake.provider], silence_timeout_s=0.05)
+    fake.replies.append(says.after(0.3, says.whole(says.completion())))
+
+    assert await impatient.chat(fake.provider, PAYLOAD, timeout_s=10) == says.completion()
     await impatient.close()
 
 

@@ -143,8 +143,8 @@ async def test_a_cut_stream_fails_and_charges_what_came(shop: Shop) -> None:
 
 
 async def test_a_stream_that_fails_before_any_output_is_free(shop: Shop) -> None:
-    """And says that it was."""
-    shop.first.replies.append(fake.cut())
+    """And says that it was. These signs of life made it begin; until then another provider would be asked."""
+    shop.first.replies.append(fake.cut(*[fake.event(fake.chunk(""))] * 8))
 
     created, _, failed = await events_of(shop)
 

@@ -62,6 +62,9 @@ jobs/alice                               | -      | get      | -        | -     
 jobs/alice/chunks/alice                  | -      | -        | -        | -               | -
 jobs/bob                                 | -      | -        | get      | get             | -
 jobs/alice/more/m                        | -      | -        | -        | -               | -
+decisions/alice                          | -      | get      | -        | -               | -
+decisions/bob                            | -      | -        | get      | get             | -
+decisions/alice/more/m                   | -      | -        | -        | -               | -
 orders/alice                             | -      | get      | -        | -               | -
 orders/bob                               | -      | -        | get      | get             | -
 orders/alice/more/m                      | -      | -        | -        | -               | -
@@ -72,6 +75,7 @@ invoice_series/alice                     | -      | -        | -        | -     
 payments/alice                           | -      | -        | -        | -               | -
 payment_events/alice                     | -      | -        | -        | -               | -
 payment_reviews/alice                    | -      | -        | -        | -               | -
+chain_authorizations/alice               | -      | -        | -        | -               | -
 log/state                                | -      | -        | -        | -               | -
 log_tiles/0:0                            | -      | -        | -        | -               | -
 log_heads/user:alice                     | -      | -        | -        | -               | -
@@ -90,8 +94,11 @@ users/alice/notes/first                  | -      | -        | -        | -     
 users/bob/notifications/first            | -      | -        | get      | get             | -
 answers/first                            | -      | -        | -        | -               | -
 price_state/demand                       | -      | -        | -        | -               | -
+price_state/demand/overrides/first       | -      | -        | -        | -               | -
 prices/current                           | -      | get      | get      | get             | get
 prices/model:a%2Fb/days/2026-01-01       | -      | get      | get      | get             | get
+risk_orders/alice                        | -      | -        | -        | -               | -
+risk_traces/user:alice                   | -      | -        | -        | -               | -
 welcome_claims/alice                     | -      | -        | -        | -               | -
 unknown/alice                            | -      | -        | -        | -               | -
 alice's entries                          | -      | list     | -        | -               | -
@@ -146,6 +153,7 @@ invoices                                 | -      | -        | -        | -     
 payments                                 | -      | -        | -        | -               | -
 payment_events                           | -      | -        | -        | -               | -
 payment_reviews                          | -      | -        | -        | -               | -
+chain_authorizations                     | -      | -        | -        | -               | -
 invoice_series                           | -      | -        | -        | -               | -
 alice's cards                            | -      | list     | -        | -               | -
 alice's cards, one too many              | -      | -        | -        | -               | -
@@ -158,6 +166,9 @@ log                                      | -      | -        | -        | -     
 log_heads                                | -      | -        | -        | -               | -
 log_tiles                                | -      | -        | -        | -               | -
 route_health                             | -      | -        | -        | -               | -
+decisions                                | -      | -        | -        | -               | -
+risk_orders                              | -      | -        | -        | -               | -
+risk_traces                              | -      | -        | -        | -               | -
 welcome_claims                           | -      | -        | -        | -               | -
 unknown                                  | -      | -        | -        | -               | -
 """
@@ -213,6 +224,7 @@ QUERIES = {
     "payments": Query("payments"),
     "payment_events": Query("payment_events"),
     "payment_reviews": Query("payment_reviews"),
+    "chain_authorizations": Query("chain_authorizations"),
     "invoice_series": Query("invoice_series"),
     "alice's jobs": _owned("alice", {"limit": 100}, "jobs"),
     "alice's jobs, one too many": _owned("alice", {"limit": 101}, "jobs"),
@@ -270,6 +282,9 @@ QUERIES = {
     "log_heads": Query("log_heads"),
     "log_tiles": Query("log_tiles"),
     "route_health": Query("route_health"),
+    "decisions": Query("decisions"),
+    "risk_orders": Query("risk_orders"),
+    "risk_traces": Query("risk_traces"),
     "welcome_claims": Query("welcome_claims"),
     "unknown": Query("unknown"),
 }

@@ -142,9 +142,10 @@ def test_a_report_is_taken_when_it_can_be_one(report: dict[str, Any], reported_m
     assert usage.source is (UsageSource.ESTIMATED if reported_ms is None else UsageSource.REPORTED)
 
 
-def test_no_text_is_free() -> None:
-    """Nothing was delivered."""
-    assert rules.usage_of(heard(" \n", duration=5), request_of()) is None
+def test_silence_is_charged_by_its_length() -> None:
+    """The provider has listened to it, and bills that; an unreported length is estimated by the bytes."""
+    assert rules.usage_of(heard(" \n", duration=5), request_of()).counts == {Unit.AUDIO_MS: 5_000}
+    assert rules.usage_of(heard(""), request_of()).counts == {Unit.AUDIO_MS: 1_875}
 
 
 @pytest.mark.parametrize(

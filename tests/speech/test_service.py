@@ -81,15 +81,15 @@ async def test_text_is_told_in_the_form_that_was_asked_for(shop: Shop, form: str
     assert told.headers["x-credence-cost-micros"] == "2500"
 
 
-async def test_silence_is_free(shop: Shop) -> None:
-    """No text, no charge."""
+async def test_silence_is_charged_as_a_recording_of_its_length(shop: Shop) -> None:
+    """Providers bill the length, so hours of silence for nothing would be hours at our cost."""
     shop.first.replies.append(fake.whole(heard("", duration=9)))
 
     told = await speech_of(shop).transcribe(shop.asking(), request_of())
 
     assert isinstance(told.body, dict)
-    assert told.body["usage"]["cost"] == 0
-    assert await shop.spent_micros() == 0
+    assert told.body["usage"]["cost_details"]["charged_micros"] == 9_000
+    assert await shop.spent_micros() == 9_000
 
 
 @pytest.mark.parametrize(

@@ -84,25 +84,24 @@ async def test_a_model_that_waits_tells_its_text_at_once(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("model", [MODEL.id, QUICK.id])
-async def test_silence_is_free(shop: Shop, model: str) -> None:
-    """No text, no charge; the client is told that it is done."""
+async def test_silence_is_told_and_charged_by_its_length(shop: Shop, model: str) -> None:
+    """The client is told that it is done."""
     silence = {**FINISHED, "text": ""}
     shop.first.replies.append(fake.stream(fake.event(silence)) if model == QUICK.id else fake.whole(heard("")))
 
     (done,) = await read(await stream_of(shop, model))
 
-    assert (done["text"], done["usage"]["cost"]) == ("", 0)
-    assert await shop.spent_micros() == 0
+    assert done["text"] == ""
+    assert await shop.spent_micros() == done["usage"]["cost_details"]["charged_micros"] > 0
 
 
 @pytest.mark.parametrize(
     ("policy", "events", "charged", "outcome"),
     [
-        # Before anything was told, the provider's bill decides.
+        # The provider has the recording and bills its length, whether any of the text was read or not.
         (DRAIN, 0, REPORTED, "abandoned"),
-        (ESTIMATE, 0, 0, None),
+        (ESTIMATE, 0, ESTIMATED, "abandoned"),
         (FREE, 0, 0, None),
-        # Whoever has read some of the text pays for the recording, unless the provider asks nothing either.
         (DRAIN, 1, REPORTED, "abandoned"),
         (ESTIMATE, 1, ESTIMATED, "abandoned"),
         (ESTIMATE, 2, ESTIMATED, "abandoned"),

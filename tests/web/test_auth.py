@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
+from msgspec import structs
 from starlette.requests import Request
 
 from shared.app import App
 from shared.base.ids import RequestId, UserId
 from shared.identity.models import Service, User
-from shared.web.auth import Auth, Caller, ScopeMissing, TokenMissing, authenticate
+from shared.risk.rules import client_address
+from shared.web.auth import Auth, Caller, ScopeMissing, SignInNeeded, TokenMissing, authenticate
 
 REQUEST_ID = RequestId("req_1")
 ADA = User(UserId("ada"), "ada@example.com", True, 1, 2, "password")
@@ -111,3 +113,22 @@ async def test_a_caller_that_is_no_user_is_a_defect_of_the_function() -> None:
 
     with pytest.raises(TypeError):
         caller.known_user()
+
+
+async def test_of_several_forwarding_headers_the_last_one_counts() -> None:
+    """A client may send some of its own; what Google appends comes after them."""
+    raw = [(b"authorization", b"Bearer t"), (b"x-forwarded-for", b"1.1.1.1"), (b"x-forwarded-for", b"2.2.2.2, 3.3.3.3")]
+    asked = Request({"type": "http", "method": "POST", "path": "/", "headers": raw})
+
+    caller = await authenticate(asked, cast(App, Built()), REQUEST_ID, "user_now", None)
+
+    assert client_address(caller.client.forwarded_for, from_end=1) == "3.3.3.3"
+
+
+def test_an_anonymous_user_is_no_person_to_sell_to() -> None:
+    """Whoever was let in with nothing can be let in again as somebody else."""
+    anonymous = structs.replace(ADA, sign_in_provider="anonymous")
+
+    with pytest.raises(SignInNeeded):
+        Caller(REQUEST_ID, "user:ada", anonymous).signed_in_user()
+    assert Caller(REQUEST_ID, "user:ada", ADA).signed_in_user() == ADA

@@ -13,15 +13,15 @@ import msgspec
 from msgspec import Struct
 
 from shared.base.secret import Secret
+from shared.base.signing_secrets import parse_signing_secrets
 from shared.payments.errors import EventRefused
 from shared.payments.models import Event, RailName, Subject
 
 HEADER = "stripe-signature"
+SETTING = "STRIPE_WEBHOOK_SECRET"
 HEADER_CHARS_MAX = 2_048
 TOLERANCE_MS = 300_000
 """Older and newer by as much. Stripe signs each delivery anew, so a retry of days later is as fresh as the first."""
-SECRETS_MAX = 2
-"""The one that is in use and the one that is being replaced."""
 SIGNATURES_MAX = 8
 """Stripe sends one for each secret of the last day."""
 SUBJECT_KINDS = frozenset(
@@ -56,10 +56,10 @@ class StripeEvents:
 
     def __init__(self, secrets: Secret) -> None:
         """`secrets` has a comma between two. Raise ValueError when it has none, an empty one, or more."""
-        parts = [part.strip() for part in secrets.reveal().split(",")]
-        if not all(parts) or len(parts) > SECRETS_MAX:
-            raise ValueError(f"STRIPE_WEBHOOK_SECRET holds one secret, or {SECRETS_MAX} with a comma between")
-        self._secrets = [part.encode() for part in parts]
+        self._secrets = parse_signing_secrets(secrets, SETTING)
+
+    async def prepare(self, headers: Mapping[str, str], *, now_ms: int) -> None:
+        """The secret is all it takes."""
 
     def read(self, raw: bytes, headers: Mapping[str, str], *, now_ms: int) -> Event:
         time, signatures = _parse(headers.get(HEADER, ""))

@@ -7,6 +7,7 @@ from typing import Any
 from shared.payments.errors import RailRefused
 from shared.payments.models import (
     Checkout,
+    DeclineSeen,
     DisputeSeen,
     Money,
     Order,
@@ -121,10 +122,21 @@ class StripeRail:
             if refusal.provider_code != "charge_already_refunded":
                 raise
 
+    async def close(self, order: Order) -> None:
+        if order.checkout is None:
+            return
+        try:
+            path = f"/v1/checkout/sessions/{order.checkout.reference}/expire"
+            await self._api.post(path, {}, key=f"close-{order.order_id}")
+        except RailRefused:
+            # It is paid or over already; the next look sees which.
+            return
+
     async def _intent(self, intent_id: str, session: Mapping[str, Any] | None) -> Seen | None:
         of_intent = {"payment_intent": intent_id, "limit": LISTED_MAX}
-        intent, refunds, disputes, warnings = await asyncio.gather(
+        intent, charges, refunds, disputes, warnings = await asyncio.gather(
             self._api.get(f"/v1/payment_intents/{intent_id}", {}),
+            self._api.get("/v1/charges", of_intent),
             self._api.get("/v1/refunds", of_intent),
             self._api.get("/v1/disputes", of_intent),
             self._api.get("/v1/radar/early_fraud_warnings", of_intent),
@@ -146,6 +158,10 @@ class StripeRail:
             refunds=tuple(_refund(found) for found in _by_age(refunds)),
             disputes=tuple(_dispute(found) for found in _by_age(disputes)),
             warnings=tuple(str(found["id"]) for found in _by_age(warnings)),
+            card=next((_card(found) for found in charges["data"] if found["status"] == "succeeded"), None),
+            declines=tuple(
+                DeclineSeen(str(found["id"]), _card(found)) for found in _by_age(charges) if found["status"] == "failed"
+            ),
         )
 
 
@@ -174,6 +190,13 @@ def _unpaid(session: Mapping[str, Any]) -> Seen | None:
 
 def _by_age(listed: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return sorted(listed["data"], key=lambda found: (found["created"], found["id"]))
+
+
+def _card(charge: Mapping[str, Any]) -> str | None:
+    """What Stripe calls the number of the card; None for other ways to pay."""
+    details = charge.get("payment_method_details") or {}
+    fingerprint = (details.get("card") or {}).get("fingerprint")
+    return fingerprint if isinstance(fingerprint, str) else None
 
 
 def _refund(found: Mapping[str, Any]) -> RefundSeen:

@@ -16,12 +16,13 @@ from mutants.commits import COMMITS
 from mutants.credits import CREDITS
 from mutants.mutant import Mutant
 from mutants.payments import PAYMENTS
+from mutants.payouts import PAYOUTS
 from mutants.proofs import PROOFS, SETTLING
 from mutants.risk import RISK
 from mutants.tree import ROOT, UNNOTICED, Change, SuitesBroken, Verdict, each, run_suites, try_change
 
 SURVIVED = "SURVIVED"
-MUTANTS = (*CARDS, *COINS, *COMMITS, *CREDITS, *PAYMENTS, *RISK, *SETTLING, *PROOFS)
+MUTANTS = (*CARDS, *COINS, *COMMITS, *CREDITS, *PAYMENTS, *PAYOUTS, *RISK, *SETTLING, *PROOFS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

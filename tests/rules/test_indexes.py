@@ -28,6 +28,7 @@ from shared.ledger.sales import FirestoreSales
 from shared.ledger.windows import FirestoreLedgerWindows
 from shared.payments.models import OrderId, PaymentId, RailName
 from shared.payments.waiting import FirestoreReviews, FirestoreWaitingEvents
+from shared.payouts.store import FirestorePayouts
 from shared.proof.log import LoggedHead, Statement
 from shared.proof.store import PAGE_STATEMENTS_MAX, FirestoreLogStore, logged_document, statement_id
 from shared.proof.sums import FirestoreEpochSums, Totals
@@ -140,6 +141,7 @@ EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "reviews, tickets and events that wait": _what_waits_for_a_person,
     "orders paid on a day": _orders_paid_on_a_day,
     "deferred heads": _deferred_heads,
+    "payouts of an owner": lambda client: FirestorePayouts(client).was_paid(UserId("alice")),
     "open alarms": lambda client: FirestoreAuditMarks(client).open_alarms(10),
 }
 

@@ -75,6 +75,7 @@ invoice_series/alice                     | -      | -        | -        | -     
 payments/alice                           | -      | -        | -        | -               | -
 payment_events/alice                     | -      | -        | -        | -               | -
 payment_reviews/alice                    | -      | -        | -        | -               | -
+payouts/alice                            | -      | -        | -        | -               | -
 statement_lines/alice                    | -      | -        | -        | -               | -
 settlement_days/alice                    | -      | -        | -        | -               | -
 settlement_runs/alice                    | -      | -        | -        | -               | -
@@ -158,6 +159,7 @@ invoices                                 | -      | -        | -        | -     
 payments                                 | -      | -        | -        | -               | -
 payment_events                           | -      | -        | -        | -               | -
 payment_reviews                          | -      | -        | -        | -               | -
+payouts                                  | -      | -        | -        | -               | -
 statement_lines                          | -      | -        | -        | -               | -
 settlement_days                          | -      | -        | -        | -               | -
 settlement_runs                          | -      | -        | -        | -               | -
@@ -234,6 +236,7 @@ QUERIES = {
     "payments": Query("payments"),
     "payment_events": Query("payment_events"),
     "payment_reviews": Query("payment_reviews"),
+    "payouts": Query("payouts"),
     "statement_lines": Query("statement_lines"),
     "settlement_days": Query("settlement_days"),
     "settlement_runs": Query("settlement_runs"),

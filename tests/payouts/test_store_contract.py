@@ -1,0 +1,72 @@
+"""What a store of payouts promises, on the one in memory and on Firestore."""
+
+import asyncio
+
+import pytest
+from google.cloud import firestore
+from msgspec.structs import replace
+
+from local.stack import Stack
+from shared.base.ids import UserId
+from shared.payouts import rules
+from shared.payouts.errors import PayoutBusy
+from shared.payouts.models import Payout, PayoutState
+from shared.payouts.service import PayoutStore
+from shared.payouts.store import FirestorePayouts
+from tests.ledger.builders import NOW
+from tests.payouts.test_payouts import ADA, MemoryPayouts
+
+BEN = UserId("ben")
+
+
+@pytest.fixture(params=["memory", pytest.param("firestore", marks=pytest.mark.stack)])
+def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> PayoutStore:
+    if request.param == "memory":
+        return MemoryPayouts()
+    stack: Stack = request.getfixturevalue("stack")
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", stack.firestore_address)
+    return FirestorePayouts(firestore.AsyncClient(project=request.getfixturevalue("project_id")))
+
+
+def payout(key: str = "one", owner: UserId = ADA) -> Payout:
+    return Payout(
+        payout_id=rules.payout_id_of(owner, key),
+        owner=owner,
+        micros=2_000_000_000,
+        amount_minor=1_400,
+        currency="USD",
+        destination="acct_1",
+        state=PayoutState.ACCRUED,
+        asked_at_ms=NOW,
+        is_first=True,
+    )
+
+
+async def test_what_was_created_first_stays(store: PayoutStore) -> None:
+    first = payout()
+
+    assert await store.create(first) == first
+    assert await store.create(replace(first, amount_minor=9_999)) == first
+    assert await store.find(first.payout_id) == first
+    assert await store.find(rules.payout_id_of(ADA, "another")) is None
+
+
+async def test_of_those_who_write_over_the_same_one_wins(store: PayoutStore) -> None:
+    before = await store.create(payout())
+    held, refused = (rules.moved_to(before, state) for state in (PayoutState.HELD, PayoutState.REFUSED))
+
+    done = await asyncio.gather(store.replace(before, held), store.replace(before, refused), return_exceptions=True)
+
+    assert sorted(type(one) for one in done if one is not None) == [PayoutBusy]
+    assert await store.find(before.payout_id) in (held, refused)
+    with pytest.raises(PayoutBusy):
+        await store.replace(before, held)
+
+
+async def test_one_that_was_paid_is_remembered_of_its_owner_only(store: PayoutStore) -> None:
+    before = await store.create(payout())
+    assert not await store.was_paid(ADA)
+
+    await store.replace(before, replace(before, state=PayoutState.PAID, transfer_id="tr_1"))
+
+    assert (await store.was_paid(ADA), await store.was_paid(BEN)) == (True, False)

@@ -114,7 +114,7 @@ class FirstRequests:
         self._settlement_id = treasury.settle_nothing(self._person.uid)
         self._model_version = 0
         self._buyer = Buyer(deployment, stack.stripe, self._person.token)
-        self._coin_buyer = CoinBuyer(deployment, stack.chain, self._person.token)
+        self._chain = stack.chain
         self._paypal = stack.paypal.signatory
         self._razorpay = stack.razorpay
         self._bought()
@@ -188,10 +188,13 @@ class FirstRequests:
                 return FirstRequest("POST", path, "", raw, {"x-razorpay-signature": sign_event(raw, WEBHOOK_SECRET)})
             case "credit_topup":
                 # Paid before, so that no chain has to grow while it is timed.
-                body = self._coin_buyer.top_up()
+                buyer = self._new_coin_buyer()
+                token, body = buyer.token, buyer.top_up()
             case "crypto_claim":
-                order = self._coin_buyer.order()
-                path, body = path.replace("{order_id}", order["order_id"]), self._coin_buyer.send(order)
+                buyer = self._new_coin_buyer()
+                order = buyer.order()
+                token, path = buyer.token, path.replace("{order_id}", order["order_id"])
+                body = buyer.send(order)
             case "stripe_webhook":
                 raw = json.dumps(self._stripe_event()).encode()
                 signature = sign(raw, WEBHOOK_SECRET, int(time.time()))
@@ -270,6 +273,9 @@ class FirstRequests:
         self._ask(f"{TASK_PATH}/order_check", self._deployment.task_token, {"order_id": order["order_id"]})
         return self._buyer.wait_until(order, "granted")
 
+    def _new_coin_buyer(self) -> CoinBuyer:
+        return CoinBuyer(self._deployment, self._chain, self._started_person().token)
+
     def _paid_by_razorpay(self) -> tuple[str, str, str]:
         """An order that is paid and not yet granted: its id, Razorpay's id of it, and the payment's."""
         order = self._buyer.order_by_razorpay()
@@ -281,7 +287,7 @@ class FirstRequests:
         order_id, reference, payment_id = self._paid_by_razorpay()
         signature = sign_payment(reference, payment_id, self._deployment.razorpay_credentials[1])
         path = row.path.replace("{order_id}", order_id)
-        return FirstRequest("POST", path, self._person.token, {"payment_id": payment_id, "signature": signature})
+        return FirstRequest("POST", path, self._buyer.token, {"payment_id": payment_id, "signature": signature})
 
     def _stripe_event(self) -> dict[str, Any]:
         return self._buyer.stripe.newest_event(self._deployment.stripe_key)

@@ -17,6 +17,13 @@ from tests.reconciliation.test_emulator import app_of
 pytestmark = pytest.mark.stack
 
 
+@pytest.fixture
+def shop(stack: Stack, project_id: str) -> Iterator[Deployment]:
+    """One whose account at the provider nobody else pays into."""
+    with Deployment(stack, project_id, events=False) as started:
+        yield started
+
+
 @contextmanager
 def nobody_told(stack: Stack, deployment: Deployment) -> Iterator[None]:
     """What happens meanwhile at the provider is told to nobody, then or later."""
@@ -28,15 +35,15 @@ def nobody_told(stack: Stack, deployment: Deployment) -> Iterator[None]:
 
 
 async def test_a_purchase_agrees_and_one_that_we_were_not_told_of_is_a_ticket_until_it_is_looked_at(
-    stack: Stack, deployment: Deployment
+    stack: Stack, shop: Deployment
 ) -> None:
-    buyer = Buyer(deployment, stack.stripe, add_member(stack, deployment).token)
+    buyer = Buyer(shop, stack.stripe, add_member(stack, shop).token)
     buyer.buy("popular")
     missed = buyer.order()
-    with nobody_told(stack, deployment):
+    with nobody_told(stack, shop):
         buyer.pay(missed)
     today = day_of(time.time_ns() // 1_000_000)
-    app = app_of(deployment, days_later=1)
+    app = app_of(shop, days_later=1)
 
     settled = await app.daily_settlement.run(today)
     await app.daily_settlement.run()

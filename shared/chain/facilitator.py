@@ -4,7 +4,7 @@ What one says is never believed: whether the money came is read from the chain.
 """
 
 import re
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import msgspec
 from msgspec import Struct
@@ -18,29 +18,18 @@ FACILITATOR_TIMEOUT_S = 60.0
 """It answers once the transfer stands in a block: two seconds on Base, a minute where blocks are full."""
 REASON_CHARS_MAX = 100
 _DIGEST = re.compile(r"0x[0-9a-fA-F]{64}")
-Answer = TypeVar("Answer", bound=Struct)
 PENDING = "settlement_pending"
 """x402's word for a transaction that was sent and is in no block yet."""
 
 
 class Facilitator(Protocol):
-    """Carries a signed transfer out. Both verbs may be repeated; a token carries out each nonce once."""
-
-    async def verify(self, authorization: Authorization, offer: Offer, token: Token) -> None:
-        """Raise SettlementRefused if it would not be carried out now, FacilitatorUnavailable."""
+    """Carries a signed transfer out. May be asked again; a token carries out each nonce once."""
 
     async def settle(self, authorization: Authorization, offer: Offer, token: Token) -> Digest | None:
         """The transaction that carries it out; None when it is sent and not known.
 
         Raise SettlementRefused, and FacilitatorUnavailable when nothing is known of the outcome.
         """
-
-
-class Verified(Struct, frozen=True, rename="camel"):
-    """What `/verify` answers."""
-
-    is_valid: bool
-    invalid_reason: str | None = None
 
 
 class Settled(Struct, frozen=True, rename="camel"):
@@ -57,27 +46,16 @@ class HttpFacilitator:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
 
-    async def verify(self, authorization: Authorization, offer: Offer, token: Token) -> None:
-        """Ask `/verify`."""
-        answer = await self._ask("/verify", authorization, offer, token, Verified)
-        if not answer.is_valid:
-            raise SettlementRefused(_bounded(answer.invalid_reason))
-
     async def settle(self, authorization: Authorization, offer: Offer, token: Token) -> Digest | None:
         """Ask `/settle`."""
-        answer = await self._ask("/settle", authorization, offer, token, Settled)
+        try:
+            found = await self._endpoint.post("/settle", facilitator_request(authorization, offer, token))
+            answer = msgspec.convert(found, Settled)
+        except (Unanswered, msgspec.ValidationError) as error:
+            raise FacilitatorUnavailable(f"/settle: {type(error).__name__}") from None
         if answer.success or answer.error_reason == PENDING:
             return Digest(answer.transaction.lower()) if _DIGEST.fullmatch(answer.transaction) else None
         raise SettlementRefused(_bounded(answer.error_reason))
-
-    async def _ask(
-        self, path: str, authorization: Authorization, offer: Offer, token: Token, kind: type[Answer]
-    ) -> Answer:
-        try:
-            answer = await self._endpoint.post(path, facilitator_request(authorization, offer, token))
-            return msgspec.convert(answer, kind)
-        except (Unanswered, msgspec.ValidationError) as error:
-            raise FacilitatorUnavailable(f"{path}: {type(error).__name__}") from None
 
 
 def _bounded(reason: str | None) -> str:

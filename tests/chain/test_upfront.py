@@ -336,16 +336,6 @@ async def test_the_price_of_another_order_is_refused(shop: Shop) -> None:
         await shop.upfront.settle(dear, shop.sign(cheap))
 
 
-async def test_the_facilitator_says_before_whether_it_would_settle(shop: Shop) -> None:
-    offer = shop.offer()
-    good = authorization_of(shop, offer, shop.payer)
-    poor = authorization_of(shop, offer, shop.world.person(wealth=0))
-
-    await shop.client.verify(good, offer, shop.world.token)
-    with pytest.raises(SettlementRefused):
-        await shop.client.verify(poor, offer, shop.world.token)
-
-
 def authorization_of(shop: Shop, offer: Offer, payer: Person) -> Authorization:
     return read_payment(shop.sign(offer, payer), offer, shop.world.token)
 

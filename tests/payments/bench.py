@@ -10,6 +10,10 @@ Delivery = tuple[bytes, Mapping[str, str]]
 Clock = Callable[[], int]
 
 
+class Absent(AssertionError):
+    """A bench was asked for what its provider does not do: the case belongs among those that are absent, with why."""
+
+
 class Bench(Protocol):
     """One rail, with a provider in memory."""
 

@@ -5,6 +5,7 @@ and one claim. That the functions themselves refuse, keep and repeat is in `test
 """
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -26,7 +27,7 @@ from shared.payments.crypto.rail import ChainRail, CryptoRail, X402Rail
 from shared.payments.errors import EventRefused
 from shared.payments.models import Event, Order, PaymentId, RailName, Subject
 from tests.chain.memory import MemoryReservations
-from tests.payments.bench import Clock, Delivery
+from tests.payments.bench import Absent, Clock, Delivery
 from tests.payments.memory_chain import TOKEN, MemoryChain, MemoryFacilitator, Person
 
 NO_RETURN = "what is final on a chain is taken back by nobody, and no key of ours sends"
@@ -92,7 +93,7 @@ def _shown(delivery: Delivery) -> tuple[Watch, TransferClaim]:
     return watch, claim
 
 
-class ChainBench:
+class ChainBench(ABC):
     """What both have in common."""
 
     name: ClassVar[RailName]
@@ -105,8 +106,8 @@ class ChainBench:
         self._shown: dict[PaymentId, Watch] = {}
         self._told: set[PaymentId] = set()
 
-    def rail(self, through: Callable[[Any], Any]) -> ChainRail:
-        raise NotImplementedError
+    @abstractmethod
+    def rail(self, through: Callable[[Any], Any]) -> ChainRail: ...
 
     def reader(self) -> ShownReader:
         return ShownReader(self.name)
@@ -119,9 +120,9 @@ class ChainBench:
         self._shown[payment_id] = replace(watch, claims=(claim,))
         return payment_id
 
+    @abstractmethod
     def paid(self, watch: Watch) -> tuple[PaymentId, Claim]:
         """A payment of exactly what is asked, and what its sender shows of it."""
-        raise NotImplementedError
 
     def lapse(self, order: Order) -> None:
         self._clock.now_ms = order.expires_at_ms + 120_000  # type: ignore[attr-defined]
@@ -131,9 +132,9 @@ class ChainBench:
         shown = self._shown[payment_id]
         self._shown[payment_id] = self.shown_for(replace(shown, order_id=order.order_id))
 
+    @abstractmethod
     def shown_for(self, watch: Watch) -> Watch:
         """The same payment, shown for the order that the watch names now."""
-        raise NotImplementedError
 
     def confuse(self, payment_id: PaymentId) -> None:
         """It stands in a block of long after its order's end: nobody has said what that buys."""
@@ -149,10 +150,10 @@ class ChainBench:
         return [(self.subject(payment_id).object_id.encode(), {}) for payment_id in new]
 
     def forged(self, delivery: Delivery) -> Delivery:
-        raise NotImplementedError
+        raise Absent(BY_FUNCTION)
 
     def aged(self, delivery: Delivery, by_ms: int) -> Delivery:
-        raise NotImplementedError
+        raise Absent(BY_FUNCTION)
 
     def tamper(self, payment_id: PaymentId, *, amount_minor: int | None = None, currency: str | None = None) -> None:
         """Its last transaction sent another amount. A currency is another token, whose transfers are none."""
@@ -162,19 +163,19 @@ class ChainBench:
         self.chain.receipts[transaction] = replace(receipt, logs=(*receipt.logs[:-1], other))
 
     def give_back(self, payment_id: PaymentId, amount_minor: int) -> str:
-        raise NotImplementedError
+        raise Absent(NO_RETURN)
 
     def fail_refund(self, refund_id: str) -> None:
-        raise NotImplementedError
+        raise Absent(NO_RETURN)
 
     def dispute(self, payment_id: PaymentId, amount_minor: int | None = None) -> str:
-        raise NotImplementedError
+        raise Absent(NO_DISPUTE)
 
     def decide(self, dispute_id: str, *, won: bool) -> None:
-        raise NotImplementedError
+        raise Absent(NO_DISPUTE)
 
     def warn(self, payment_id: PaymentId) -> str:
-        raise NotImplementedError
+        raise Absent(NO_DISPUTE)
 
 
 class CryptoBench(ChainBench):

@@ -181,9 +181,6 @@ class MemoryFacilitator:
         self.refusal: str | None = None
         self.loses_answers = False
 
-    async def verify(self, authorization: Authorization, offer: Offer, token: Token) -> None:
-        raise NotImplementedError
-
     async def settle(self, authorization: Authorization, offer: Offer, token: Token) -> Digest | None:
         if self.refusal:
             raise SettlementRefused(self.refusal)

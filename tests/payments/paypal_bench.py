@@ -17,7 +17,7 @@ from shared.payments.paypal.events import AGE_MS_MAX, PayPalEvents
 from shared.payments.paypal.rail import PayPalRail
 from shared.payments.rails import EventReader, Rail
 from tests.ledger.builders import NOW
-from tests.payments.bench import Delivery
+from tests.payments.bench import Absent, Delivery
 
 TOLERANCE_MS = 300_000
 """What a case takes for too long ago begins behind it."""
@@ -129,7 +129,7 @@ class PayPalBench:
         self.account.decide(dispute_id, "RESOLVED_SELLER_FAVOUR" if won else "RESOLVED_BUYER_FAVOUR")
 
     def warn(self, payment_id: PaymentId) -> str:
-        raise NotImplementedError(_NO_WARNINGS)
+        raise Absent(_NO_WARNINGS)
 
     def tamper(self, payment_id: PaymentId, *, amount_minor: int | None = None, currency: str | None = None) -> None:
         """Let the provider show that something else was paid."""

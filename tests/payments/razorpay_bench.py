@@ -14,7 +14,7 @@ from shared.payments.rails import EventReader, Rail
 from shared.payments.razorpay.events import RazorpayEvents
 from shared.payments.razorpay.rail import RazorpayRail
 from shared.payments.razorpay.shown import ORDER_KEY
-from tests.payments.bench import Clock, Delivery
+from tests.payments.bench import Absent, Clock, Delivery
 
 SECRET = "razorpay_test"
 KEY_ID = "rzp_test_bench"
@@ -89,7 +89,7 @@ class RazorpayBench:
         self.account.decide(dispute_id, "won" if won else "lost")
 
     def warn(self, payment_id: PaymentId) -> str:
-        raise NotImplementedError(NO_WARNING)
+        raise Absent(NO_WARNING)
 
     def tamper(self, payment_id: PaymentId, *, amount_minor: int | None = None, currency: str | None = None) -> None:
         if amount_minor is not None:
@@ -121,4 +121,4 @@ class RazorpayBench:
         return self.signed(json.loads(delivery[0]), secret="whsec_guess")
 
     def aged(self, delivery: Delivery, by_ms: int) -> Delivery:
-        raise NotImplementedError(NO_TIME)
+        raise Absent(NO_TIME)

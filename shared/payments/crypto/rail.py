@@ -4,6 +4,8 @@ A chain tells nobody of payments and knows no orders. So a buyer shows a payment
 look asks the chain for all of it.
 """
 
+from abc import ABC, abstractmethod
+
 from shared.base.clock import Clock
 from shared.base.log import write_line
 from shared.chain.errors import (
@@ -31,7 +33,7 @@ TOPUP_PATH = "/v1/credits/topup"
 _NAME = "The chain"
 
 
-class ChainRail:
+class ChainRail(ABC):
     """What both have in common. A subclass knows how to find its kind of claim."""
 
     name: RailName
@@ -90,13 +92,13 @@ class ChainRail:
         """No key that could send anything is here."""
         raise RailRefused(_NAME, "no_refunds")
 
+    @abstractmethod
     def url_of(self, terms: TransferTerms) -> str:
         """Where the buyer pays."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def find(self, watch: Watch, claim: Claim) -> Transfer:
         """The final payment that is claimed. Raise what `shared.chain.service` does."""
-        raise NotImplementedError
 
 
 class CryptoRail(ChainRail):

@@ -44,7 +44,7 @@ class PaymentConfirmResponse(Body, frozen=True, kw_only=True):
     imports_ahead="aiohttp",
 )
 async def payment_confirm(body: PaymentConfirmRequest, caller: Caller, app: App) -> PaymentConfirmResponse:
-    """Raise ConfirmationRefused (400), OrderAbsent, RailNotOffered (404), OrderBusy (409) or RailUnavailable (503)."""
+    """Raise ConfirmationRefused (400), OrderAbsent, RailNotOffered (404), OrderBusy (429) or RailUnavailable (503)."""
     order = await app.confirmations.confirm(
         caller.known_user().uid, OrderId(body.order_id), body.payment_id, body.signature
     )

@@ -26,7 +26,7 @@ MAY_CALL_OUT = {
     "base.py",
 }
 """Stores (the ledger has six, reconciliation three, one writes protocol buffers, two add up, one has what waits),
-gateways (that of the providers keeps its connections apart), what fetches for them, and the place that builds them,
+gateways (those of models and of payments keep their connections apart), what fetches for them, and the place that builds them,
 whose base is `parts/base.py`."""
 
 

@@ -49,21 +49,9 @@ REASONS = {
         "multipliers",
         "self._client.document('prices/current').get",
     ): "Firestore, no HTTP client.",
-    ("shared/payments/stripe/gateway.py", "_send", "ClientSession"): "Stripe, whose address is a setting.",
+    ("shared/payments/connections.py", "_send", "ClientSession"): "Payment providers, whose addresses are settings.",
     (
-        "shared/payments/stripe/gateway.py",
-        "_send",
-        "self._session.request",
-    ): "The same; ids are checked where they come in.",
-    ("shared/payments/paypal/gateway.py", "_send", "ClientSession"): "PayPal, whose address is a setting.",
-    (
-        "shared/payments/paypal/gateway.py",
-        "_send",
-        "self._session.request",
-    ): "The same; ids are checked where they come in.",
-    ("shared/payments/razorpay/gateway.py", "_send", "ClientSession"): "Razorpay, whose address is a setting.",
-    (
-        "shared/payments/razorpay/gateway.py",
+        "shared/payments/connections.py",
         "_send",
         "self._session.request",
     ): "The same; ids are checked where they come in.",

@@ -161,7 +161,7 @@ class Counted(PayPalGateway):
 
 @pytest.fixture
 async def counted(standin: PayPalStandin, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Counted]:
-    monkeypatch.setattr("shared.payments.paypal.gateway.BACKOFF_S", 0)
+    monkeypatch.setattr("shared.payments.connections.BACKOFF_S", 0)
     opened = Counted(CLIENT, SECRET, standin.url, Ticker())
     yield opened
     await opened.close()
@@ -200,7 +200,7 @@ async def test_whom_paypal_does_not_know_learns_nothing_of_what_they_asked(
     standin: PayPalStandin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What was asked is still to be done once the secret is right; and the log does not have it."""
-    monkeypatch.setattr("shared.payments.paypal.gateway.BACKOFF_S", 0)
+    monkeypatch.setattr("shared.payments.connections.BACKOFF_S", 0)
     stranger = PayPalGateway("", Secret("very secret"), standin.url, system_clock)
     with pytest.raises(RailUnavailable):
         await ask(stranger)
@@ -212,7 +212,7 @@ async def test_whom_paypal_does_not_know_learns_nothing_of_what_they_asked(
 
 
 async def test_nobody_there_is_an_outcome_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.payments.paypal.gateway.BACKOFF_S", 0)
+    monkeypatch.setattr("shared.payments.connections.BACKOFF_S", 0)
     nobody = PayPalGateway(CLIENT, SECRET, "http://127.0.0.1:9", system_clock)
     with pytest.raises(RailUnavailable):
         await ask(nobody)

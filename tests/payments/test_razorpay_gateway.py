@@ -89,7 +89,7 @@ async def test_a_wrong_secret_reaches_nothing(rail: RazorpayRail, standin: Razor
 
 
 async def test_nobody_there_is_an_outcome_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.payments.razorpay.gateway.BACKOFF_S", 0)
+    monkeypatch.setattr("shared.payments.connections.BACKOFF_S", 0)
     nobody = RazorpayGateway(CREDENTIALS[0], Secret(CREDENTIALS[1]), "http://127.0.0.1:9")
     with pytest.raises(RailUnavailable):
         await nobody.get("/v1/orders", {})

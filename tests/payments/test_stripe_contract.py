@@ -168,7 +168,7 @@ async def test_what_is_not_there_is_refused(rail: StripeRail, client: stripe.Str
 
 
 async def test_nobody_there_is_an_outcome_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.payments.stripe.gateway.BACKOFF_S", 0)
+    monkeypatch.setattr("shared.payments.connections.BACKOFF_S", 0)
     nobody = StripeGateway(Secret(KEY), "http://127.0.0.1:9")
     with pytest.raises(RailUnavailable):
         await nobody.get("/v1/refunds", {})

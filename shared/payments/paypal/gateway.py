@@ -4,13 +4,11 @@ Not PayPal's own library, which is synchronous and knows no disputes. A contract
 with the same stand-in.
 """
 
-import asyncio
 import base64
 from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
-import aiohttp
 import msgspec
 from msgspec import Struct
 
@@ -18,21 +16,13 @@ from shared.base.clock import Clock
 from shared.base.flight import SingleFlight
 from shared.base.log import write_line
 from shared.base.secret import Secret
-from shared.payments.errors import RailRefused, RailUnavailable
+from shared.payments.connections import Connections, Found
+from shared.payments.errors import RailUnavailable
 
-TIMEOUT_S = 15.0
-CONNECT_TIMEOUT_S = 5.0
-ATTEMPTS_MAX = 3
-"""A repeat is harmless: GETs change nothing, and a POST carries its key."""
-BACKOFF_S = 0.5
-"""Doubled after each attempt."""
-ANSWER_BYTES_MAX = 4 * 1024 * 1024
 TOKEN_MARGIN_MS = 60_000
 """So long before its end a token is not used any more: a request takes less, its retries included."""
 TOKEN_LIFETIME_S_MAX = 9 * 3_600
 """What PayPal gives today. One that claims to live longer is fetched anew all the same."""
-_NAME = "PayPal"
-_OK = (200, 201)
 Params = Mapping[str, str]
 
 
@@ -51,15 +41,17 @@ class _Token(Struct, frozen=True):
     good_until_ms: int
 
 
-class PayPalGateway:
-    """Belongs to one event loop; connections and the token are shared by its calls."""
+class PayPalGateway(Connections):
+    """The client that the functions share, and its token."""
+
+    name = "PayPal"
+    accepted = (200, 201)
 
     def __init__(self, client_id: str, client_secret: Secret, base_url: str, clock: Clock) -> None:
+        super().__init__(base_url)
         self._client_id = client_id
         self._client_secret = client_secret
-        self._base_url = base_url.rstrip("/")
         self._clock = clock
-        self._session: aiohttp.ClientSession | None = None
         self._token: _Token | None = None
         self._flight: SingleFlight[None, _Token] = SingleFlight()
 
@@ -69,30 +61,26 @@ class PayPalGateway:
     async def post(self, path: str, body: Mapping[str, Any], *, key: str) -> dict[str, Any]:
         return await self._ask("POST", path, msgspec.json.encode(body), {"paypal-request-id": key})
 
-    async def close(self) -> None:
-        """Close the pooled connections."""
-        if self._session is not None:
-            await self._session.close()
+    async def _attempt(
+        self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[int, Found]:
+        token = await self._good_token()
+        common = {"content-type": "application/json", "authorization": f"Bearer {token.text}"}
+        status, body = await self._send(method, path, content, {**common, **headers})
+        if status == 401 and self._token is token:
+            # Withdrawn before its end. Who was quicker may have a new one already.
+            self._token = None
+        return status, body
 
-    async def _ask(self, method: str, path: str, content: bytes | None, headers: Params) -> dict[str, Any]:
-        common = {"content-type": "application/json", **headers}
-        for attempt in range(ATTEMPTS_MAX):
-            try:
-                token = await self._good_token()
-                bearer = {"authorization": f"Bearer {token.text}"}
-                status, body = await self._send(method, path, content, {**common, **bearer})
-            except (aiohttp.ClientError, TimeoutError):
-                status, body = 503, {}
-            if status in _OK:
-                return body
-            if status == 401:
-                # Withdrawn before its end. Who was quicker may have a new one already.
-                self._token = self._token if self._token is not token else None
-            elif status != 429 and status < 500 and not _is_in_progress(status, body):
-                raise RailRefused(_NAME, _code_of(body, status))
-            if attempt < ATTEMPTS_MAX - 1:
-                await asyncio.sleep(BACKOFF_S * 2**attempt)
-        raise RailUnavailable(_NAME)
+    def _word_of(self, body: Found) -> object:
+        """The issue says more than the name, which is one of eight: developer.paypal.com/api/rest/responses/."""
+        details = body.get("details")
+        first = details[0] if isinstance(details, list) and details and isinstance(details[0], dict) else {}
+        return first.get("issue") or body.get("name") or body.get("error")
+
+    def _passes(self, status: int, body: Found) -> bool:
+        """A token that is good no more, and another request of the same key under way: the only 409 that passes."""
+        return status == 401 or (status == 409 and self._word_of(body) == "PREVIOUS_REQUEST_IN_PROGRESS")
 
     async def _good_token(self) -> _Token:
         if self._token is not None and self._clock() < self._token.good_until_ms:
@@ -106,48 +94,9 @@ class PayPalGateway:
         headers = {"authorization": f"Basic {credentials}", "content-type": "application/x-www-form-urlencoded"}
         status, body = await self._send("POST", "/v1/oauth2/token", b"grant_type=client_credentials", headers)
         text, lifetime_s = body.get("access_token"), body.get("expires_in")
-        if status not in _OK or not isinstance(text, str) or not isinstance(lifetime_s, int):
-            write_line("ERROR", "paypal_token_refused", status=status, code=_code_of(body, status))
-            raise RailUnavailable(_NAME)
+        if status not in self.accepted or not isinstance(text, str) or not isinstance(lifetime_s, int):
+            write_line("ERROR", "paypal_token_refused", status=status, code=self._code_of(status, body))
+            raise RailUnavailable(self.name)
         lifetime_ms = min(lifetime_s, TOKEN_LIFETIME_S_MAX) * 1000 - TOKEN_MARGIN_MS
         self._token = _Token(text, asked_at_ms + lifetime_ms)
         return self._token
-
-    async def _send(self, method: str, path: str, content: bytes | None, headers: Params) -> tuple[int, dict[str, Any]]:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(trust_env=False, cookie_jar=aiohttp.DummyCookieJar())
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
-        async with self._session.request(
-            method, self._base_url + path, data=content, headers=headers, allow_redirects=False, timeout=timeout
-        ) as response:
-            return response.status, await _object(response)
-
-
-async def _object(response: aiohttp.ClientResponse) -> dict[str, Any]:
-    """The JSON object of an answer; empty for anything else, which the status then explains."""
-    raw = bytearray()
-    async for piece in response.content.iter_any():
-        raw += piece
-        if len(raw) > ANSWER_BYTES_MAX:
-            raise aiohttp.ClientPayloadError("the answer is too long")
-    try:
-        body = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
-        raise aiohttp.ClientPayloadError("the answer is no JSON") from None
-    return body if isinstance(body, dict) else {}
-
-
-def _is_in_progress(status: int, body: Mapping[str, Any]) -> bool:
-    """Another request of the same key is under way; it is the only 409 that passes."""
-    return status == 409 and _code_of(body, status) == "PREVIOUS_REQUEST_IN_PROGRESS"
-
-
-def _code_of(body: Mapping[str, Any], status: int) -> str:
-    """PayPal's own word for what is wrong; never its message, which may repeat what we sent.
-
-    The issue says more than the name, which is one of eight: https://developer.paypal.com/api/rest/responses/.
-    """
-    details = body.get("details")
-    first = details[0] if isinstance(details, list) and details and isinstance(details[0], dict) else {}
-    code = first.get("issue") or body.get("name") or body.get("error")
-    return code if isinstance(code, str) and len(code) <= 100 else f"status {status}"

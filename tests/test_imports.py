@@ -26,8 +26,8 @@ MAY_CALL_OUT = {
     "base.py",
 }
 """Stores (the ledger has six, reconciliation three, one writes protocol buffers, two add up, one has what waits),
-gateways (those of models and of payments keep their connections apart), what fetches for them, and the place that builds them,
-whose base is `parts/base.py`."""
+gateways (those of models and of payments keep their connections apart), what fetches for them, and the place that
+builds them, whose base is `parts/base.py`."""
 
 
 def imports_of(path: Path) -> set[str]:

@@ -23,6 +23,7 @@ from shared.providers.gateway import CALL_TIMEOUT_S, Upstreams
 from shared.providers.models import DisconnectPolicy
 from shared.routing.models import Preference
 from shared.routing.service import Routed, Router
+from shared.shelf.lending import Lender, Lending, check_opened
 
 T = TypeVar("T")
 CountUsage = Callable[[dict[str, Any]], Usage | None]
@@ -39,12 +40,14 @@ class Calls:
         meter: Meter,
         *,
         demand: DemandSource,
+        lender: Lender | None = None,
         call_timeout_s: float = CALL_TIMEOUT_S,
     ) -> None:
         self._router = router
         self._upstreams = upstreams
         self._meter = meter
         self._demand = demand
+        self._lender = lender
         self._call_timeout_s = call_timeout_s
 
     async def answer(
@@ -84,7 +87,14 @@ class Calls:
         """
         vigil = Vigil(asking.left, may_stop=read_only is not None)
         try:
-            work = self.routed(model, vigil.watched(ask), preference=asking.preference, needs=needs, begun=False)
+            work = self.routed(
+                model,
+                vigil.watched(ask),
+                preference=asking.preference,
+                needs=needs,
+                begun=False,
+                lending=self._lending(asking, model, call),
+            )
             routed = await vigil.keep(work)
         except ClientLeft:
             await _settle_stopped(call, vigil, model, asking.request_id, read_only)
@@ -141,7 +151,14 @@ class Calls:
         Whoever got it must close it. When this raises, the hold was given back.
         """
         try:
-            return await self.routed(model, ask, preference=asking.preference, needs=needs, begun=begun)
+            return await self.routed(
+                model,
+                ask,
+                preference=asking.preference,
+                needs=needs,
+                begun=begun,
+                lending=self._lending(asking, model, call),
+            )
         except BaseException:
             await give_back(call)
             raise
@@ -154,11 +171,19 @@ class Calls:
         preference: Preference,
         needs: Set[str] = frozenset(),
         begun: bool,
+        lending: Lending | None = None,
     ) -> Routed[T]:
-        """The same without a look at the hold, for work that asks more than once under one."""
+        """The same without a look at the hold, for work that asks more than once under one.
+
+        With `lending` a contributed key may be asked with; without it only the platform's own.
+        """
 
         async def ask_route(route: Route, timeout_s: float) -> T:
-            return await ask(self._upstreams[route.provider], route.model, timeout_s)
+            provider = self._upstreams[route.provider]
+            if lending is not None:
+                return await lending.ask(route, provider, ask, timeout_s)
+            check_opened(provider)
+            return await ask(provider, route.model, timeout_s)
 
         return await self._router.first_answer(
             model,
@@ -168,6 +193,11 @@ class Calls:
             needs=needs,
             times_first_byte=begun,
         )
+
+    def _lending(self, asking: Asking, model: Model, call: MeteredCall) -> Lending | None:
+        if self._lender is None:
+            return None
+        return self._lender.lending(model.id, call, owner=asking.owner, preference=asking.preference)
 
 
 async def give_back(call: MeteredCall) -> None:

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 
 class Binding(Struct, frozen=True):
-    """Whose secret it is and where it may be sent. A sealed secret opens under exactly the binding it was sealed with."""
+    """Whose secret it is and where it may be sent. It opens under exactly the binding that it was sealed with."""
 
     owner: str
     provider: str
@@ -13,7 +13,7 @@ class Binding(Struct, frozen=True):
 
 
 class Envelope(Struct, frozen=True):
-    """A secret as it may be stored: encrypted with a data key of its own, which is wrapped with the key-encryption key."""
+    """A secret as it may be stored: under a data key of its own, which is wrapped with the key-encryption key."""
 
     version: str
     """Names the version of the key-encryption key that wrapped the data key."""

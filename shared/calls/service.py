@@ -4,7 +4,7 @@ What is common to all calls of models: chats, images, embeddings and recordings.
 """
 
 from collections.abc import Callable, Mapping, Set
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.base.economy import HOLD_LIFETIME_MS
 from shared.base.errors import ClientLeft, CredenceError
@@ -23,7 +23,9 @@ from shared.providers.gateway import CALL_TIMEOUT_S, Upstreams
 from shared.providers.models import DisconnectPolicy
 from shared.routing.models import Preference
 from shared.routing.service import Routed, Router
-from shared.shelf.lending import Lender, Lending, check_opened
+
+if TYPE_CHECKING:
+    from shared.shelf.lending import Lender, Lending
 
 T = TypeVar("T")
 CountUsage = Callable[[dict[str, Any]], Usage | None]
@@ -40,7 +42,7 @@ class Calls:
         meter: Meter,
         *,
         demand: DemandSource,
-        lender: Lender | None = None,
+        lender: "Lender | None" = None,
         call_timeout_s: float = CALL_TIMEOUT_S,
     ) -> None:
         self._router = router
@@ -171,7 +173,7 @@ class Calls:
         preference: Preference,
         needs: Set[str] = frozenset(),
         begun: bool,
-        lending: Lending | None = None,
+        lending: "Lending | None" = None,
     ) -> Routed[T]:
         """The same without a look at the hold, for work that asks more than once under one.
 
@@ -182,7 +184,6 @@ class Calls:
             provider = self._upstreams[route.provider]
             if lending is not None:
                 return await lending.ask(route, provider, ask, timeout_s)
-            check_opened(provider)
             return await ask(provider, route.model, timeout_s)
 
         return await self._router.first_answer(
@@ -194,7 +195,7 @@ class Calls:
             times_first_byte=begun,
         )
 
-    def _lending(self, asking: Asking, model: Model, call: MeteredCall) -> Lending | None:
+    def _lending(self, asking: Asking, model: Model, call: MeteredCall) -> "Lending | None":
         if self._lender is None:
             return None
         return self._lender.lending(model.id, call, owner=asking.owner, preference=asking.preference)

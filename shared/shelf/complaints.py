@@ -9,7 +9,7 @@ from shared.base.errors import CredenceError
 from shared.base.log import write_line
 from shared.providers.errors import Fault
 from shared.resources.models import KeyId
-from shared.shelf.store import ShelfStore, ShelfUnavailable
+from shared.shelf.store import ShelfStore
 
 COOL_MS = 10 * 60_000
 """How long a refused key is left alone, unless its provider is asked about it sooner. One complaint is made in it."""
@@ -46,7 +46,5 @@ class Complaints:
             await self._store.cool(key_id, now_ms + COOL_MS)
             if self._tasks is not None:
                 await self._tasks.post(VALIDATE, ValidateKey(key_id), name_key=f"{key_id}:{now_ms // COOL_MS}")
-        except ShelfUnavailable:
-            write_line("ERROR", "complaint_lost", key=key_id)
         except CredenceError as error:
             write_line("ERROR", "complaint_lost", key=key_id, code=error.code)

@@ -6,7 +6,7 @@ own key comes last, so that what the router hears of a provider is never the fau
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from shared.base.ids import UserId
 from shared.catalog.models import Route
 from shared.metering.service import MeteredCall
-from shared.providers.errors import Fault, UpstreamBusy, UpstreamUnavailable
+from shared.providers.errors import UpstreamBusy, UpstreamUnavailable
 from shared.providers.models import Provider
 from shared.resources.models import KeyId
 from shared.routing.models import Preference
@@ -23,7 +23,9 @@ from shared.shelf.loan import Loan
 from shared.shelf.service import Shelf
 from shared.vault.errors import VaultSealed, VaultUnavailable
 from shared.vault.models import Binding
-from shared.vault.service import Vault
+
+if TYPE_CHECKING:
+    from shared.vault.service import Vault
 
 T = TypeVar("T")
 Ask = Callable[[Provider, str, float], Awaitable[T]]
@@ -35,10 +37,10 @@ KEYS_TRIED_MAX = 3
 class Lender:
     """Lends contributed keys to calls. One per process; belongs to one event loop."""
 
-    def __init__(self, shelf: Shelf, vault: Vault, hosts: dict[str, str]) -> None:
+    def __init__(self, shelf: Shelf, vault: "Callable[[], Vault]") -> None:
+        """The vault is loaded when the first key is opened: most processes never meet one."""
         self._shelf = shelf
         self._vault = vault
-        self._hosts = hosts
 
     def lending(self, model_id: str, call: MeteredCall, *, owner: UserId | None, preference: Preference) -> "Lending":
         """For one call. What there is to read is read beside it."""
@@ -54,8 +56,8 @@ class Lender:
         sealed = loan.key.sealed
         if sealed is None:
             raise VaultSealed("it was taken back")
-        binding = Binding(owner=loan.key.owner, provider=provider.name, host=self._hosts[provider.name])
-        return replace(provider, key=await self._vault.open(sealed, binding))
+        binding = Binding(owner=loan.key.owner, provider=provider.name, host=host_of(provider.base_url))
+        return replace(provider, key=await self._vault().open(sealed, binding), lent_only=False)
 
 
 class Lending:
@@ -80,12 +82,10 @@ class Lending:
 
     async def ask(self, route: Route, provider: Provider, ask: Ask[T], timeout_s: float) -> T:
         """The answer under one of the keys. Raise what the provider did; UpstreamUnavailable when no key was left."""
-        if not is_opened(provider):
+        if provider.lent_only:
             await self._shelf.known()
-        if not self._shelf.has_keys(provider.name, self._model_id):
-            check_opened(provider)
-            return await ask(provider, route.model, timeout_s)
-        if is_opened(provider) and rules.own_key_first(route, self._preference):
+        own_first = not provider.lent_only and rules.own_key_first(route, self._preference)
+        if own_first or not self._shelf.has_keys(provider.name, self._model_id):
             return await ask(provider, route.model, timeout_s)
         ends_at_s = asyncio.get_running_loop().time() + timeout_s
         for _ in range(KEYS_TRIED_MAX):
@@ -102,9 +102,8 @@ class Lending:
                     raise
             except (VaultSealed, VaultUnavailable):
                 continue
-        if not is_opened(provider):
+        if provider.lent_only:
             await self._shelf.told()
-            check_opened(provider)
         return await ask(provider, route.model, _left_s(ends_at_s))
 
     async def _ask_with(self, loan: Loan, route: Route, provider: Provider, ask: Ask[T], timeout_s: float) -> T:
@@ -135,20 +134,11 @@ class Lending:
         return self._call.quote.amount_micros
 
 
-def is_opened(provider: Provider) -> bool:
-    """Whether the platform has a key of its own."""
-    return bool(provider.key.reveal())
-
-
-def check_opened(provider: Provider) -> None:
-    """Raise UpstreamUnavailable for a provider that only contributed keys could open."""
-    if not is_opened(provider):
-        raise UpstreamUnavailable(provider.name, "cannot be asked at the moment: no key is left", fault=Fault.UNKEYED)
-
-
-def host_of(provider: Provider) -> str:
-    """Where the provider stands: what a contributed key is bound to."""
-    return urlsplit(provider.base_url).netloc.rpartition("@")[2].lower()
+def host_of(base_url: str) -> str:
+    """The host of a configured address in its one spelling, with its port where it names one."""
+    parts = urlsplit(base_url)
+    host = (parts.hostname or "").rstrip(".")
+    return host if parts.port is None else f"{host}:{parts.port}"
 
 
 def _left_s(ends_at_s: float) -> float:

@@ -134,5 +134,5 @@ def is_done_with(held: OpenLease, needed_micros: int, wall_ms: int) -> bool:
 
 
 def own_key_first(route: Route, preference: Preference) -> bool:
-    """Whether the platform's own key is cheaper for us than what a contributor gets, where the cheapest was asked for."""
+    """Whether the cheapest was asked for, and the platform's own key costs us less than a contributor gets."""
     return preference.sort is Sort.CHEAPEST and (route.cost_ppm or PPM) * COST_PPM // PPM < OWNER_PPM

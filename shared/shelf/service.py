@@ -16,6 +16,7 @@ from shared.base.log import write_line
 from shared.providers.errors import Fault, UpstreamBusy, UpstreamUnavailable
 from shared.resources.models import KeyId
 from shared.routing import breaker
+from shared.routing.rules import draw
 from shared.shelf import rules
 from shared.shelf.complaints import Complaints
 from shared.shelf.loan import Loan
@@ -210,7 +211,7 @@ class Shelf:
             except Outrun:
                 if not await self._look_again(stand):
                     return None
-                await asyncio.sleep(rules.draw(self._seed, attempt) % JITTER_MS_MAX / 1000)
+                await asyncio.sleep(draw(self._seed, attempt) % JITTER_MS_MAX / 1000)
                 continue
             held = OpenLease(lease, version)
             stand.leases.append(held)

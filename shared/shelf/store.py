@@ -17,6 +17,7 @@ from google.cloud.firestore_v1.field_path import FieldPath
 from msgspec.structs import replace
 
 from shared.base.economy import DAY_MS
+from shared.base.errors import CredenceError, Kind
 from shared.base.ids import UserId
 from shared.resources.models import ContributedKey, KeyId, KeyStatus
 from shared.shelf.models import LEASE_FACT, DueLease, Lease, LeaseId, Shelved, Version
@@ -32,8 +33,14 @@ KEPT_MS = 7 * DAY_MS
 """A closed lease is deleted so long after, with Firestore's own delay."""
 
 
-class ShelfUnavailable(Exception):
+class ShelfUnavailable(CredenceError):
     """The store did not answer in time; what was asked may have been done."""
+
+    code = "shelf_unavailable"
+    kind = Kind.UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__("Contributed keys cannot be looked at at the moment. Try again shortly.")
 
 
 class Outrun(Exception):
@@ -153,7 +160,10 @@ class FirestoreShelf:
         return sum(used.values())
 
     def _lease(self, lease: Lease) -> firestore.AsyncDocumentReference:
-        return self._keys.document(lease.key_id).collection("key_leases").document(lease.id)
+        reference: firestore.AsyncDocumentReference = (
+            self._keys.document(lease.key_id).collection("key_leases").document(lease.id)
+        )
+        return reference
 
 
 def key_from(key_id: KeyId, fields: Mapping[str, Any]) -> ContributedKey:
@@ -161,7 +171,7 @@ def key_from(key_id: KeyId, fields: Mapping[str, Any]) -> ContributedKey:
     return msgspec.convert({**fields, "id": key_id}, ContributedKey)
 
 
-def _shelved(snapshot: firestore.DocumentSnapshot) -> Shelved | None:
+def _shelved(snapshot: Any) -> Shelved | None:
     fields = snapshot.to_dict()
     if fields is None:
         return None
@@ -176,7 +186,7 @@ def _lease_fields(lease: Lease) -> dict[str, Any]:
     return {name: value for name, value in msgspec.to_builtins(lease).items() if name != "id"}
 
 
-def _due(snapshot: firestore.DocumentSnapshot) -> DueLease:
+def _due(snapshot: Any) -> DueLease:
     fields = snapshot.to_dict() or {}
     lease = msgspec.convert({**fields, "id": snapshot.id}, Lease)
     return DueLease(lease, UserId(fields["owner"]), Version(snapshot.update_time))

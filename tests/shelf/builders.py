@@ -66,5 +66,3 @@ class MemoryKey:
 
 def vault() -> Vault:
     return Vault(MemoryKey(), Secret("f" * 32))
-
-

@@ -25,6 +25,7 @@ class MemoryShelf:
         self.owed = owed
         self.down = False
         self.lost = False
+        self.down_for_counting = False
         self.reads = 0
         self.leased = 0
 
@@ -69,6 +70,8 @@ class MemoryShelf:
 
     async def served_micros(self, lease_id: LeaseId) -> int:
         await self._answer()
+        if self.down_for_counting:
+            raise ShelfUnavailable
         owed = self.owed.charges.values() if self.owed else ()
         used = {charge.hold_id: charge.amount_micros for charge in owed if charge.facts.get(LEASE_FACT) == lease_id}
         for document in self.ledger.entries.values() if self.ledger else ():

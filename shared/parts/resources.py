@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 from shared.parts.gateway import GatewayParts
 
 if TYPE_CHECKING:
+    from shared.catalog.service import Catalog
     from shared.ledger.advances import Advances
     from shared.ledger.settlement import Settlement
+    from shared.providers.models import Provider
     from shared.resources.books import ContributionBooks
     from shared.resources.care import KeyCare
+    from shared.resources.deposits import Deposits
     from shared.resources.returns import Returns
     from shared.resources.service import Contributions
     from shared.resources.store import FirestoreKeys, FirestoreOverrides
@@ -51,16 +54,35 @@ class ResourceParts(GatewayParts):
         return Returns(self.key_store, self.advances)
 
     @cached_property
+    def address_book(self) -> "dict[str, Provider]":
+        """All providers at whose address a key may be tried, those too for which we have no key of our own."""
+        from shared.providers.service import addressed_providers
+
+        return {provider.name: provider for provider in addressed_providers(self.settings)}
+
+    @cached_property
+    def contributable(self) -> "Catalog":
+        """The catalog with all routes that a contributed key could serve."""
+        from shared.catalog.service import Catalog
+
+        return Catalog.from_file(self.address_book.keys(), self.model_versions, self.clock)
+
+    @cached_property
     def contributions(self) -> "Contributions":
         from shared.resources.service import Contributions
 
-        return Contributions(
+        return Contributions(self.key_store, self.returns, self.clock)
+
+    @cached_property
+    def deposits(self) -> "Deposits":
+        from shared.resources.deposits import Deposits
+
+        return Deposits(
             store=self.key_store,
             overrides=self.pool_overrides,
             vault=self.vault,
-            catalog=self.catalog,
-            providers={provider.name: provider for provider in self.providers},
-            returns=self.returns,
+            catalog=self.contributable,
+            providers=self.address_book,
             tasks=self.tasks,
             clock=self.clock,
         )
@@ -74,8 +96,8 @@ class ResourceParts(GatewayParts):
             store=self.key_store,
             overrides=self.pool_overrides,
             vault=self.vault,
-            catalog=self.catalog,
-            providers={provider.name: provider for provider in self.providers},
+            catalog=self.contributable,
+            providers=self.address_book,
             probe=ProviderProbe(),
             advances=self.advances,
             returns=self.returns,
@@ -86,7 +108,7 @@ class ResourceParts(GatewayParts):
     def key_care(self) -> "KeyCare":
         from shared.resources.care import KeyCare
 
-        return KeyCare(self.key_store, self.pool_overrides, self.returns, self.tasks, self.clock)
+        return KeyCare(self.key_store, self.contributions, self.pool_overrides, self.returns, self.tasks, self.clock)
 
     @cached_property
     def contribution_books(self) -> "ContributionBooks":

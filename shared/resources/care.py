@@ -7,21 +7,22 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shared.base.clock import Clock
+from shared.base.ids import UserId
 from shared.base.log import write_line
 from shared.resources import health
-from shared.resources.errors import ContributionAbsent, ContributionBusy
+from shared.resources.deposits import post_validation
+from shared.resources.errors import ContributionAbsent, ContributionBusy, PoolingRefused
 from shared.resources.models import (
     FINAL_STATUSES,
     ContributedKey,
     HealthEvent,
     KeyId,
     KeyStatus,
-    KeyValidate,
     Override,
 )
-from shared.resources.overrides import Overrides
+from shared.resources.overrides import Overrides, eligibility_of
 from shared.resources.returns import CHANGES_MAX, Returns
-from shared.resources.service import VALIDATE
+from shared.resources.service import Contributions
 from shared.resources.store import PAGE_KEYS_MAX, KeyChanged, KeyStore
 from shared.tasks.service import Tasks
 
@@ -37,8 +38,17 @@ class CareReport(Struct, frozen=True):
 class KeyCare:
     """Has keys tried again, and leaves alone those that fail."""
 
-    def __init__(self, store: KeyStore, overrides: Overrides, returns: Returns, tasks: Tasks, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: KeyStore,
+        contributions: Contributions,
+        overrides: Overrides,
+        returns: Returns,
+        tasks: Tasks,
+        clock: Clock,
+    ) -> None:
         self._store = store
+        self._contributions = contributions
         self._overrides = overrides
         self._returns = returns
         self._tasks = tasks
@@ -54,11 +64,32 @@ class KeyCare:
                 await self._returns.take_back(key)
                 returned += 1
             else:
-                await self._post(key)
+                await post_validation(self._tasks, key)
                 # If we die before this, the next run posts the same task, which is one.
                 await self._change(key.id, lambda one: replace(one, check_at_ms=now_ms + health.RETRY_MS), None)
                 posted += 1
         return CareReport(posted, returned, len(due) < PAGE_KEYS_MAX)
+
+    async def resume(self, owner: UserId, key_id: KeyId) -> ContributedKey:
+        """Have a paused key tried again; it serves once its provider knew it.
+
+        Raise ContributionAbsent, ContributionOver or ContributionBusy; PoolingRefused when keys of its provider are no
+        longer taken.
+        """
+        provider = (await self._contributions.get(owner, key_id)).provider
+        if not (eligibility := await eligibility_of(provider, self._overrides)).allowed:
+            raise PoolingRefused(provider, eligibility.reason)
+        now_ms = self._clock()
+
+        def resumed(key: ContributedKey) -> ContributedKey:
+            if key.status is not KeyStatus.PAUSED:
+                return key
+            return replace(key, status=KeyStatus.COOLING, cool_until_ms=now_ms, check_at_ms=now_ms)
+
+        key = await self._contributions.change(owner, key_id, resumed, "resumed")
+        if key.status is KeyStatus.COOLING:
+            await post_validation(self._tasks, key)
+        return key
 
     async def failed(self, key_id: KeyId, why: str) -> ContributedKey:
         """Leave a key alone that failed a call, for longer each time, and have it tried before it serves again.
@@ -110,12 +141,8 @@ class KeyCare:
         if key.status in FINAL_STATUSES:
             return await self._returns.take_back(key)
         if key.status is KeyStatus.COOLING:
-            await self._post(key, at_ms=key.cool_until_ms)
+            await post_validation(self._tasks, key, at_ms=key.cool_until_ms)
         return key
-
-    async def _post(self, key: ContributedKey, *, at_ms: int | None = None) -> None:
-        name_key = f"{key.id}:{key.check_at_ms}"
-        await self._tasks.post(VALIDATE, KeyValidate(key_id=key.id), name_key=name_key, at_ms=at_ms)
 
     async def _change(
         self, key_id: KeyId, change: Callable[[ContributedKey], ContributedKey], event: HealthEvent | None

@@ -1,47 +1,17 @@
-"""What owners do with the keys they contribute: deposit, see, pause, resume, withdraw. Every verb may be repeated."""
+"""What owners do with the keys they contribute: see, pause, withdraw. Every verb may be repeated."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
 from shared.base.clock import Clock
 from shared.base.ids import UserId
 from shared.base.log import write_line
-from shared.base.secret import Secret
-from shared.catalog.models import Model
-from shared.catalog.service import Catalog
-from shared.ledger.errors import KeyReused
-from shared.providers.models import Provider
-from shared.resources import health, rules
-from shared.resources.errors import (
-    ContributionAbsent,
-    ContributionBusy,
-    ContributionOver,
-    KeyDuplicate,
-    ModelNotServed,
-    PoolingRefused,
-    ProviderUnknown,
-    TooManyKeys,
-)
-from shared.resources.models import (
-    FINAL_STATUSES,
-    ContributedKey,
-    HealthEvent,
-    KeyId,
-    KeyStatus,
-    KeyValidate,
-)
-from shared.resources.overrides import Overrides, eligibility_of
-from shared.resources.returns import Returns
-from shared.resources.store import FingerprintTaken, KeptKey, KeyChanged, KeyExists, KeyStore
-from shared.tasks.service import Tasks
-from shared.vault.service import Vault
-
-KEYS_OPEN_MAX = 20
-"""Keys of one person that are not over; more of them are a pool that somebody else runs behind ours."""
-CHANGES_MAX = 5
-"""Tries of one change against others of the same key at the same moment."""
-VALIDATE = "key_validate"
+from shared.resources import rules
+from shared.resources.errors import ContributionAbsent, ContributionBusy, ContributionOver
+from shared.resources.models import FINAL_STATUSES, ContributedKey, HealthEvent, KeyId, KeyStatus
+from shared.resources.returns import CHANGES_MAX, Returns
+from shared.resources.store import KeptKey, KeyChanged, KeyStore
 
 Change = Callable[[ContributedKey], ContributedKey]
 
@@ -49,58 +19,10 @@ Change = Callable[[ContributedKey], ContributedKey]
 class Contributions:
     """Keys of people, as their owners handle them."""
 
-    def __init__(
-        self,
-        store: KeyStore,
-        overrides: Overrides,
-        vault: Vault,
-        catalog: Catalog,
-        providers: Mapping[str, Provider],
-        returns: Returns,
-        tasks: Tasks,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, store: KeyStore, returns: Returns, clock: Clock) -> None:
         self._store = store
-        self._overrides = overrides
-        self._vault = vault
-        self._catalog = catalog
-        self._providers = providers
         self._returns = returns
-        self._tasks = tasks
         self._clock = clock
-
-    async def deposit(
-        self, owner: UserId, provider_name: str, models: frozenset[str], quota_micros: int, secret: Secret, *, key: str
-    ) -> ContributedKey:
-        """Take a key in, sealed, and have it tried. It serves nobody before its provider knew it.
-
-        Raise ProviderUnknown, PoolingRefused, ModelNotServed, KeyMalformed, KeyDuplicate, TooManyKeys, KeyReused,
-        VaultUnavailable, TasksUnavailable or ContributionsUnavailable.
-        """
-        provider = self._providers.get(provider_name)
-        if provider is None:
-            raise ProviderUnknown(provider_name)
-        if not (eligibility := await eligibility_of(provider_name, self._overrides)).allowed:
-            raise PoolingRefused(provider_name, eligibility.reason)
-        served = sorted(self._served(model_id, provider_name).id for model_id in models)
-        rules.check_secret(secret)
-        fingerprint = self._vault.fingerprint(secret)
-        contributed = ContributedKey(
-            id=rules.key_id_of(owner, key),
-            owner=owner,
-            provider=provider_name,
-            host=rules.host_of(provider.base_url),
-            models=tuple(served),
-            quota_micros=quota_micros,
-            created_at_ms=self._clock(),
-            check_at_ms=self._clock() + health.RETRY_MS,
-            fingerprint=fingerprint,
-            request_hash=rules.request_hash(provider_name, served, quota_micros, fingerprint),
-        )
-        kept = await self._kept(contributed) or await self._keep(contributed, secret)
-        # If we die before this, the timer finds a key that was never tried.
-        await self._post_validation(kept)
-        return kept
 
     async def get(self, owner: UserId, key_id: KeyId) -> ContributedKey:
         """One of the owner's keys. Raise ContributionAbsent, for somebody else's as for none."""
@@ -119,26 +41,7 @@ class Contributions:
                 raise ContributionBusy
             return replace(key, status=KeyStatus.PAUSED)
 
-        return await self._change(owner, key_id, paused, "paused")
-
-    async def resume(self, owner: UserId, key_id: KeyId) -> ContributedKey:
-        """Have a paused key tried again; it serves once its provider knew it.
-
-        Raise what `pause` raises, or PoolingRefused when keys of its provider are no longer taken.
-        """
-        provider = (await self._owned(owner, key_id)).key.provider
-        if not (eligibility := await eligibility_of(provider, self._overrides)).allowed:
-            raise PoolingRefused(provider, eligibility.reason)
-        now_ms = self._clock()
-
-        def resumed(key: ContributedKey) -> ContributedKey:
-            if key.status is not KeyStatus.PAUSED:
-                return key
-            return replace(key, status=KeyStatus.COOLING, cool_until_ms=now_ms, check_at_ms=now_ms)
-
-        key = await self._change(owner, key_id, resumed, "resumed")
-        await self._post_validation(key)
-        return key
+        return await self.change(owner, key_id, paused, "paused")
 
     async def withdraw(self, owner: UserId, key_id: KeyId) -> ContributedKey:
         """Give the key up: its secret is deleted at once, and what was not earned of its advance is taken back.
@@ -149,58 +52,9 @@ class Contributions:
         kept = await self._owned(owner, key_id)
         key = kept.key
         if key.status not in FINAL_STATUSES:
-            key = await self._change(owner, key_id, lambda one: rules.ended(one, KeyStatus.WITHDRAWN), "withdrawn")
+            key = await self.change(owner, key_id, lambda one: rules.ended(one, KeyStatus.WITHDRAWN), "withdrawn")
         # If we die before this, a repeat or the timer takes it back.
         return await self._returns.take_back(key)
-
-    def _served(self, model_id: str, provider_name: str) -> Model:
-        """Raise ModelUnknown or ModelNotServed."""
-        model = self._catalog.model(model_id)
-        if all(route.provider != provider_name for route in self._catalog.routes(model)):
-            raise ModelNotServed(model_id)
-        return model
-
-    async def _kept(self, asked: ContributedKey) -> ContributedKey | None:
-        """The key of an earlier try of the same request. Raise KeyReused."""
-        kept = await self._store.find(asked.id)
-        if kept is None:
-            return None
-        if kept.key.owner != asked.owner or kept.key.request_hash != asked.request_hash:
-            raise KeyReused
-        return kept.key
-
-    async def _keep(self, asked: ContributedKey, secret: Secret) -> ContributedKey:
-        owned = await self._store.owned_by(asked.owner, after=None)
-        if sum(one.status not in FINAL_STATUSES for one in owned) >= KEYS_OPEN_MAX:
-            raise TooManyKeys(KEYS_OPEN_MAX)
-        key = replace(asked, sealed=await self._vault.seal(secret, asked.binding))
-        event = HealthEvent(what="deposited", why="", at_ms=key.created_at_ms)
-        instead_of: KeyId | None = None
-        for _ in range(CHANGES_MAX):
-            try:
-                await self._store.create(key, event, instead_of=instead_of)
-            except FingerprintTaken as taken:
-                instead_of = await self._replaceable(taken.key_id, key.owner)
-            except KeyExists:
-                if (kept := await self._kept(asked)) is not None:
-                    return kept
-            else:
-                write_line(
-                    "INFO", "key_deposited", key_id=key.id, provider=key.provider, amount_micros=key.quota_micros
-                )
-                return key
-        raise ContributionBusy
-
-    async def _replaceable(self, key_id: KeyId, owner: UserId) -> KeyId:
-        """The earlier deposit of the same secret, if this one may take its place. Raise KeyDuplicate."""
-        earlier = await self._store.find(key_id)
-        if earlier is None:
-            raise ContributionBusy
-        over = earlier.key.status in FINAL_STATUSES
-        # What was refused was never proved to be a key. What once served stays its depositor's.
-        if over and (earlier.key.owner == owner or earlier.key.status is KeyStatus.REFUSED):
-            return key_id
-        raise KeyDuplicate
 
     async def _owned(self, owner: UserId, key_id: KeyId) -> KeptKey:
         kept = await self._store.find(key_id)
@@ -208,7 +62,10 @@ class Contributions:
             raise ContributionAbsent
         return kept
 
-    async def _change(self, owner: UserId, key_id: KeyId, change: Change, what: str) -> ContributedKey:
+    async def change(self, owner: UserId, key_id: KeyId, change: Change, what: str) -> ContributedKey:
+        """Change one of the owner's keys that is not over. Raise ContributionAbsent, ContributionOver or
+        ContributionBusy.
+        """
         for _ in range(CHANGES_MAX):
             kept = await self._owned(owner, key_id)
             if kept.key.status in FINAL_STATUSES:
@@ -223,8 +80,3 @@ class Contributions:
             write_line("INFO", f"key_{what}", key_id=key_id)
             return after
         raise ContributionBusy
-
-    async def _post_validation(self, key: ContributedKey) -> None:
-        if key.status in (KeyStatus.VALIDATING, KeyStatus.COOLING):
-            name_key = f"{key.id}:{key.check_at_ms}"
-            await self._tasks.post(VALIDATE, KeyValidate(key_id=key.id), name_key=name_key)

@@ -12,7 +12,7 @@ from shared.base.clock import Clock
 from shared.base.ids import AccountId
 from shared.ledger import rules
 from shared.ledger.engine import Engine
-from shared.ledger.errors import NothingToMove
+from shared.ledger.errors import AccountAbsent, NothingToMove
 from shared.ledger.models import HOUSE_ADVANCES, HOUSE_REVENUE, EntryKind, Leg, Lot, LotChange, Origin
 from shared.ledger.operation import Facts, Heads, Posted, Posting, Step, facts_of, flat, post, present
 from shared.ledger.postings import Grant, OpenAccount
@@ -79,10 +79,12 @@ class Advances:
         self._engine = engine
         self._clock = clock
 
-    async def lend(self, account_id: AccountId, amount_micros: int, *, facts: Mapping[str, str | int]) -> Posted:
-        """Open the account of an advance and put the advance on it, once."""
+    async def lend(self, account_id: AccountId, amount_micros: int, *, facts: Mapping[str, str | int]) -> None:
+        """Open the account of an advance and put the advance on it, once; without any it is only opened."""
         # If we die in between, the account is open and empty; a repeat goes on.
         await self._engine.run(OpenAccount(account_id=account_id, at_ms=self._clock()))
+        if not amount_micros:
+            return
         grant = Grant(
             account_id=account_id,
             amount_micros=amount_micros,
@@ -93,7 +95,7 @@ class Advances:
             facts=facts_of(facts),
             at_ms=self._clock(),
         )
-        return await self._engine.run(grant)
+        await self._engine.run(grant)
 
     async def earn(
         self,
@@ -118,13 +120,13 @@ class Advances:
         return await self._engine.run(earn)
 
     async def take_back(self, account_id: AccountId, *, facts: Mapping[str, str | int]) -> int:
-        """Take back what is not earned, once; how much that was. An account without any of it gives nothing."""
+        """Take back what is not earned, once; how much that was. What was never lent gives nothing."""
         back = ReturnAdvance(
             account_id=account_id, key=f"return:{account_id}", facts=facts_of(facts), at_ms=self._clock()
         )
         try:
             return -(await self._engine.run(back)).entry.delta_micros
-        except NothingToMove:
+        except (NothingToMove, AccountAbsent):
             return 0
 
 

@@ -24,6 +24,16 @@ def configured_providers(settings: Settings) -> list[Provider]:
     return [*known, *custom, *standin]
 
 
+def addressed_providers(settings: Settings) -> list[Provider]:
+    """Providers whose address is known, whether or not we have a key of our own for them. Raise SettingsWrong as above.
+
+    Cloudflare's address names our own account, where nobody else's key opens anything.
+    """
+    configured = configured_providers(settings)
+    names = {provider.name for provider in configured} | {"cloudflare"}
+    return [*configured, *(provider for provider in _known(settings) if provider.name not in names)]
+
+
 def _known(settings: Settings) -> Iterable[Provider]:
     """The providers that we know, with an empty key where none is configured.
 

@@ -35,9 +35,9 @@ def decrypt(data_key: bytes, nonce: bytes, ciphertext: bytes, binding: Binding) 
         raise VaultSealed("the ciphertext does not open under this binding") from None
 
 
-def fingerprint(key: Secret, provider_family: str, secret: Secret) -> str:
-    """The same for the same secret at the same provider, and worth nothing to whoever does not have `key`."""
-    message = encode(FINGERPRINT_TAG, provider_family, secret.reveal())
+def fingerprint(key: Secret, secret: Secret) -> str:
+    """The same for the same secret, and worth nothing to whoever does not have `key`."""
+    message = encode(FINGERPRINT_TAG, secret.reveal())
     return hmac.new(key.reveal().encode(), message, hashlib.sha256).hexdigest()
 
 

@@ -80,6 +80,6 @@ class Vault:
         """The version under which secrets are sealed now. Raise VaultUnavailable."""
         return await self._key.primary_version()
 
-    def fingerprint(self, secret: Secret, provider_family: str) -> str:
-        """An HMAC by which the same secret is found again at the same provider, whoever brings it."""
-        return rules.fingerprint(self._fingerprint_key, provider_family, secret)
+    def fingerprint(self, secret: Secret) -> str:
+        """An HMAC by which the same secret is found again, whoever brings it and for whichever provider."""
+        return rules.fingerprint(self._fingerprint_key, secret)

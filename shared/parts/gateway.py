@@ -171,8 +171,9 @@ class GatewayParts(LedgerParts):
         """None where no vault keeps contributed keys: there are none then."""
         if not (self.settings.vault_kms_key or self.settings.vault_key_file):
             return None
+        from shared.resources.rules import host_of
         from shared.shelf.complaints import Complaints
-        from shared.shelf.lending import Lender, host_of
+        from shared.shelf.lending import Lender
         from shared.shelf.service import Shelf
 
         tasks = self.tasks if self.settings.task_url else None

@@ -2,25 +2,17 @@
 
 from typing import Protocol
 
-from msgspec import Struct
-
 from shared.base.clock import Clock
 from shared.base.errors import CredenceError
 from shared.base.log import write_line
 from shared.providers.errors import Fault
-from shared.resources.models import KeyId
+from shared.resources.models import KeyId, KeyValidate
 from shared.shelf.store import ShelfStore
 
 COOL_MS = 10 * 60_000
 """How long a refused key is left alone, unless its provider is asked about it sooner. One complaint is made in it."""
 VALIDATE = "key_validate"
 """The function that asks a provider whether it still knows a key."""
-
-
-class ValidateKey(Struct, frozen=True):
-    """What that function is asked."""
-
-    key_id: KeyId
 
 
 class Later(Protocol):
@@ -45,6 +37,6 @@ class Complaints:
         try:
             await self._store.cool(key_id, now_ms + COOL_MS)
             if self._tasks is not None:
-                await self._tasks.post(VALIDATE, ValidateKey(key_id), name_key=f"{key_id}:{now_ms // COOL_MS}")
+                await self._tasks.post(VALIDATE, KeyValidate(key_id=key_id), name_key=f"{key_id}:{now_ms // COOL_MS}")
         except CredenceError as error:
             write_line("ERROR", "complaint_lost", key=key_id, code=error.code)

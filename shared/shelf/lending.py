@@ -7,7 +7,6 @@ own key comes last, so that what the router hears of a provider is never the fau
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
@@ -17,6 +16,7 @@ from shared.metering.service import MeteredCall
 from shared.providers.errors import UpstreamBusy, UpstreamUnavailable
 from shared.providers.models import Provider
 from shared.resources.models import KeyId
+from shared.resources.rules import host_of
 from shared.routing.models import Preference
 from shared.shelf import rules
 from shared.shelf.loan import Loan
@@ -132,13 +132,6 @@ class Lending:
     @property
     def _worst_micros(self) -> int:
         return self._call.quote.amount_micros
-
-
-def host_of(base_url: str) -> str:
-    """The host of a configured address in its one spelling, with its port where it names one."""
-    parts = urlsplit(base_url)
-    host = (parts.hostname or "").rstrip(".")
-    return host if parts.port is None else f"{host}:{parts.port}"
 
 
 def _left_s(ends_at_s: float) -> float:

@@ -5,7 +5,6 @@ processes are ever given the same part of a quota, whatever they had read. It is
 comes back of it: closing asks that the lease is still what it was when it was open.
 """
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -19,7 +18,8 @@ from msgspec.structs import replace
 from shared.base.economy import DAY_MS
 from shared.base.errors import CredenceError, Kind
 from shared.base.ids import UserId
-from shared.resources.models import ContributedKey, KeyId, KeyStatus
+from shared.resources.models import KeyId, KeyStatus
+from shared.resources.store import key_from
 from shared.shelf.models import LEASE_FACT, DueLease, Lease, LeaseId, Shelved, Version
 
 TIMEOUT_S = 2.0
@@ -164,11 +164,6 @@ class FirestoreShelf:
             self._keys.document(lease.key_id).collection("key_leases").document(lease.id)
         )
         return reference
-
-
-def key_from(key_id: KeyId, fields: Mapping[str, Any]) -> ContributedKey:
-    """A key as its document says. Raise msgspec.ValidationError for what is none."""
-    return msgspec.convert({**fields, "id": key_id}, ContributedKey)
 
 
 def _shelved(snapshot: Any) -> Shelved | None:

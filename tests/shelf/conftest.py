@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from shared.base.secret import Secret
 from shared.resources.models import ContributedKey
+from shared.resources.rules import host_of
 from shared.shelf.complaints import Complaints
-from shared.shelf.lending import Lender, host_of
+from shared.shelf.lending import Lender
 from shared.shelf.service import Shelf
 from shared.vault.service import Vault
 from tests.chat.conftest import Shop, shop

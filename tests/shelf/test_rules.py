@@ -16,7 +16,6 @@ from shared.resources.models import KEY_FACT, ContributedKey, KeyId, KeyStatus
 from shared.routing import breaker
 from shared.routing.models import NO_PREFERENCE, Preference, Sort
 from shared.shelf import rules
-from shared.shelf.lending import host_of
 from shared.shelf.loan import Loan
 from shared.shelf.models import LEASE_FACT, Lease, LeaseId, OpenLease, Shelved, Stand, Version
 from tests.ledger.builders import NOW
@@ -228,19 +227,6 @@ def test_a_receipt_names_a_key_and_its_lease_by_public_ids_only() -> None:
     loan = Loan(stand_of(key_of()), OpenLease(lease_of(), Version(1)), 1)
 
     assert dict(loan.facts) == {KEY_FACT: KeyId("key1"), LEASE_FACT: "lse_1"}
-
-
-@pytest.mark.parametrize(
-    ("url", "host"),
-    [
-        ("https://API.Example.com/v1", "api.example.com"),
-        ("https://api.example.com:8443/v1", "api.example.com:8443"),
-        ("https://api.example.com.@evil.example/v1", "evil.example"),
-        ("https://api.example.com./v1", "api.example.com"),
-    ],
-)
-def test_a_host_has_one_spelling(url: str, host: str) -> None:
-    assert host_of(url) == host
 
 
 def test_turns_differ_at_the_start_so_that_processes_do_not_begin_alike() -> None:

@@ -5,21 +5,20 @@ from collections.abc import AsyncIterator
 from itertools import count
 
 import pytest
-from msgspec import to_builtins
-from msgspec.structs import replace
 
 from local.stack import Stack
-from shared.base.ids import AccountId, HoldId
+from shared.base.ids import HoldId
 from shared.ledger.service import Ledger
+from shared.ledger.memory import MemoryLedgerStore
 from shared.ledger.store import FirestoreLedgerStore
 from shared.metering.models import OwedCharge
 from shared.metering.store import FirestoreOwedCharges, OwedCharges
 from shared.resources.models import ContributedKey, KeyId, KeyStatus
+from shared.resources.store import record_document
 from shared.shelf.models import LEASE_FACT, Lease, LeaseId, Shelved
 from shared.shelf.store import FirestoreShelf, Outrun, ShelfStore, ShelfUnavailable
 from tests.accounts.test_claims_contract import firestore_at
 from tests.ledger.builders import ADA, NOW, Ticker, ledger_on
-from tests.ledger.builders import MemoryLedgerStore as LedgerInMemory
 from tests.metering.owed import MemoryOwedCharges
 from tests.shelf.builders import key_of
 from tests.shelf.memory import MemoryShelf
@@ -137,8 +136,8 @@ class ShelfContract:
             hold_id = HoldId(f"hold{number}")
             await bench.ledger.hold(ADA, 100, hold_id=hold_id)
             await bench.ledger.capture(ADA, hold_id, 10 + number, facts={LEASE_FACT: lease_id})
-        for hold_id, amount in (("hold1", 11), ("hold9", 5)):
-            await bench.owed.put(OwedCharge(AccountId(ADA), HoldId(hold_id), amount, {LEASE_FACT: "lse_x"}))
+        for owed_id, amount in (("hold1", 11), ("hold9", 5)):
+            await bench.owed.put(OwedCharge(ADA, HoldId(owed_id), amount, {LEASE_FACT: "lse_x"}))
 
         assert await bench.store.served_micros(LeaseId("lse_x")) == 10 + 11 + 5
         assert await bench.store.served_micros(LeaseId("lse_z")) == 0
@@ -149,7 +148,7 @@ class TestMemoryShelf(ShelfContract):
 
     @pytest.fixture
     def bench(self) -> Bench:
-        ledger, owed = LedgerInMemory(), MemoryOwedCharges()
+        ledger, owed = MemoryLedgerStore(), MemoryOwedCharges()
         store = MemoryShelf(ledger=ledger, owed=owed)
 
         class InMemory(Bench):
@@ -170,7 +169,7 @@ class TestFirestoreShelf(ShelfContract):
 
             class InFirestore(Bench):
                 async def put(self, key: ContributedKey) -> Shelved:
-                    await client.collection("resources").document(key.id).set(document_of(key))
+                    await client.collection("resources").document(key.id).set(record_document(key))
                     found = await store.find(key.id)
                     assert found is not None
                     return found
@@ -183,10 +182,3 @@ class TestFirestoreShelf(ShelfContract):
             await client.collection("resources").document("odd").set({"status": "active", "quota_micros": "many"})
 
             assert await FirestoreShelf(client).active() == []
-
-
-def document_of(key: ContributedKey) -> dict[str, object]:
-    """A key as its owner's side writes it."""
-    fields: dict[str, object] = to_builtins(replace(key), builtin_types=(bytes,))
-    del fields["id"]
-    return fields

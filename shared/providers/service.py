@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from shared.base.endpoints import Endpoint, parse_endpoints
 from shared.base.secret import Secret
 from shared.base.settings import Environment, Settings, SettingsWrong
@@ -14,8 +16,13 @@ height apart: as its client libraries call them. At its own path it answers chat
 
 
 def configured_providers(settings: Settings) -> list[Provider]:
-    """Providers with a key. One without is absent, not broken. Raise SettingsWrong when two have one name."""
+    """Providers with a key, and those that only contributed keys open. One without is absent, not broken.
+
+    Raise SettingsWrong when two have one name.
+    """
     known = [provider for provider in _known(settings) if provider.key.reveal()]
+    lent = {name.strip() for name in settings.lent_providers.split(",")} - {provider.name for provider in known}
+    known += [replace(provider, lent_only=True) for provider in _known(settings) if provider.name in lent]
     guarded = settings.environment is Environment.PRODUCTION
     custom = [_custom(endpoint, guarded=guarded) for endpoint in parse_endpoints(settings.custom_providers)]
     standin = _standin(settings)

@@ -8,8 +8,8 @@ import pytest
 
 from local.stack import Stack
 from shared.base.ids import HoldId
-from shared.ledger.service import Ledger
 from shared.ledger.memory import MemoryLedgerStore
+from shared.ledger.service import Ledger
 from shared.ledger.store import FirestoreLedgerStore
 from shared.metering.models import OwedCharge
 from shared.metering.store import FirestoreOwedCharges, OwedCharges

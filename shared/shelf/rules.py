@@ -26,8 +26,8 @@ LEFT_PPM_MIN = 100_000
 """A key whose quota is nearly gone is chosen a tenth as often as a full one, so that keys do not all end at once."""
 KEYS_AT_WORK_MAX = 8
 """Keys of a model that a process takes turns with while their leases have room: each new one costs a write first."""
-LEASE_PART = 8
-"""A lease takes this part of what is left, so that a quota that is nearly gone is leased call by call."""
+LEASE_PART = 32
+"""A lease takes this part of what is left: a quota for fewer calls than twice that is leased call by call."""
 LEASE_CALLS_MAX = 64
 """The most worst cases that one lease covers: so much is out of reach of others while a process that died has it."""
 SPEND_MS = 5 * 60_000

@@ -149,7 +149,7 @@ def test_a_lease_never_takes_more_than_is_left(quota: int, leased: int, returned
 
 
 def test_a_quota_that_is_nearly_gone_is_leased_call_by_call() -> None:
-    shelved = Shelved(key_of(quota_micros=15_000), Version(1))
+    shelved = Shelved(key_of(quota_micros=63_000), Version(1))
 
     lease = rules.lease_of(shelved, LeaseId("lse_1"), 1_000, at_ms=NOW)
 

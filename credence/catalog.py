@@ -12,8 +12,9 @@ from shared.base.body import Misshapen
 from shared.catalog.editor import CatalogEditor, SeedReport
 from shared.catalog.errors import CatalogUnavailable, CatalogUnreadable
 from shared.catalog.service import COMPILED, Catalog
-from shared.catalog.source import SOURCE, compile_source, to_json
+from shared.catalog.source import SOURCE, compile_source, compile_terms, to_json
 from shared.catalog.store import FirestoreModels
+from shared.catalog.terms import COMPILED_TERMS
 
 DONE, FAILED = 0, 2
 
@@ -35,11 +36,13 @@ def add_seed_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _compile(options: argparse.Namespace) -> int:
     try:
-        models = compile_source(SOURCE.read_text(encoding="utf-8"))
+        text = SOURCE.read_text(encoding="utf-8")
+        models, terms = compile_source(text), compile_terms(text)
     except (Misshapen, ValueError) as fault:
         sys.stderr.write(f"{SOURCE.name}: {fault}\n")
         return FAILED
     COMPILED.write_bytes(to_json(models))
+    COMPILED_TERMS.write_bytes(terms)
     sys.stdout.write(f"compiled: {len(models)} models\n")
     return DONE
 

@@ -21,6 +21,7 @@ MAY_CALL_OUT = {
     "gateway.py",
     "connections.py",
     "fetcher.py",
+    "google.py",
     "graph.py",
     "app.py",
     "base.py",

@@ -55,7 +55,7 @@ REASONS = {
         "_send",
         "self._session.request",
     ): "The same; ids are checked where they come in.",
-    ("shared/proof/gateway.py", "_read", "AuthorizedSession"): "Cloud KMS and Cloud Storage: hosts are fixed.",
+    ("shared/base/google.py", "_read", "AuthorizedSession"): "Cloud KMS and Cloud Storage: hosts are fixed.",
     ("shared/proof/gateway.py", "_read", "session.get"): "The same; the key's name is a setting.",
     ("shared/proof/gateway.py", "sign", "session.post"): "The same.",
     ("shared/proof/gateway.py", "publish", "session.post"): "The same; the bucket is a setting.",
@@ -63,7 +63,9 @@ REASONS = {
     ("shared/providers/connections.py", "_session_for", "ClientSession"): "Providers whose address the operator set.",
     ("shared/providers/connections.py", "_session_for", "TCPConnector"): "The same.",
     ("shared/providers/connections.py", "_session_for", "guarded_session"): "Endpoints that others named: guarded.",
-    ("shared/providers/connections.py", "_post", "session.post"): "Either of the two, as `_session_for` chooses.",
+    ("shared/providers/connections.py", "_send", "session.request"): "Either of the two, as `_session_for` chooses.",
+    ("shared/vault/gateway.py", "ask", "session.post"): "Cloud KMS: the host is fixed, the key's name a setting.",
+    ("shared/vault/gateway.py", "ask", "session.get"): "The same.",
 }
 
 

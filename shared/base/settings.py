@@ -71,6 +71,17 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """For development: the log's name, with the key file and the folder that stand for Cloud KMS and the bucket."""
     checkpoint_key_file: str | None = None
     checkpoint_folder: str | None = None
+    vault_kms_key: (
+        Annotated[str, Meta(pattern=rf"^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+{LAST}")] | None
+    ) = None
+    """Full name of the key in Cloud KMS that wraps what contributed keys are encrypted with."""
+    vault_key_file: str | None = None
+    """For development: the file of key-encryption keys that stands for it; it is made when it is not there."""
+    vault_fingerprint_key: Secret | None = None
+    """What fingerprints of contributed keys are made with: 32 characters or more. With another one, a key that is
+    deposited a second time is not found out."""
+    lent_providers: str = ""
+    """Names of providers, with commas between, that are asked with contributed keys and with no other."""
     ad_units: str = ""
     """Which rewarded ads are paid for: `tier=unit[,unit] tier=unit ...`; without any there are no ads."""
     ad_keys_file: str | None = None
@@ -149,6 +160,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         parse_endpoints(self.custom_providers)
         if self.risk_key is not None and len(self.risk_key.reveal()) < RISK_KEY_CHARS_MIN:
             raise ValueError(f"RISK_KEY must have {RISK_KEY_CHARS_MIN} characters or more")
+        if self.vault_fingerprint_key is not None and len(self.vault_fingerprint_key.reveal()) < RISK_KEY_CHARS_MIN:
+            raise ValueError(f"VAULT_FINGERPRINT_KEY must have {RISK_KEY_CHARS_MIN} characters or more")
         parse_webhook_ids(self.paypal_webhook_id)
         parse_signing_secrets(self.stripe_webhook_secret, "STRIPE_WEBHOOK_SECRET")
         parse_signing_secrets(self.razorpay_webhook_secret, "RAZORPAY_WEBHOOK_SECRET")
@@ -185,6 +198,7 @@ def _refuse_emulators(settings: Settings) -> None:
         "PAYPAL_CERTIFICATES_FILE": settings.paypal_certificates_file,
         "CHECKPOINT_KEY_FILE": settings.checkpoint_key_file,
         "CHECKPOINT_FOLDER": settings.checkpoint_folder,
+        "VAULT_KEY_FILE": settings.vault_key_file,
         "IDENTITY_CERTS_URL": settings.identity_certs_url != GOOGLE_IDENTITY_CERTS_URL,
         "OIDC_CERTS_URL": settings.oidc_certs_url != GOOGLE_OIDC_CERTS_URL,
     }

@@ -4,24 +4,17 @@ Python parses TOML itself, which every cold start would pay for: docs/decisions/
 """
 
 import tomllib
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
 from shared.base.body import Body, Misshapen, shape
 from shared.catalog.models import Capability, Line, Modality, Model
 from shared.catalog.rules import MODELS_MAX, digest_of
 from shared.catalog.service import COMPILED
+from shared.catalog.terms import Terms
 
 SOURCE = COMPILED.with_suffix(".toml")
-
-
-class Terms(Body, frozen=True, kw_only=True):
-    """What a provider's terms say of calls that somebody else's key serves."""
-
-    pooling: bool
-    reason: Annotated[str, Meta(min_length=1, max_length=500)]
 
 
 class Source(Body, frozen=True, kw_only=True):
@@ -69,3 +62,12 @@ def to_json(models: list[Model]) -> bytes:
     """The compiled file: one row a line, so that a difference shows which one changed."""
     rows = [msgspec.json.encode(model, order="sorted") for model in models]
     return b"[\n" + b",\n".join(rows) + b"\n]\n"
+
+
+def compile_terms(text: str) -> bytes:
+    """The terms alone, one provider a line, for what asks of a provider and not of a model. Raise Misshapen."""
+    terms = shape(Source, tomllib.loads(text)).terms
+    rows = [
+        msgspec.json.encode(name) + b": " + msgspec.json.encode(terms[name], order="sorted") for name in sorted(terms)
+    ]
+    return b"{\n" + b",\n".join(rows) + b"\n}\n"

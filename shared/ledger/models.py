@@ -63,6 +63,8 @@ HOUSE_REVENUE = AccountId("house:revenue")
 HOUSE_PROMOTIONS = AccountId("house:promotions")
 HOUSE_PAYMENTS = AccountId("house:payments")
 """Where paid credits come from: what customers paid is on its other side, in money."""
+HOUSE_ADVANCES = AccountId("house:advances")
+"""What is lent to contributors until use has earned it."""
 HOUSE_BREAKAGE = AccountId("house:breakage")
 """Credits that nobody used before they expired."""
 HOUSE_DISPUTES = AccountId("house:disputes")

@@ -6,7 +6,9 @@ outcome. Only when all of a window's payees are posted to does the band's horizo
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -15,6 +17,7 @@ from shared.base.log import write_line
 from shared.ledger.documents import BANDS
 from shared.ledger.engine import Engine
 from shared.ledger.errors import AccountAbsent, ChainBroken, KeyReused
+from shared.ledger.models import Entry
 from shared.ledger.operation import Posted
 from shared.ledger.postings import OpenAccount
 from shared.ledger.settling import (
@@ -50,13 +53,32 @@ class SettlementReport(Struct, frozen=True):
     finished: bool = True
 
 
+class WindowReader(Protocol):
+    """Somebody who keeps accounts of their own from what settlement reads anyway, instead of reading it again."""
+
+    def wants(self, entry: Entry) -> bool:
+        """Whether it is an entry to be told of."""
+        ...
+
+    async def settled(self, window: Window, entries: Sequence[Entry]) -> None:
+        """Take in all such entries of a window that is settled.
+
+        Until this has returned the window is not over, so it is told again after a death anywhere, and maybe twice at
+        once. What it raises ends the run, which the timer repeats.
+        """
+        ...
+
+
 class Settlement:
     """Folds closed windows and posts them."""
 
-    def __init__(self, engine: Engine, windows: LedgerWindows, clock: Clock) -> None:
+    def __init__(
+        self, engine: Engine, windows: LedgerWindows, clock: Clock, readers: Sequence[WindowReader] = ()
+    ) -> None:
         self._engine = engine
         self._windows = windows
         self._clock = clock
+        self._readers = readers
 
     async def run(self) -> SettlementReport:
         """Settle closed windows, oldest first in each band; what was done stays done.
@@ -106,13 +128,20 @@ class Settlement:
     async def _settle(self, window: Window) -> SettlementReport:
         fold = Fold()
         entries = 0
+        told: list[list[Entry]] = [[] for _ in self._readers]
         async for ref, document in self._windows.entries_between(window.band, window.starts_at, window.ends_at):
             entry = entry_of(*ref, document)
             fold.add(entry)
             entries += 1
+            for reader, wanted in zip(self._readers, told, strict=True):
+                if reader.wants(entry):
+                    wanted.append(entry)
         folded = fold.folded()
         for at in range(0, len(folded), PAYEES_AT_ONCE):
             await asyncio.gather(*(self._post(window, one) for one in folded[at : at + PAYEES_AT_ONCE]))
+        for reader, wanted in zip(self._readers, told, strict=True):
+            if wanted:
+                await reader.settled(window, wanted)
         micros = unsettled_micros(dict(one.amounts) for one in folded)
         write_line(
             "INFO", "window_settled", band=window.band, start_s=window.start_s, entries=entries, payees=len(folded)

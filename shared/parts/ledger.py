@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from shared.ledger.funds import Funds
     from shared.ledger.reversals import Reversals
     from shared.ledger.service import Ledger
-    from shared.ledger.settlement import Settlement
     from shared.ledger.store import FirestoreLedgerStore
     from shared.proof.checkpoint import Checkpoints
     from shared.proof.reader import LogReader
@@ -67,13 +66,6 @@ class LedgerParts(Parts):
         from shared.ledger.lapsed import FirestoreLapsed
 
         return Expiry(self.administration, FirestoreLapsed(self.firestore), self.clock)
-
-    @cached_property
-    def settlement(self) -> "Settlement":
-        from shared.ledger.settlement import Settlement
-        from shared.ledger.windows import FirestoreLedgerWindows
-
-        return Settlement(self.ledger_engine, FirestoreLedgerWindows(self.firestore), self.clock)
 
     @cached_property
     def earnings(self) -> "Earnings":

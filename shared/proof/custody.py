@@ -15,7 +15,8 @@ def signer_from(settings: Settings) -> Signer:
         return LocalSigner.from_file(settings.checkpoint_origin, Path(settings.checkpoint_key_file))
     if not (settings.checkpoint_kms_key and settings.checkpoint_verifier_key):
         raise SettingsWrong("CHECKPOINT_KMS_KEY and CHECKPOINT_VERIFIER_KEY: both are needed to sign checkpoints")
-    from shared.proof.gateway import Google, KmsSigner
+    from shared.base.google import Google
+    from shared.proof.gateway import KmsSigner
 
     try:
         key = VerifierKey.parse(settings.checkpoint_verifier_key)
@@ -30,6 +31,7 @@ def vault_from(settings: Settings) -> Vault:
         return FolderVault(Path(settings.checkpoint_folder))
     if not settings.checkpoint_bucket:
         raise SettingsWrong("CHECKPOINT_BUCKET: without it nothing keeps what was signed")
-    from shared.proof.gateway import BucketVault, Google
+    from shared.base.google import Google
+    from shared.proof.gateway import BucketVault
 
     return BucketVault(settings.checkpoint_bucket, Google())

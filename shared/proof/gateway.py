@@ -1,64 +1,25 @@
 """Google's side of checkpoints: the key in Cloud KMS that signs them, the bucket that keeps them.
 
-Both over REST with `requests` in a worker thread, because google-cloud-firestore has loaded it (and google.auth)
-already; one call a minute is worth no other client.
+Every call is safe to repeat: Ed25519 signs alike each time, and a bucket's object is created once or not at all.
 """
 
-import asyncio
 import base64
 import binascii
-import threading
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, TypeVar
 from urllib.parse import quote
 
-import google.auth
 import requests
 from google.auth.exceptions import GoogleAuthError
-from google.auth.transport.requests import AuthorizedSession
-from requests.adapters import HTTPAdapter
-from urllib3.util.retry import Retry
 
+from shared.base.google import CONNECT_TIMEOUT_S, KMS_URL, READ_TIMEOUT_S, Google
 from shared.base.merkle import SIZE_MAX
 from shared.proof.errors import SigningFailed, VaultConflict, VaultUnavailable
 from shared.proof.note import VerifierKey
 from shared.proof.vault import NAME_DIGITS, Published
 
-KMS_URL = "https://cloudkms.googleapis.com/v1"
 STORAGE_URL = "https://storage.googleapis.com"
-SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-"""The one scope that both take; what the service account may do is for IAM to say."""
 FOLDER = "checkpoints/"
-
-CONNECT_TIMEOUT_S = 2.0
-READ_TIMEOUT_S = 5.0
-RETRIES_MAX = 2
-"""Every call is safe to repeat: Ed25519 signs alike each time, and a bucket's object is created once or not at all."""
-DEADLINE_S = 25.0
-"""All attempts at their slowest. It also bounds what the timeouts do not: fetching credentials, many addresses."""
-
-Answer = TypeVar("Answer")
-
-
-class Google:
-    """Authorised calls to one Google service, one thread at a time: `requests` promises nothing for several."""
-
-    def __init__(self, session: requests.Session | None = None) -> None:
-        """`session` stands in for one with this process's own credentials, which are looked up on first use."""
-        self._session = session
-        self._lock = threading.Lock()
-
-    async def ask(self, read: Callable[[requests.Session], Answer]) -> Answer:
-        """Run `read` in a thread within the deadline. Raise RequestException, GoogleAuthError or TimeoutError."""
-        async with asyncio.timeout(DEADLINE_S):
-            return await asyncio.to_thread(self._read, read)
-
-    def _read(self, read: Callable[[requests.Session], Answer]) -> Answer:
-        with self._lock:
-            if self._session is None:
-                self._session = _with_retries(AuthorizedSession(google.auth.default(scopes=[SCOPE])[0]))  # type: ignore[no-untyped-call]
-            return read(self._session)
 
 
 class KmsSigner:
@@ -159,18 +120,3 @@ class BucketVault:
 def object_name(size: int) -> str:
     """The object that holds the note of a size."""
     return f"{FOLDER}{SIZE_MAX - size:0{NAME_DIGITS}d}"
-
-
-def _with_retries(session: Any) -> requests.Session:
-    retries = Retry(
-        total=RETRIES_MAX,
-        status_forcelist=(429, 500, 502, 503, 504),
-        allowed_methods=None,
-        backoff_factor=0.3,
-        raise_on_status=False,
-        # An answer must not be able to make us sleep.
-        respect_retry_after_header=False,
-    )
-    session.mount("https://", HTTPAdapter(max_retries=retries))
-    opened: requests.Session = session
-    return opened

@@ -37,7 +37,7 @@ class Connections:
         self, call: Call, path: str, payload: Mapping[str, Any], headers: Mapping[str, str]
     ) -> "Answer":
         """The answer to a JSON body at the provider's own address. Raise one of the three refusals. Never retries."""
-        return await self._post(call, path, msgspec.json.encode(payload), {**headers, **_JSON})
+        return await self._send("POST", call, path, msgspec.json.encode(payload), {**headers, **_JSON})
 
     async def post_form(self, call: Call, path: str, form: AudioForm, headers: Mapping[str, str]) -> "Answer":
         """The answer to a form with a file. Raises like `post_json`."""
@@ -49,7 +49,11 @@ class Connections:
             multipart = body()
         except (ValueError, TypeError):
             raise UpstreamRefused("The form carries a name or a type that no header can.", param="file") from None
-        return await self._post(call, path, multipart, headers)
+        return await self._send("POST", call, path, multipart, headers)
+
+    async def get(self, call: Call, path: str, headers: Mapping[str, str]) -> "Answer":
+        """What stands at a path of the provider's own address. Raises like `post_json`."""
+        return await self._send("GET", call, path, None, headers)
 
     async def close(self) -> None:
         """Close the pooled connections."""
@@ -72,12 +76,15 @@ class Connections:
             self._session = aiohttp.ClientSession(connector=connector, trust_env=False)
         return self._session
 
-    async def _post(self, call: Call, path: str, body: bytes | aiohttp.Payload, headers: Mapping[str, str]) -> "Answer":
+    async def _send(
+        self, method: str, call: Call, path: str, body: bytes | aiohttp.Payload | None, headers: Mapping[str, str]
+    ) -> "Answer":
         ends_at_s = asyncio.get_running_loop().time() + call.timeout_s
         try:
             session = self._session_for(call.provider)
             async with asyncio.timeout(min(call.timeout_s, call.silence_s)):
-                response = await session.post(
+                response = await session.request(
+                    method,
                     call.provider.base_url + path,
                     data=body,
                     headers=headers,
@@ -115,6 +122,11 @@ class Answer:
         self._waits_since_s: float | None = None
         """Since when the read under way waits. Between reads it is us who are silent."""
         self._watch()
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What stands above the answer; names in any case."""
+        return self._response.headers
 
     async def __aenter__(self) -> Self:
         return self

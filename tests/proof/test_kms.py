@@ -3,8 +3,9 @@
 import pytest
 import requests
 
+from shared.base.google import Google
 from shared.proof.errors import SigningFailed
-from shared.proof.gateway import Google, KmsSigner
+from shared.proof.gateway import KmsSigner
 from shared.proof.note import open_note
 from shared.proof.signer import sign_note
 from tests.proof.builders import OTHER, signer

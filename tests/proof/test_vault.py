@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from shared.base.google import Google
 from shared.proof.errors import VaultConflict, VaultUnavailable
-from shared.proof.gateway import BucketVault, Google, object_name
+from shared.proof.gateway import BucketVault, object_name
 from shared.proof.memory import MemoryVault
 from shared.proof.vault import FolderVault, Published, Vault
 from tests.proof.google import FakeGoogle

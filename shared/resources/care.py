@@ -1,0 +1,162 @@
+"""Looking after keys: those that are due, those that failed a call, those that somebody complained of, and those of a
+provider about which an operator has decided."""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from shared.base.clock import Clock
+from shared.base.ids import UserId
+from shared.base.log import write_line
+from shared.resources import health
+from shared.resources.deposits import post_validation
+from shared.resources.errors import ContributionAbsent, ContributionBusy, PoolingRefused
+from shared.resources.models import (
+    FINAL_STATUSES,
+    ContributedKey,
+    HealthEvent,
+    KeyId,
+    KeyStatus,
+    Override,
+)
+from shared.resources.overrides import Overrides, eligibility_of
+from shared.resources.returns import CHANGES_MAX, Returns
+from shared.resources.service import Contributions
+from shared.resources.store import PAGE_KEYS_MAX, KeyChanged, KeyStore
+from shared.tasks.service import Tasks
+
+
+class CareReport(Struct, frozen=True):
+    """What a run of the timer did. `finished`: nothing was left for the next one."""
+
+    posted: int
+    returned: int
+    finished: bool
+
+
+class KeyCare:
+    """Has keys tried again, and leaves alone those that fail."""
+
+    def __init__(
+        self,
+        store: KeyStore,
+        contributions: Contributions,
+        overrides: Overrides,
+        returns: Returns,
+        tasks: Tasks,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._contributions = contributions
+        self._overrides = overrides
+        self._returns = returns
+        self._tasks = tasks
+        self._clock = clock
+
+    async def run(self) -> CareReport:
+        """Have every key tried that is due, and take back advances that are. A repeat finds what is left."""
+        now_ms = self._clock()
+        due = await self._store.due(now_ms)
+        posted = returned = 0
+        for key in due:
+            if key.status in FINAL_STATUSES:
+                await self._returns.take_back(key)
+                returned += 1
+            else:
+                await post_validation(self._tasks, key)
+                # If we die before this, the next run posts the same task, which is one.
+                await self._change(key.id, lambda one: replace(one, check_at_ms=now_ms + health.RETRY_MS), None)
+                posted += 1
+        return CareReport(posted, returned, len(due) < PAGE_KEYS_MAX)
+
+    async def resume(self, owner: UserId, key_id: KeyId) -> ContributedKey:
+        """Have a paused key tried again; it serves once its provider knew it.
+
+        Raise ContributionAbsent, ContributionOver or ContributionBusy; PoolingRefused when keys of its provider are no
+        longer taken.
+        """
+        provider = (await self._contributions.get(owner, key_id)).provider
+        if not (eligibility := await eligibility_of(provider, self._overrides)).allowed:
+            raise PoolingRefused(provider, eligibility.reason)
+        now_ms = self._clock()
+
+        def resumed(key: ContributedKey) -> ContributedKey:
+            if key.status is not KeyStatus.PAUSED:
+                return key
+            return replace(key, status=KeyStatus.COOLING, cool_until_ms=now_ms, check_at_ms=now_ms)
+
+        key = await self._contributions.change(owner, key_id, resumed, "resumed")
+        if key.status is KeyStatus.COOLING:
+            await post_validation(self._tasks, key)
+        return key
+
+    async def failed(self, key_id: KeyId, why: str) -> ContributedKey:
+        """Leave a key alone that failed a call, for longer each time, and have it tried before it serves again.
+
+        `why` is a code of ours. Raise ContributionAbsent, ContributionBusy or TasksUnavailable.
+        """
+        now_ms = self._clock()
+        key = await self._change(
+            key_id,
+            lambda one: health.failed(one, now_ms, fatal=False),
+            HealthEvent(what="failed", why=why, at_ms=now_ms),
+        )
+        return await self._tried_again(key)
+
+    async def disputed(self, key_id: KeyId, why: str) -> ContributedKey:
+        """Count a complaint against a key, and have it tried at once. Raise as `failed` does."""
+        now_ms = self._clock()
+
+        def counted(one: ContributedKey) -> ContributedKey:
+            status = KeyStatus.COOLING if one.status is KeyStatus.ACTIVE else one.status
+            after = replace(one, disputes=one.disputes + 1, status=status, check_at_ms=now_ms)
+            return health.trusted(after, now_ms)
+
+        key = await self._change(key_id, counted, HealthEvent(what="disputed", why=why, at_ms=now_ms))
+        return await self._tried_again(key)
+
+    async def decide(self, provider: str, *, allowed: bool, reason: str, by: str) -> int:
+        """Let keys of a provider be contributed, or no longer, on the record; how many keys that has stopped.
+
+        A repeat stops what an earlier try did not come to. Raise ContributionBusy or ContributionsUnavailable.
+        """
+        now_ms = self._clock()
+        await self._overrides.put(Override(provider=provider, allowed=allowed, reason=reason, by=by, at_ms=now_ms))
+        write_line("WARNING", "pooling_decided", provider=provider, allowed=allowed, by=by)
+        return 0 if allowed else await self._stop(provider, now_ms)
+
+    async def _stop(self, provider: str, now_ms: int) -> int:
+        stopped, after = 0, None
+        while page := await self._store.of_provider(provider, after=after):
+            for key in page:
+                if key.status in (KeyStatus.ACTIVE, KeyStatus.COOLING):
+                    event = HealthEvent(what="paused", why="pooling_not_allowed", at_ms=now_ms)
+                    await self._change(key.id, lambda one: replace(one, status=KeyStatus.PAUSED), event)
+                    stopped += 1
+            after = page[-1].id
+        return stopped
+
+    async def _tried_again(self, key: ContributedKey) -> ContributedKey:
+        if key.status in FINAL_STATUSES:
+            return await self._returns.take_back(key)
+        if key.status is KeyStatus.COOLING:
+            await post_validation(self._tasks, key, at_ms=key.cool_until_ms)
+        return key
+
+    async def _change(
+        self, key_id: KeyId, change: Callable[[ContributedKey], ContributedKey], event: HealthEvent | None
+    ) -> ContributedKey:
+        for _ in range(CHANGES_MAX):
+            kept = await self._store.find(key_id)
+            if kept is None:
+                raise ContributionAbsent
+            if kept.key.status in FINAL_STATUSES:
+                return kept.key
+            after = change(kept.key)
+            try:
+                await self._store.replace(kept, after, event)
+            except KeyChanged:
+                continue
+            return after
+        raise ContributionBusy

@@ -1,0 +1,143 @@
+"""Taking keys in: checked, sealed, kept, and put up to be tried."""
+
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from shared.base.clock import Clock
+from shared.base.ids import UserId
+from shared.base.log import write_line
+from shared.base.secret import Secret
+from shared.catalog.models import Model
+from shared.catalog.service import Catalog
+from shared.ledger.errors import KeyReused
+from shared.providers.models import Provider
+from shared.resources import health, rules
+from shared.resources.errors import (
+    ContributionBusy,
+    KeyDuplicate,
+    ModelNotServed,
+    PoolingRefused,
+    ProviderUnknown,
+    TooManyKeys,
+)
+from shared.resources.models import FINAL_STATUSES, ContributedKey, HealthEvent, KeyId, KeyStatus, KeyValidate
+from shared.resources.overrides import Overrides, eligibility_of
+from shared.resources.returns import CHANGES_MAX
+from shared.resources.store import FingerprintTaken, KeyExists, KeyStore
+from shared.tasks.service import Tasks
+from shared.vault.service import Vault
+
+KEYS_OPEN_MAX = 20
+"""Keys of one person that are not over; more of them are a pool that somebody else runs behind ours."""
+VALIDATE = "key_validate"
+
+
+class Deposits:
+    """Deposits of keys."""
+
+    def __init__(
+        self,
+        store: KeyStore,
+        overrides: Overrides,
+        vault: Vault,
+        catalog: Catalog,
+        providers: Mapping[str, Provider],
+        tasks: Tasks,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._overrides = overrides
+        self._vault = vault
+        self._catalog = catalog
+        self._providers = providers
+        self._tasks = tasks
+        self._clock = clock
+
+    async def deposit(
+        self, owner: UserId, provider_name: str, models: frozenset[str], quota_micros: int, secret: Secret, *, key: str
+    ) -> ContributedKey:
+        """Take a key in, sealed, and have it tried. It serves nobody before its provider knew it.
+
+        Raise ProviderUnknown, PoolingRefused, ModelNotServed, KeyMalformed, KeyDuplicate, TooManyKeys, KeyReused,
+        VaultUnavailable, TasksUnavailable or ContributionsUnavailable.
+        """
+        provider = self._providers.get(provider_name)
+        if provider is None:
+            raise ProviderUnknown(provider_name)
+        if not (eligibility := await eligibility_of(provider_name, self._overrides)).allowed:
+            raise PoolingRefused(provider_name, eligibility.reason)
+        served = sorted(self._served(model_id, provider_name).id for model_id in models)
+        rules.check_secret(secret)
+        fingerprint = self._vault.fingerprint(secret)
+        contributed = ContributedKey(
+            id=rules.key_id_of(owner, key),
+            owner=owner,
+            provider=provider_name,
+            host=rules.host_of(provider.base_url),
+            models=tuple(served),
+            quota_micros=quota_micros,
+            created_at_ms=self._clock(),
+            check_at_ms=self._clock() + health.RETRY_MS,
+            fingerprint=fingerprint,
+            request_hash=rules.request_hash(provider_name, served, quota_micros, fingerprint),
+        )
+        kept = await self._kept(contributed) or await self._keep(contributed, secret)
+        # If we die before this, the timer finds a key that was never tried.
+        if kept.status is KeyStatus.VALIDATING:
+            await post_validation(self._tasks, kept)
+        return kept
+
+    def _served(self, model_id: str, provider_name: str) -> Model:
+        """Raise ModelUnknown or ModelNotServed."""
+        model = self._catalog.model(model_id)
+        if all(route.provider != provider_name for route in self._catalog.routes(model)):
+            raise ModelNotServed(model_id)
+        return model
+
+    async def _kept(self, asked: ContributedKey) -> ContributedKey | None:
+        """The key of an earlier try of the same request. Raise KeyReused."""
+        kept = await self._store.find(asked.id)
+        if kept is None:
+            return None
+        if kept.key.owner != asked.owner or kept.key.request_hash != asked.request_hash:
+            raise KeyReused
+        return kept.key
+
+    async def _keep(self, asked: ContributedKey, secret: Secret) -> ContributedKey:
+        owned = await self._store.owned_by(asked.owner, after=None)
+        if sum(one.status not in FINAL_STATUSES for one in owned) >= KEYS_OPEN_MAX:
+            raise TooManyKeys(KEYS_OPEN_MAX)
+        key = replace(asked, sealed=await self._vault.seal(secret, asked.binding))
+        event = HealthEvent(what="deposited", why="", at_ms=key.created_at_ms)
+        instead_of: KeyId | None = None
+        for _ in range(CHANGES_MAX):
+            try:
+                await self._store.create(key, event, instead_of=instead_of)
+            except FingerprintTaken as taken:
+                instead_of = await self._replaceable(taken.key_id, key.owner)
+            except KeyExists:
+                if (kept := await self._kept(asked)) is not None:
+                    return kept
+            else:
+                write_line(
+                    "INFO", "key_deposited", key_id=key.id, provider=key.provider, amount_micros=key.quota_micros
+                )
+                return key
+        raise ContributionBusy
+
+    async def _replaceable(self, key_id: KeyId, owner: UserId) -> KeyId:
+        """The earlier deposit of the same secret, if this one may take its place. Raise KeyDuplicate."""
+        earlier = await self._store.find(key_id)
+        if earlier is None:
+            raise ContributionBusy
+        over = earlier.key.status in FINAL_STATUSES
+        # What was refused was never proved to be a key. What once served stays its depositor's.
+        if over and (earlier.key.owner == owner or earlier.key.status is KeyStatus.REFUSED):
+            return key_id
+        raise KeyDuplicate
+
+
+async def post_validation(tasks: Tasks, key: ContributedKey, *, at_ms: int | None = None) -> None:
+    """Have a key tried, once for each time that it is due. Raise TasksUnavailable."""
+    await tasks.post(VALIDATE, KeyValidate(key_id=key.id), name_key=f"{key.id}:{key.check_at_ms}", at_ms=at_ms)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from shared.payments.confirmations import Confirmations
     from shared.payments.crypto.claims import Claims
     from shared.payments.crypto.topups import TopUps
-    from shared.payments.held import HeldOrders
+    from shared.payments.held import HeldOrders, Holds
     from shared.payments.inbox import Inbox
     from shared.payments.models import RailName
     from shared.payments.paypal.certificates import SigningCertificates
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from shared.payments.refunds import Refunds
     from shared.payments.service import Orders
     from shared.payments.store import FirestorePayments
+    from shared.payments.waiting import FirestoreReviews
 
 
 class PaymentParts(ChainParts):
@@ -140,7 +141,19 @@ class PaymentParts(ChainParts):
     def held_orders(self) -> "HeldOrders":
         from shared.payments.held import HeldOrders
 
-        return HeldOrders(self.payment_store, self.applier, self.risk)
+        return HeldOrders(self.payment_store, self.holds, self.review_store, self.applier, self.clock)
+
+    @cached_property
+    def holds(self) -> "Holds":
+        from shared.payments.held import Holds
+
+        return Holds(self.payment_store, self.risk)
+
+    @cached_property
+    def review_store(self) -> "FirestoreReviews":
+        from shared.payments.waiting import FirestoreReviews
+
+        return FirestoreReviews(self.firestore)
 
     def _rail(self, name: "RailName") -> "Rail":
         from shared.payments.errors import RailNotOffered

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from shared.reconciliation.settlement import DailySettlement
     from shared.reconciliation.statements import Statements
     from shared.reconciliation.store import FirestoreBooks, FirestoreHouseBooks
-    from shared.reconciliation.tickets import FirestoreTickets
+    from shared.reconciliation.tickets import FirestoreTickets, TicketDesk
 
 
 class ReconciliationParts(PaymentParts):
@@ -59,6 +59,12 @@ class ReconciliationParts(PaymentParts):
         return FirestoreTickets(self.firestore)
 
     @cached_property
+    def ticket_desk(self) -> "TicketDesk":
+        from shared.reconciliation.tickets import TicketDesk
+
+        return TicketDesk(self.tickets, self.clock)
+
+    @cached_property
     def reconciliation(self) -> "Reconciliation":
         from shared.reconciliation.service import Reconciliation
 
@@ -93,9 +99,8 @@ class ReconciliationParts(PaymentParts):
     @cached_property
     def reviews(self) -> "Reviews":
         from shared.payments.reviews import Reviews
-        from shared.payments.waiting import FirestoreReviews
 
-        return Reviews(FirestoreReviews(self.firestore), self.tasks, self.clock)
+        return Reviews(self.review_store, self.holds, self.tasks, self.clock)
 
     @cached_property
     def payment_sweep(self) -> "Sweep":

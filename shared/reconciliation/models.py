@@ -193,6 +193,18 @@ class TicketState(StrEnum):
 
     OPEN = "open"
     RESOLVED = "resolved"
+    ACCEPTED = "accepted"
+    """They differ and always will; a person has said why. Open again once either side says something else."""
+
+
+class TicketDecision(Struct, frozen=True, kw_only=True):
+    """Why a difference that stays was closed, by whom, when, and what the two sides said then."""
+
+    by: str
+    why: str
+    at_ms: int
+    ours: str
+    theirs: str
 
 
 class Ticket(Struct, frozen=True, kw_only=True):
@@ -203,3 +215,5 @@ class Ticket(Struct, frozen=True, kw_only=True):
     first_seen_ms: int
     last_seen_ms: int
     resolved_ms: int | None = None
+    decisions: tuple[TicketDecision, ...] = ()
+    """Oldest first: one for each time that it was accepted, none of which is ever changed."""

@@ -1,6 +1,6 @@
 """Builds what holds our books against those of payment providers, and what operators see of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -30,15 +30,23 @@ class ReconciliationParts(PaymentParts):
 
     @cached_property
     def statements(self) -> "Mapping[RailName, Statements]":
-        """The books of those rails whose providers keep some that we can read."""
-        from shared.payments.models import RailName
-        from shared.payments.stripe.gateway import StripeGateway
-        from shared.reconciliation.stripe import StripeStatements
+        """The books of those rails that we are let into. One of which we have no key is left out, and no error."""
+        return {statements.name: statements for statements in self._readable_statements()}
 
+    def _readable_statements(self) -> "Iterator[Statements]":
         settings = self.settings
-        if settings.stripe_api_key is None:
-            return {}
-        return {RailName.STRIPE: StripeStatements(StripeGateway(settings.stripe_api_key, settings.stripe_base_url))}
+        if settings.stripe_api_key is not None and self.stripe_api is not None:
+            from shared.reconciliation.stripe import StripeStatements
+
+            yield StripeStatements(self.stripe_api)
+        if settings.razorpay_key_secret is not None and self.razorpay_api is not None:
+            from shared.reconciliation.razorpay import RazorpayStatements
+
+            yield RazorpayStatements(self.razorpay_api)
+        if settings.paypal_client_secret is not None and self.paypal_api is not None:
+            from shared.reconciliation.paypal import PayPalStatements
+
+            yield PayPalStatements(self.paypal_api)
 
     @cached_property
     def statement_books(self) -> "FirestoreBooks":

@@ -75,7 +75,7 @@ class ReviewStore(Protocol):
 
 
 class OrderHolds(Protocol):
-    """Orders whose credits were put aside: see `shared.payments.held`."""
+    """Orders whose credits were put aside: see `shared.payments.holds`."""
 
     async def order_asked_about(self, name: str, order_id: OrderId | None) -> Order | None:
         """The order that was put aside when this review was written; None for a review about anything else."""

@@ -7,7 +7,8 @@ import pytest
 
 from shared.base.ids import AccountId, UserId
 from shared.payments.errors import OrderHeld, PaymentsUnavailable, RailUnavailable, RefundRefused, ReviewResolved
-from shared.payments.held import HeldOrders, Holds
+from shared.payments.held import HeldOrders
+from shared.payments.holds import Holds
 from shared.payments.models import Order, OrderState, PaymentId
 from shared.payments.reviews import Reviews, Verdict
 from shared.risk.errors import CheckoutTooOften, RiskUnavailable

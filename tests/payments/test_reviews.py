@@ -3,7 +3,7 @@
 import pytest
 
 from shared.payments.errors import ReviewAbsent, ReviewResolved
-from shared.payments.held import Holds
+from shared.payments.holds import Holds
 from shared.payments.models import PaymentId
 from shared.payments.reviews import Reviews, Verdict
 from shared.tasks.service import Tasks

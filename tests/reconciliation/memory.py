@@ -42,12 +42,18 @@ class MemoryStatements:
     """Books that a test writes. Pages are as small as it says."""
 
     name = RailName.STRIPE
+    sells: tuple[RailName, ...] = (RailName.STRIPE,)
+    recounts = False
     tells_payouts = True
 
     def __init__(self, page_lines: int = PAGE_LINES_MAX) -> None:
         self.shown: dict[str, Line] = {}
         self.payouts: dict[str, tuple[BankPayout, str, list[str]]] = {}
         """By id: what arrived, on which day, and the lines in it."""
+        self.standing: dict[str, dict[str, int]] = {}
+        """By day: the balance that the provider tells for its end."""
+        self.counted: dict[tuple[str, str], Line] = {}
+        """By payout and line: a line that the payout counts in another way."""
         self.page_lines = page_lines
 
     def show(self, *lines: Line) -> None:
@@ -75,7 +81,11 @@ class MemoryStatements:
         return self.payouts[payout_id][0] if payout_id in self.payouts else None
 
     async def payout_lines(self, payout_id: str, cursor: str | None) -> Page:
-        return self._page([self.shown[name] for name in self.payouts[payout_id][2]], cursor)
+        names = self.payouts[payout_id][2]
+        return self._page([self.counted.get((payout_id, name), self.shown[name]) for name in names], cursor)
+
+    async def balances(self, day: str) -> Mapping[str, int] | None:
+        return self.standing.get(day)
 
     def subject_of(self, line: Line) -> Subject | None:
         kinds = {LineKind.PAYMENT: "charge", LineKind.REFUND: "refund", LineKind.DISPUTE: "dispute"}

@@ -180,6 +180,9 @@ class FirstRequests:
             case "review_resolve":
                 path = path.replace("{review_id}", Treasury(self._deployment.environment).put_up_for_review())
                 token, body = self._deployment.operator_token, {"verdict": "dismissed", "reason": "bench"}
+            case "ticket_resolve":
+                path = path.replace("{ticket_id}", Treasury(self._deployment.environment).open_a_ticket())
+                token, body = self._deployment.operator_token, {"reason": "bench"}
             case "payment_confirm":
                 return self._confirmation(row)
             case "razorpay_webhook":

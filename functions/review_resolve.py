@@ -1,6 +1,7 @@
 """Decide what becomes of a payment that waits for a person. Called by operators; a repeat answers the same.
 
-Who decided, when and why stays on the record. `look_again` brings the order up to what its provider shows now.
+Who decided, when and why stays on the record. `look_again` brings the order up to what its provider shows now. Of a
+purchase whose credits were put aside, `dismissed` releases it as `order_release` does, and nothing else closes it.
 """
 
 from shared.app import App
@@ -33,6 +34,6 @@ class ReviewResolveResponse(Body, frozen=True, kw_only=True):
     answer=ReviewResolveResponse,
 )
 async def review_resolve(body: ReviewResolveRequest, caller: Caller, app: App) -> ReviewResolveResponse:
-    """Raise ReviewAbsent (404), ReviewResolved (409), PaymentsUnavailable or TasksUnavailable (503)."""
+    """Raise ReviewAbsent (404), ReviewResolved or OrderHeld (409), OrderBusy (429), or what is unavailable (503)."""
     kept = await app.reviews.resolve(body.review_id, body.verdict, by=caller.name, why=body.reason)
     return ReviewResolveResponse(review=review_view(kept))

@@ -16,6 +16,8 @@ from shared.payments.models import RailName, Review
 from shared.payments.store import review_id
 from shared.pricing.models import Advanced, DemandState, Hour, ModelDemand
 from shared.pricing.rules import HOUR_S, WINDOW_S
+from shared.reconciliation.models import Difference, SubjectKind, Thing, TicketKind
+from shared.reconciliation.rules import ticket_id
 
 Post = Callable[[App], Awaitable[None]]
 
@@ -78,6 +80,19 @@ class Treasury:
 
         self._run(post)
         return review_id(review)
+
+    def open_a_ticket(self) -> str:
+        """Write down a difference that nobody will ever settle; the ticket's id."""
+        thing = Thing(SubjectKind.LEDGER, secrets.token_hex(8), "2026-01-01")
+        difference = Difference(
+            rail=RailName.STRIPE, thing=thing, kind=TicketKind.AMOUNT_DIFFERS, currency="", ours="1", theirs="2"
+        )
+
+        async def post(app: App) -> None:
+            await app.tickets.note([difference], at_ms=app.clock())
+
+        self._run(post)
+        return ticket_id(difference)
 
     def _run(self, post: Post) -> None:
         # The client library reads the emulator's address from the process's own environment.

@@ -13,10 +13,10 @@ from typing import Any
 
 from local.paypal.keys import RequestKeys
 from local.paypal.refusal import absent, malformed, unprocessable
-from local.paypal.shapes import amount_in, amount_of, copy_of, event_of, links_of, new_id
+from local.paypal.reports import CHARGEBACK, REFUND, RETURN, REVERSAL, Reports
+from local.paypal.shapes import amount_in, amount_of, copy_of, disputes_of, event_of, links_of, new_id
 
 Object = dict[str, Any]
-DISPUTES_PER_PAGE = 10
 MERCHANT_ID = "CREDENCE23456"
 """Whose account it is."""
 PAID = ("COMPLETED", "PARTIALLY_REFUNDED", "REFUNDED")
@@ -40,6 +40,7 @@ class PayPalAccount:
         self._kinds: dict[str, str] = {}
         self._funding: dict[str, str] = {}
         self._keys = RequestKeys()
+        self.reports = Reports(clock_s)
 
     def handle(self, method: str, path: str, asked: Mapping[str, Any], key: str | None = None) -> Object:
         """Answer one request of the API. Raise PayPalRefusal."""
@@ -75,6 +76,8 @@ class PayPalAccount:
             order["status"] = "PAYER_ACTION_REQUIRED"
             raise unprocessable("INSTRUMENT_DECLINED")
         capture = self._add_capture(order, "PENDING" if self._funding[order_id] == "review" else "COMPLETED")
+        if capture["status"] == "COMPLETED":
+            self.reports.book_payment(capture)
         order["status"] = "COMPLETED"
         self._tell(f"PAYMENT.CAPTURE.{capture['status']}", "capture", capture)
         self._tell("CHECKOUT.ORDER.COMPLETED", "checkout-order", order)
@@ -84,6 +87,8 @@ class PayPalAccount:
         """What comes of money that was held."""
         capture = self._get("capture", capture_id)
         capture.update(status="DECLINED" if fails else "COMPLETED", update_time=self._now())
+        if not fails:
+            self.reports.book_payment(capture)
         self._tell("PAYMENT.CAPTURE.DENIED" if fails else "PAYMENT.CAPTURE.COMPLETED", "capture", capture)
 
     def forget(self, order_id: str) -> None:
@@ -103,7 +108,9 @@ class PayPalAccount:
         """A refund that was made comes back."""
         refund = self._get("refund", refund_id)
         refund["status"] = "FAILED"
-        self._count_refunds(refund["links"][1]["href"].rpartition("/")[2])
+        capture_id = refund["links"][1]["href"].rpartition("/")[2]
+        self._count_refunds(capture_id)
+        self.reports.book_back(RETURN, refund["amount"], capture_id)
         self._tell("PAYMENT.REFUND.FAILED", "refund", refund)
 
     def dispute(self, capture_id: str, *, value: str | None = None, status: str = "OPEN") -> Object:
@@ -128,6 +135,8 @@ class PayPalAccount:
         dispute.update(status="RESOLVED", dispute_outcome={"outcome_code": outcome})
         if outcome == "RESOLVED_BUYER_FAVOUR":
             dispute["dispute_outcome"]["amount_refunded"] = dispute["dispute_amount"]
+            capture_id = dispute["disputed_transactions"][0]["seller_transaction_id"]
+            self.reports.book_back(CHARGEBACK, dispute["dispute_amount"], capture_id)
         self._tell("CUSTOMER.DISPUTE.RESOLVED", "dispute", dispute)
 
     def tamper(self, object_id: str, **fields: Any) -> None:
@@ -152,6 +161,10 @@ class PayPalAccount:
                 return self._list_disputes(asked)
             case ["v1", "customer", "disputes", dispute_id]:
                 return copy_of(self._get("dispute", dispute_id))
+            case ["v1", "reporting", "transactions"]:
+                return self.reports.transactions(asked)
+            case ["v1", "reporting", "balances"]:
+                return self.reports.balances(asked)
         raise absent()
 
     def _make(self, path: str, asked: Mapping[str, Any]) -> Object:
@@ -166,18 +179,8 @@ class PayPalAccount:
         raise absent()
 
     def _list_disputes(self, asked: Mapping[str, Any]) -> Object:
-        """A summary of each, which says nothing of the outcome."""
-        fields = ("dispute_id", "reason", "status", "dispute_amount", "create_time", "update_time", "links")
-        wanted = asked.get("disputed_transaction_id")
-        size = int(asked.get("page_size", DISPUTES_PER_PAGE))
-        found = [
-            {name: copy_of(one[name]) for name in fields}
-            for object_id, one in self._objects.items()
-            if self._kinds[object_id] == "dispute"
-            and one["disputed_transactions"][0]["seller_transaction_id"] == wanted
-        ]
-        more = [{"href": f"{self._api_url}/v1/customer/disputes?next_page_token=1", "rel": "next", "method": "GET"}]
-        return {"items": found[:size], "links": more if len(found) > size else []}
+        disputes = [one for object_id, one in self._objects.items() if self._kinds[object_id] == "dispute"]
+        return disputes_of(disputes, asked, self._api_url)
 
     def _make_order(self, asked: Mapping[str, Any]) -> Object:
         units = copy_of(asked.get("purchase_units"))
@@ -248,6 +251,8 @@ class PayPalAccount:
         order = self._objects[capture["supplementary_data"]["related_ids"]["order_id"]]
         order["purchase_units"][0]["payments"]["refunds"].append(refund_id)
         self._count_refunds(capture_id)
+        code = REVERSAL if kind == "REVERSED" else REFUND
+        self.reports.book_back(code, refund["amount"], capture_id, about=refund_id)
         self._tell(f"PAYMENT.CAPTURE.{kind}", "refund", refund)
         return copy_of(refund)
 

@@ -39,6 +39,8 @@ ACT_PATH = "/_act/{action}"
 """POST {"id", ...} as the account: what a buyer or PayPal does, a method of `PayPalAccount`."""
 PAGE_PATH = "/checkoutnow/{account}/{order}"
 ACTIONS = ("approve", "capture", "arrive", "forget", "give_back", "reverse", "fail_refund", "dispute", "decide")
+REPORT_ACTIONS = ("withdraw", "refresh")
+"""The same of the account's reports."""
 PAGE_ACTIONS = {"approve": "good", "approve with a bad card": "declined", "approve, to be held": "review"}
 """What a buyer can do, and what pays then. Whatever else is pressed is leaving."""
 TOKEN_LIFETIME_S = 32_400
@@ -113,9 +115,10 @@ class PayPalServer:
     async def _act(self, request: Request) -> Response:
         customer, asked = self._customer(_basic(request)[0]), await request.json()
         action, object_id = request.path_params["action"], asked.pop("id")
-        if action not in ACTIONS:
+        if action not in (*ACTIONS, *REPORT_ACTIONS):
             return JSONResponse({"name": "NO_SUCH_ACTION"}, status_code=404)
-        return self._told(customer, lambda: getattr(customer.account, action)(object_id, **asked) or {})
+        actor = customer.account if action in ACTIONS else customer.account.reports
+        return self._told(customer, lambda: getattr(actor, action)(object_id, **asked) or {})
 
     async def _api(self, request: Request) -> Response:
         token = request.headers.get("authorization", "").removeprefix("Bearer ")

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,7 @@ WHOLE = frozenset({"HUF", "JPY", "TWD"})
 _VALUE = re.compile(r"[0-9]{1,32}(\.[0-9]{1,3})?")
 _ID_CHARS = "0123456789ABCDEFGHJKLMNPRSTUVWXY"
 _ID_LENGTH = 17
+DISPUTES_PER_PAGE = 10
 
 
 def copy_of(found: Any) -> Any:
@@ -73,3 +74,17 @@ def event_of(event_type: str, resource_type: str, resource: Mapping[str, Any], a
         "resource": resource,
         "links": [],
     }
+
+
+def disputes_of(disputes: Sequence[Mapping[str, Any]], asked: Mapping[str, Any], api_url: str) -> dict[str, Any]:
+    """A summary of each dispute of a payment, which says nothing of the outcome."""
+    fields = ("dispute_id", "reason", "status", "dispute_amount", "create_time", "update_time", "links")
+    wanted = asked.get("disputed_transaction_id")
+    size = int(asked.get("page_size", DISPUTES_PER_PAGE))
+    found = [
+        {name: copy_of(one[name]) for name in fields}
+        for one in disputes
+        if one["disputed_transactions"][0]["seller_transaction_id"] == wanted
+    ]
+    more = [{"href": f"{api_url}/v1/customer/disputes?next_page_token=1", "rel": "next", "method": "GET"}]
+    return {"items": found[:size], "links": more if len(found) > size else []}

@@ -1,4 +1,4 @@
-"""An account at a stand-in for Razorpay: orders, payments, refunds, disputes, and events.
+"""An account at a stand-in for Razorpay: orders, payments, refunds, disputes, settlements, and events.
 
 In the shapes of https://razorpay.com/docs/api as far as a shop that uses its checkout sees them. Objects keep their
 state, a refund's key makes one of two requests, a receipt one of two orders, and whatever happens leaves an event.
@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from local.razorpay.refusal import RazorpayRefusal
+from local.razorpay.settlements import SETTLED_AFTER_S, Settlements, fee_of, tax_of
 
 Object = dict[str, Any]
 LISTED_DEFAULT, LISTED_MAX = 10, 100
@@ -21,7 +22,13 @@ AMOUNT_MIN = 100
 REFUND_KEY_CHARS_MIN = 10
 NOTES_MAX, NOTE_CHARS_MAX = 15, 256
 RECEIPT_CHARS_MAX = 40
-_FOLDERS = {"orders": "order", "payments": "payment", "refunds": "refund", "disputes": "dispute"}
+_FOLDERS = {
+    "orders": "order",
+    "payments": "payment",
+    "refunds": "refund",
+    "disputes": "dispute",
+    "settlements": "settlement",
+}
 
 
 class RazorpayAccount:
@@ -33,6 +40,7 @@ class RazorpayAccount:
         self._objects: dict[str, Object] = {}
         self._answers: dict[str, tuple[str, Object]] = {}
         self._numbers = itertools.count(1)
+        self.settlements = Settlements(self._objects, self._add, self._tell, clock_s)
 
     def handle(self, method: str, path: str, params: Mapping[str, Any], key: str | None = None) -> Object:
         """Answer one request of the API: its query, or its body. Raise RazorpayRefusal."""
@@ -44,6 +52,8 @@ class RazorpayAccount:
                 return self._list(folder, {}, params)
             case "GET", folder, object_id:
                 return copy.deepcopy(self._find(folder, object_id))
+            case "GET", "settlements", "recon", "combined":
+                return self.settlements.recon(params)
             case "GET", "orders", object_id, "payments":
                 return self._list("payments", {"order_id": self._find("orders", object_id)["id"]}, params)
             case "GET", "payments", object_id, "refunds":
@@ -74,7 +84,9 @@ class RazorpayAccount:
         """An authorized payment is captured."""
         payment = self._find("payments", payment_id)
         order = self._find("orders", payment["order_id"])
-        payment.update(status="captured", captured=True)
+        fee = fee_of(payment["amount"])
+        payment.update(status="captured", captured=True, fee=fee, tax=tax_of(fee))
+        self.settlements.owe("payment", payment, payment["amount"], fee=fee)
         order.update(status="paid", amount_paid=order["amount"], amount_due=0)
         self._tell("payment.captured", payment=payment)
         self._tell("order.paid", payment=payment, order=order)
@@ -92,6 +104,7 @@ class RazorpayAccount:
         refund["status"] = "failed"
         payment = self._find("payments", refund["payment_id"])
         self._count_refunded(payment, -refund["amount"])
+        self.settlements.take_back(refund)
         self._tell("refund.failed", refund=refund, payment=payment)
         return refund
 
@@ -116,9 +129,24 @@ class RazorpayAccount:
     def decide(self, dispute_id: str, status: str) -> Object:
         """The bank decides: won, lost, closed, or what else there is."""
         dispute = self._find("disputes", dispute_id)
-        dispute.update(status=status, amount_deducted=dispute["amount"] if status == "lost" else 0)
+        deducted = dispute["amount"] if status == "lost" else 0
+        dispute.update(status=status, amount_deducted=deducted)
+        if deducted:
+            self.settlements.adjust(-deducted, "Debit for a dispute", dispute=dispute)
         self._tell(f"payment.dispute.{status}", payment=self._find("payments", dispute["payment_id"]), dispute=dispute)
         return dispute
+
+    def sweep(self, currency: str, *, after_s: int = SETTLED_AFTER_S) -> Object:
+        """What the settlement cycle does: send to the bank what is older than that."""
+        return self.settlements.sweep(currency, after_s)
+
+    def reach_bank(self, settlement_id: str) -> Object:
+        """The bank has taken a settlement."""
+        return self.settlements.reach_bank(self._find("settlements", settlement_id))
+
+    def bounce(self, settlement_id: str) -> Object:
+        """The bank has not; what was in it waits for the next one."""
+        return self.settlements.bounce(self._find("settlements", settlement_id))
 
     def tamper(self, object_id: str, **fields: Any) -> None:
         """Make an object what it should never be, for tests of who believes it."""
@@ -216,6 +244,7 @@ class RazorpayAccount:
             speed_requested=params.get("speed", "normal"),
             speed_processed="normal",
         )
+        self.settlements.owe("refund", refund, -amount)
         self._tell("refund.created", refund=refund, payment=payment)
         self._tell("refund.processed", refund=refund, payment=payment)
         return refund
@@ -244,6 +273,9 @@ class RazorpayAccount:
             amount_refunded=0,
             refund_status=None,
             captured=False,
+            # Told once it is captured.
+            fee=None,
+            tax=None,
             # The browser writes these, whatever the order's say.
             notes=[],
             error_code="BAD_REQUEST_ERROR" if status == "failed" else None,

@@ -34,7 +34,7 @@ ACT_PATH = "/_act/{action}"
 """POST {"id", ...} with the account's credentials: what a buyer or a bank does, a method of `RazorpayAccount`."""
 EVENTS_PATH = "/_events"
 PAGE_PATH = "/pay/{account}/{order}"
-ACTIONS = ("pay", "arrive", "decline", "fail_refund", "dispute", "decide")
+ACTIONS = ("pay", "arrive", "decline", "fail_refund", "dispute", "decide", "sweep", "reach_bank", "bounce")
 PAGE_ACTIONS = ("pay", "decline")
 RETRY_PAUSES_S = (0.1, 0.5, 2.0, 10.0)
 """Razorpay tries for a day; whoever sits here waits for seconds."""

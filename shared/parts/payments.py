@@ -12,15 +12,20 @@ if TYPE_CHECKING:
     from shared.payments.crypto.claims import Claims
     from shared.payments.crypto.topups import TopUps
     from shared.payments.held import HeldOrders
+    from shared.payments.holds import Holds
     from shared.payments.inbox import Inbox
     from shared.payments.models import RailName
     from shared.payments.paypal.certificates import SigningCertificates
+    from shared.payments.paypal.gateway import PayPalGateway
     from shared.payments.posting import PaymentPosting
     from shared.payments.rails import EventReader, Rail
+    from shared.payments.razorpay.gateway import RazorpayGateway
     from shared.payments.reader import OrderReader
     from shared.payments.refunds import Refunds
     from shared.payments.service import Orders
     from shared.payments.store import FirestorePayments
+    from shared.payments.stripe.gateway import StripeGateway
+    from shared.payments.waiting import FirestoreReviews
 
 
 class PaymentParts(ChainParts):
@@ -140,7 +145,45 @@ class PaymentParts(ChainParts):
     def held_orders(self) -> "HeldOrders":
         from shared.payments.held import HeldOrders
 
-        return HeldOrders(self.payment_store, self.applier, self.risk)
+        return HeldOrders(self.payment_store, self.holds, self.review_store, self.applier, self.clock)
+
+    @cached_property
+    def holds(self) -> "Holds":
+        from shared.payments.holds import Holds
+
+        return Holds(self.payment_store, self.risk)
+
+    @cached_property
+    def review_store(self) -> "FirestoreReviews":
+        from shared.payments.waiting import FirestoreReviews
+
+        return FirestoreReviews(self.firestore)
+
+    @cached_property
+    def stripe_api(self) -> "StripeGateway | None":
+        """None where nothing lets us ask; the same holds for those below."""
+        from shared.payments.stripe.gateway import StripeGateway
+
+        key = self.settings.stripe_api_key
+        return StripeGateway(key, self.settings.stripe_base_url) if key is not None else None
+
+    @cached_property
+    def razorpay_api(self) -> "RazorpayGateway | None":
+        from shared.payments.razorpay.gateway import RazorpayGateway
+
+        key_id, secret = self.settings.razorpay_key_id, self.settings.razorpay_key_secret
+        if key_id is None or secret is None:
+            return None
+        return RazorpayGateway(key_id, secret, self.settings.razorpay_base_url)
+
+    @cached_property
+    def paypal_api(self) -> "PayPalGateway | None":
+        from shared.payments.paypal.gateway import PayPalGateway
+
+        client_id, secret = self.settings.paypal_client_id, self.settings.paypal_client_secret
+        if client_id is None or secret is None:
+            return None
+        return PayPalGateway(client_id, secret, self.settings.paypal_base_url, self.clock)
 
     def _rail(self, name: "RailName") -> "Rail":
         from shared.payments.errors import RailNotOffered
@@ -148,27 +191,18 @@ class PaymentParts(ChainParts):
 
         match name:
             case RailName.STRIPE:
-                from shared.payments.stripe.gateway import StripeGateway
                 from shared.payments.stripe.rail import StripeRail
 
-                settings = self.settings
-                if settings.stripe_api_key is None or settings.checkout_return_url is None:
+                if self.stripe_api is None or self.settings.checkout_return_url is None:
                     raise RailNotOffered
-                api = StripeGateway(settings.stripe_api_key, settings.stripe_base_url)
-                return StripeRail(api, settings.checkout_return_url)
+                return StripeRail(self.stripe_api, self.settings.checkout_return_url)
             case RailName.PAYPAL:
-                from shared.payments.paypal.gateway import PayPalGateway
                 from shared.payments.paypal.rail import PayPalRail
 
-                settings = self.settings
-                if settings.paypal_client_id is None or settings.paypal_client_secret is None:
+                api, settings = self.paypal_api, self.settings
+                if api is None or settings.paypal_merchant_id is None or settings.checkout_return_url is None:
                     raise RailNotOffered
-                if settings.paypal_merchant_id is None or settings.checkout_return_url is None:
-                    raise RailNotOffered
-                gateway = PayPalGateway(
-                    settings.paypal_client_id, settings.paypal_client_secret, settings.paypal_base_url, self.clock
-                )
-                return PayPalRail(gateway, settings.paypal_merchant_id, settings.checkout_return_url, self.clock)
+                return PayPalRail(api, settings.paypal_merchant_id, settings.checkout_return_url, self.clock)
             case RailName.RAZORPAY:
                 return self._razorpay_rail()
             case RailName.CRYPTO:
@@ -178,14 +212,12 @@ class PaymentParts(ChainParts):
 
     def _razorpay_rail(self) -> "Rail":
         from shared.payments.errors import RailNotOffered
-        from shared.payments.razorpay.gateway import RazorpayGateway
         from shared.payments.razorpay.rail import RazorpayRail
 
-        settings = self.settings
-        if settings.razorpay_key_id is None or settings.razorpay_key_secret is None:
+        api, key_id = self.razorpay_api, self.settings.razorpay_key_id
+        if api is None or key_id is None:
             raise RailNotOffered
-        api = RazorpayGateway(settings.razorpay_key_id, settings.razorpay_key_secret, settings.razorpay_base_url)
-        return RazorpayRail(api, settings.razorpay_key_id, self.clock)
+        return RazorpayRail(api, key_id, self.clock)
 
     def _event_reader(self, name: "RailName") -> "EventReader":
         from shared.payments.errors import RailNotOffered

@@ -1,6 +1,6 @@
 """Builds what holds our books against those of payment providers, and what operators see of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from shared.reconciliation.settlement import DailySettlement
     from shared.reconciliation.statements import Statements
     from shared.reconciliation.store import FirestoreBooks, FirestoreHouseBooks
-    from shared.reconciliation.tickets import FirestoreTickets
+    from shared.reconciliation.tickets import FirestoreTickets, TicketDesk
 
 
 class ReconciliationParts(PaymentParts):
@@ -30,15 +30,23 @@ class ReconciliationParts(PaymentParts):
 
     @cached_property
     def statements(self) -> "Mapping[RailName, Statements]":
-        """The books of those rails whose providers keep some that we can read."""
-        from shared.payments.models import RailName
-        from shared.payments.stripe.gateway import StripeGateway
-        from shared.reconciliation.stripe import StripeStatements
+        """The books of those rails that we are let into. One of which we have no key is left out, and no error."""
+        return {statements.name: statements for statements in self._readable_statements()}
 
+    def _readable_statements(self) -> "Iterator[Statements]":
         settings = self.settings
-        if settings.stripe_api_key is None:
-            return {}
-        return {RailName.STRIPE: StripeStatements(StripeGateway(settings.stripe_api_key, settings.stripe_base_url))}
+        if settings.stripe_api_key is not None and self.stripe_api is not None:
+            from shared.reconciliation.stripe import StripeStatements
+
+            yield StripeStatements(self.stripe_api)
+        if settings.razorpay_key_secret is not None and self.razorpay_api is not None:
+            from shared.reconciliation.razorpay import RazorpayStatements
+
+            yield RazorpayStatements(self.razorpay_api)
+        if settings.paypal_client_secret is not None and self.paypal_api is not None:
+            from shared.reconciliation.paypal import PayPalStatements
+
+            yield PayPalStatements(self.paypal_api)
 
     @cached_property
     def statement_books(self) -> "FirestoreBooks":
@@ -57,6 +65,12 @@ class ReconciliationParts(PaymentParts):
         from shared.reconciliation.tickets import FirestoreTickets
 
         return FirestoreTickets(self.firestore)
+
+    @cached_property
+    def ticket_desk(self) -> "TicketDesk":
+        from shared.reconciliation.tickets import TicketDesk
+
+        return TicketDesk(self.tickets, self.clock)
 
     @cached_property
     def reconciliation(self) -> "Reconciliation":
@@ -93,9 +107,8 @@ class ReconciliationParts(PaymentParts):
     @cached_property
     def reviews(self) -> "Reviews":
         from shared.payments.reviews import Reviews
-        from shared.payments.waiting import FirestoreReviews
 
-        return Reviews(FirestoreReviews(self.firestore), self.tasks, self.clock)
+        return Reviews(self.review_store, self.holds, self.tasks, self.clock)
 
     @cached_property
     def payment_sweep(self) -> "Sweep":

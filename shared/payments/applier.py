@@ -97,7 +97,7 @@ class Applier:
             after = reversal_rules.reversed_by(after, seen)
         after = await watched(self._risk, self._rails.get(seen.rail), kept.order, after, seen)
         if after.is_held and not kept.order.is_held:
-            await self._review(hold_rules.review_of(after, seen))
+            await self._review(hold_rules.review_of(after))
         try:
             kept = await self._write(kept, after)
         except PaymentBound:

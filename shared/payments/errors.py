@@ -128,3 +128,13 @@ class ReviewResolved(CredenceError):
 
     def __init__(self) -> None:
         super().__init__("This review was decided already, in another way.")
+
+
+class OrderHeld(CredenceError):
+    """The credits of the order that a review asks about still wait for that very decision."""
+
+    code = "order_held"
+    kind = Kind.CONFLICT
+
+    def __init__(self) -> None:
+        super().__init__("Dismiss the doubt to release the order, or give its money back first.", param="verdict")

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from shared.base.ids import AccountId
-from shared.payments.models import Hold, HoldState, Order, Review, Seen
+from shared.payments.models import Hold, HoldState, Order, Review
 from shared.payments.reversal_rules import left_of
 
 _FOUND = {"card_shared": "one of others' too", "card_fraud": "one that a bank called stolen"}
@@ -25,13 +25,14 @@ def unheld_when_gone(order: Order) -> Order:
     return let_go(order) if order.is_held and left_of(order)[1] <= 0 else order
 
 
-def review_of(order: Order, seen: Seen) -> Review:
-    """What a person is asked."""
+def review_of(order: Order) -> Review:
+    """What a person is asked of a held purchase. Its name follows from the order, so whoever releases the order finds
+    the question too."""
     reason = order.hold.reason if order.hold else ""
     return Review(
         rail=order.rail,
         reason=reason,
-        subject=str(seen.payment_id),
+        subject=str(order.payment_id),
         order_id=order.order_id,
         expected="a card of the buyer's own",
         found=_FOUND.get(reason, "one that was tried too often"),

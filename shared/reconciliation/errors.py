@@ -21,3 +21,23 @@ class RangeWrong(CredenceError):
 
     def __init__(self) -> None:
         super().__init__("Give a month, or a first and a last day of at most a year.", param="first_day")
+
+
+class TicketAbsent(CredenceError):
+    """No difference has this name."""
+
+    code = "ticket_absent"
+    kind = Kind.ABSENT
+
+    def __init__(self) -> None:
+        super().__init__("There is no such ticket.", param="ticket_id")
+
+
+class TicketClosed(CredenceError):
+    """Both sides agree by now, or somebody else has decided."""
+
+    code = "ticket_closed"
+    kind = Kind.CONFLICT
+
+    def __init__(self) -> None:
+        super().__init__("This ticket is closed already.", param="ticket_id")

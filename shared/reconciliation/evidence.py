@@ -6,7 +6,7 @@ from shared.base.ids import AccountId, EntryId
 from shared.ledger.errors import LedgerUnavailable
 from shared.ledger.models import Entry
 from shared.ledger.store import LedgerStore, StoreUnavailable
-from shared.payments.models import Order, OrderId, RailName
+from shared.payments.models import Order, OrderId, PaymentId, RailName
 from shared.reconciliation import rules
 from shared.reconciliation.models import Compared, Difference, Line
 from shared.reconciliation.orders import PaidOrders
@@ -34,9 +34,11 @@ class Evidence:
             ref for line in lines if (order := order_of.get(line.line_id)) and (ref := rules.entry_of_line(line, order))
         ]
         entries = await self._entries(refs)
+        returned = await self._returned(rail, [one for one in lines if rules.is_second(one, order_of.get(one.line_id))])
         compared = []
         for line in lines:
-            ours = Ours(booked.get(line.line_id), order_of.get(line.line_id), entries)
+            back_minor = returned.get(line.payment_id, 0) if line.payment_id else 0
+            ours = Ours(booked.get(line.line_id), order_of.get(line.line_id), entries, back_minor)
             differences = rules.of_line(rail, day, line, ours)
             compared.append(Compared(line, ours.booked is not None, differences))
         return compared
@@ -49,7 +51,7 @@ class Evidence:
         """Which of these paid orders the provider's books do not show."""
         kept = await self._books.booked_for(rail, [order.payment_id for order in orders if order.payment_id])
         lines = [one.line for one in kept]
-        return [difference for order in orders if (difference := rules.of_order(order, lines))]
+        return [difference for order in orders if (difference := rules.of_order(rail, order, lines))]
 
     async def of_entries(self, entries: Sequence[Entry], default: RailName, day: str) -> list[Difference]:
         """Which of these postings against money no order explains."""
@@ -72,6 +74,12 @@ class Evidence:
     async def order(self, order_id: OrderId) -> Order | None:
         """One order, as it stands."""
         return (await self._orders.named([order_id])).get(order_id)
+
+    async def _returned(self, rail: RailName, lines: Sequence[Line]) -> Mapping[PaymentId, int]:
+        """What was given back of payments that paid for something a second time."""
+        payments = {line.payment_id for line in lines if line.payment_id}
+        kept = await self._books.booked_for(rail, sorted(payments)) if payments else []
+        return rules.returned_in(one.line for one in kept)
 
     async def _order_ids(self, rail: RailName, lines: Sequence[Line]) -> dict[str, OrderId]:
         """By line: the order that its payment is bound to, or else the one that its object names."""

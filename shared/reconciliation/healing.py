@@ -10,6 +10,8 @@ from shared.reconciliation.statements import Statements
 from shared.tasks.service import Tasks
 
 EVENT_KIND = "reconciliation"
+HEALED = (TicketKind.MISSING_HERE, TicketKind.PAID_TWICE)
+"""What a look may mend, or put before a person."""
 
 
 class Healing:
@@ -25,7 +27,7 @@ class Healing:
         now_ms = self._clock()
         for compared in found:
             subject = self._statements[rail].subject_of(compared.line)
-            if subject is None or all(one.kind is not TicketKind.MISSING_HERE for one in compared.differences):
+            if subject is None or all(one.kind not in HEALED for one in compared.differences):
                 continue
             event_id = f"{EVENT_KIND}-{compared.line.line_id}-{day_of(now_ms)}"
             event = Event(rail=rail, event_id=event_id, kind=EVENT_KIND, subject=subject, body_sha256="")

@@ -44,6 +44,8 @@ class Line(Struct, frozen=True, kw_only=True):
     """What the buyer paid, got back or disputes, in the buyer's currency; never negative."""
     is_void: bool = False
     """True for both lines of what failed after it was made: whoever never saw it needs to know nothing of it."""
+    is_ours: bool = False
+    """True where nobody else sells: a payment that is of no order is then missing here, and no stranger's."""
 
     @property
     def net_minor(self) -> int:
@@ -63,6 +65,10 @@ class BankPayout(Struct, frozen=True, kw_only=True):
     payout_id: str
     amount_minor: int
     currency: str
+    has_arrived: bool = True
+    """False for one that ought to be at our bank by now and is not."""
+    bank_reference: str = ""
+    """By which our bank names it; empty where the provider does not tell."""
     lists_lines: bool = True
     """False for one that was made by hand: its provider does not say what is in it."""
 
@@ -149,6 +155,10 @@ class TicketKind(StrEnum):
     MISSING_THERE = "missing_there"
     AMOUNT_DIFFERS = "amount_differs"
     FEE_UNKNOWN = "fee_unknown"
+    FEE_UNEXPLAINED = "fee_unexplained"
+    """The provider kept another fee than it had told."""
+    PAID_TWICE = "paid_twice"
+    """Another payment for what is paid already, and not given back."""
     CURRENCY_DIFFERS = "currency_differs"
     LATE = "late"
 
@@ -161,6 +171,10 @@ class SubjectKind(StrEnum):
     PAYOUT = "payout"
     DAY = "day"
     """All lines of a day, as they are counted."""
+    CONTENT = "content"
+    """A line as a payout counts it, where that is told by other books than lines are."""
+    BALANCE = "balance"
+    """By how much our balance in a currency grew on a day."""
     UNPAID = "unpaid"
     """Lines of a day in one currency that no payout has taken to the bank."""
     ENTRY = "entry"
@@ -193,6 +207,18 @@ class TicketState(StrEnum):
 
     OPEN = "open"
     RESOLVED = "resolved"
+    ACCEPTED = "accepted"
+    """They differ and always will; a person has said why. Open again once either side says something else."""
+
+
+class TicketDecision(Struct, frozen=True, kw_only=True):
+    """Why a difference that stays was closed, by whom, when, and what the two sides said then."""
+
+    by: str
+    why: str
+    at_ms: int
+    ours: str
+    theirs: str
 
 
 class Ticket(Struct, frozen=True, kw_only=True):
@@ -203,3 +229,5 @@ class Ticket(Struct, frozen=True, kw_only=True):
     first_seen_ms: int
     last_seen_ms: int
     resolved_ms: int | None = None
+    decisions: tuple[TicketDecision, ...] = ()
+    """Oldest first: one for each time that it was accepted, none of which is ever changed."""

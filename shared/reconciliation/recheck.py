@@ -9,7 +9,7 @@ from shared.base.ids import AccountId, EntryId
 from shared.base.log import write_line
 from shared.payments.errors import RailRefused, RailUnavailable
 from shared.payments.models import OrderId, RailName
-from shared.reconciliation import rules
+from shared.reconciliation import rules, sum_rules
 from shared.reconciliation.evidence import Evidence
 from shared.reconciliation.healing import Healing
 from shared.reconciliation.models import Difference, SubjectKind, Ticket
@@ -88,12 +88,14 @@ class Recheck:
             case SubjectKind.ORDER:
                 order = await self._evidence.order(OrderId(thing.name))
                 return await self._evidence.of_orders(was.rail, [order]) if order else [was]
-            case SubjectKind.PAYOUT:
-                payout = await statements.bank_payout(thing.name)
+            case SubjectKind.PAYOUT | SubjectKind.CONTENT:
+                payout = await statements.bank_payout(thing.name.partition("/")[0])
                 # One that came back takes nothing to the bank: its lines are in another one, or late.
                 return await self._contents.differences(was.rail, thing.day, payout) if payout else []
             case SubjectKind.DAY:
                 return await self._count(statements, was)
+            case SubjectKind.BALANCE:
+                return await self._contents.balances(was.rail, thing.day)
             case SubjectKind.UNPAID:
                 return await self._contents.late(was.rail, thing.day)
 
@@ -115,5 +117,5 @@ class Recheck:
                 break
         async for kept in self._contents.booked(was.rail, day):
             booked += len(kept)
-        difference = rules.of_count(was.rail, day, booked=booked, shown=shown)
+        difference = sum_rules.of_count(was.rail, day, booked=booked, shown=shown)
         return [difference] if difference else []

@@ -1,7 +1,7 @@
 """Pure decisions: what lines add up to, what the ledger must say of one, and where two sides differ."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,7 +12,6 @@ from shared.payments.models import Order, PaymentId, RailName, ReversalState
 from shared.payments.rules import payment_name
 from shared.reconciliation.days import day_of
 from shared.reconciliation.models import (
-    BankPayout,
     Booked,
     Difference,
     Line,
@@ -40,6 +39,8 @@ class Ours(Struct, frozen=True):
     booked: Booked | None
     order: Order | None
     entries: Mapping[EntryRef, Entry]
+    returned_minor: int = 0
+    """What of a payment was given back at its provider, as far as lines of it are kept."""
 
 
 def added(sums: Mapping[str, Sums], lines: Iterable[Line]) -> dict[str, Sums]:
@@ -88,15 +89,15 @@ def of_line(rail: RailName, day: str, line: Line, ours: Ours) -> list[Difference
     """How our side of a line differs from the provider's. At most one difference of a kind."""
     found: dict[TicketKind, tuple[str, str]] = {}
     if ours.booked is None:
-        found[TicketKind.MISSING_HERE] = ("not in the books of its day", _told(line))
+        found[TicketKind.MISSING_HERE] = ("not in the books of its day", told(line))
     else:
         booked = ours.booked.line
         if booked.currency != line.currency:
-            found[TicketKind.CURRENCY_DIFFERS] = (_told(booked), _told(line))
+            found[TicketKind.CURRENCY_DIFFERS] = (told(booked), told(line))
         elif line.fee_minor is None or booked.fee_minor is None:
-            found[TicketKind.FEE_UNKNOWN] = (_told(booked), _told(line))
-        elif (booked.amount_minor, booked.fee_minor) != (line.amount_minor, line.fee_minor):
-            found[TicketKind.AMOUNT_DIFFERS] = (_told(booked), _told(line))
+            found[TicketKind.FEE_UNKNOWN] = (told(booked), told(line))
+        elif kind := counted_otherwise(booked, line):
+            found[kind] = (told(booked), told(line))
     # What the order says matters more than how the line was booked, so it is what a ticket of the same kind tells.
     if difference := _of_order(line, ours):
         kind, our_side, their_side = difference
@@ -114,8 +115,11 @@ def _of_order(line: Line, ours: Ours) -> tuple[TicketKind, str, str] | None:
         return None
     if order is None:
         # Without a word of ours in it, it was sold by somebody else who uses the same account.
-        return (TicketKind.MISSING_HERE, "no such order", _told(line)) if line.order_id else None
+        return (TicketKind.MISSING_HERE, "no such order", told(line)) if line.order_id or line.is_ours else None
     if line.kind is LineKind.PAYMENT:
+        if order.payment_id is not None and order.payment_id != line.payment_id:
+            paid_back = f"payment {line.payment_id}, of which {ours.returned_minor} was given back"
+            return None if _is_back(line, ours) else (TicketKind.PAID_TWICE, _told_order(order), paid_back)
         if money is not None and money.currency != order.money.currency:
             return TicketKind.CURRENCY_DIFFERS, _told_order(order), f"{money.amount_minor} {money.currency}"
         if money is not None and money.amount_minor != order.money.amount_minor:
@@ -127,11 +131,12 @@ def _of_order(line: Line, ours: Ours) -> tuple[TicketKind, str, str] | None:
     if reversal is None and line.is_void:
         return None
     if reversal is None:
-        return TicketKind.MISSING_HERE, f"order {order.order_id} knows nothing of it", _told(line)
+        return TicketKind.MISSING_HERE, f"order {order.order_id} knows nothing of it", told(line)
     if line.kind is LineKind.REFUND:
         if money is not None and money.amount_minor != reversal.amount_minor:
             return TicketKind.AMOUNT_DIFFERS, str(reversal.amount_minor), f"{money.amount_minor} {money.currency}"
-        is_back = line.amount_minor > 0
+        # Where one that failed is no second line, it is the same one with nothing in it.
+        is_back = line.amount_minor > 0 or (line.is_void and line.amount_minor == 0)
         if is_back and reversal.state is not ReversalState.RETURNED:
             return TicketKind.MISSING_HERE, f"refund is {reversal.state.value}", "refund failed"
     return _of_entry(line, ours, order)
@@ -142,15 +147,30 @@ def _of_entry(line: Line, ours: Ours, order: Order) -> tuple[TicketKind, str, st
     ref = entry_of_line(line, order)
     if ref is None or ref in ours.entries:
         return None
-    return TicketKind.MISSING_HERE, f"order {order.order_id} has no entry {ref[1]}", _told(line)
+    return TicketKind.MISSING_HERE, f"order {order.order_id} has no entry {ref[1]}", told(line)
 
 
-def of_order(order: Order, lines: Iterable[Line]) -> Difference | None:
-    """A paid order whose payment the provider's books do not show."""
+def is_second(line: Line, order: Order | None) -> bool:
+    """Whether the line is a payment for what another one has paid."""
+    paid_by = order.payment_id if order is not None else None
+    return line.kind is LineKind.PAYMENT and paid_by is not None and paid_by != line.payment_id
+
+
+def returned_in(lines: Iterable[Line]) -> dict[PaymentId, int]:
+    """By payment, what these lines gave back of it."""
+    sums: dict[PaymentId, int] = {}
+    for line in lines:
+        if line.kind in (LineKind.REFUND, LineKind.DISPUTE) and line.payment_id:
+            sums[line.payment_id] = sums.get(line.payment_id, 0) - line.amount_minor
+    return sums
+
+
+def of_order(rail: RailName, order: Order, lines: Iterable[Line]) -> Difference | None:
+    """A paid order whose payment the provider's books do not show. `rail` is whose books they are."""
     if any(line.kind is LineKind.PAYMENT and line.payment_id == order.payment_id for line in lines):
         return None
     return Difference(
-        rail=order.rail,
+        rail=rail,
         thing=Thing(SubjectKind.ORDER, order.order_id, day_of(order.paid_at_ms or 0)),
         kind=TicketKind.MISSING_THERE,
         currency=order.money.currency,
@@ -201,69 +221,6 @@ def _micros_by_entry(order: Order) -> dict[EntryId, int]:
     return {entry_id_of(key): amount for key, amount in micros.items()}
 
 
-def of_payout(rail: RailName, day: str, payout: BankPayout, contents: Mapping[str, int]) -> list[Difference]:
-    """How a payout differs from what is in it, summed by currency."""
-    thing = Thing(SubjectKind.PAYOUT, payout.payout_id, day)
-
-    def differs(kind: TicketKind, ours: str) -> Difference:
-        theirs = f"{payout.amount_minor} {payout.currency}"
-        return Difference(rail=rail, thing=thing, kind=kind, currency=payout.currency, ours=ours, theirs=theirs)
-
-    others = sorted(set(contents) - {payout.currency})
-    if others:
-        return [differs(TicketKind.CURRENCY_DIFFERS, f"lines in {', '.join(others)}")]
-    if not payout.lists_lines:
-        return []
-    held = contents.get(payout.currency, 0)
-    return [] if held == payout.amount_minor else [differs(TicketKind.AMOUNT_DIFFERS, f"its lines: {held}")]
-
-
-def of_count(rail: RailName, day: str, *, booked: int, shown: int) -> Difference | None:
-    """Lines that were booked and are no longer shown."""
-    if booked <= shown:
-        # What is shown and not booked has a ticket of its own.
-        return None
-    thing = Thing(SubjectKind.DAY, day, day)
-    return Difference(
-        rail=rail,
-        thing=thing,
-        kind=TicketKind.MISSING_THERE,
-        currency="",
-        ours=f"{booked} lines",
-        theirs=f"{shown} lines",
-    )
-
-
-def waiting_in(before: Mapping[str, tuple[int, int]], booked: Iterable[Booked]) -> dict[str, tuple[int, int]]:
-    """By currency, how many lines no payout has taken to the bank, and their sum, with more lines counted."""
-    waiting = dict(before)
-    for one in booked:
-        if one.payout_id is None and one.line.kind is not LineKind.PAYOUT:
-            count, net_minor = waiting.get(one.line.currency, (0, 0))
-            waiting[one.line.currency] = (count + 1, net_minor + one.line.net_minor)
-    return waiting
-
-
-def late(rail: RailName, day: str, currency: str, count: int, net_minor: int) -> Difference:
-    """Lines that ought to be at our bank by now."""
-    return Difference(
-        rail=rail,
-        thing=Thing(SubjectKind.UNPAID, f"{day}:{currency}", day),
-        kind=TicketKind.LATE,
-        currency=currency,
-        ours=f"{count} lines, {net_minor} in all",
-        theirs="in no payout",
-    )
-
-
-def net_by_currency(before: Mapping[str, int], lines: Sequence[Line]) -> dict[str, int]:
-    """What lines come to after fees."""
-    after = dict(before)
-    for line in lines:
-        after[line.currency] = after.get(line.currency, 0) + line.net_minor
-    return after
-
-
 def bound_to(line: Line) -> PaymentId | None:
     """The payment by which a line's order is found."""
     return line.payment_id if line.kind in (LineKind.PAYMENT, LineKind.REFUND, LineKind.DISPUTE) else None
@@ -277,7 +234,19 @@ def micros_by_origin(changes: Iterable[LotChange]) -> dict[str, int]:
     return sums
 
 
-def _told(line: Line) -> str:
+def counted_otherwise(booked: Line, line: Line) -> TicketKind | None:
+    """How the same line in the same currency is counted twice."""
+    if booked.amount_minor != line.amount_minor:
+        return TicketKind.AMOUNT_DIFFERS
+    return TicketKind.FEE_UNEXPLAINED if booked.fee_minor != line.fee_minor else None
+
+
+def _is_back(line: Line, ours: Ours) -> bool:
+    return 0 < line.amount_minor <= ours.returned_minor
+
+
+def told(line: Line) -> str:
+    """A line for whoever reads a ticket."""
     fee = "unknown" if line.fee_minor is None else str(line.fee_minor)
     return f"{line.kind.value} {line.about}: {line.amount_minor} {line.currency}, fee {fee}"
 

@@ -16,7 +16,7 @@ from shared.base.economy import DAY_MS
 from shared.base.log import write_line
 from shared.payments.errors import RailRefused, RailUnavailable
 from shared.payments.models import RailName
-from shared.reconciliation import days, rules
+from shared.reconciliation import days, sum_rules
 from shared.reconciliation.evidence import Evidence
 from shared.reconciliation.healing import Healing
 from shared.reconciliation.models import Difference, Progress
@@ -41,7 +41,7 @@ ORDERS_DAYS = 1
 """An order is looked for so long after it was paid, when the lines of both days around it are kept: clocks differ."""
 LATE_DAYS = 10
 """Longer than a provider holds what it sends to the bank: seven days for cards almost everywhere."""
-STEPS = ("lines", "again", "orders", "payouts", "late", "done")
+STEPS = ("lines", "again", "orders", "payouts", "balances", "late", "done")
 """Of one day of one rail, in this order."""
 RECONCILED_UNTIL = "reconciled_until:{name}"
 """The name of the progress whose step is the last day that was reconciled."""
@@ -167,6 +167,9 @@ class Reconciliation:
                 return await self._paid_orders(run, rail, days.moved(day, -ORDERS_DAYS), progress)
             case "payouts":
                 return await self._payouts(run, rail, day, progress)
+            case "balances":
+                await self._note(run, await self._contents.balances(rail, day))
+                return _after(progress)
             case _:
                 early = days.moved(day, -LATE_DAYS)
                 if self._statements[rail].tells_payouts and await self._is_settled(rail, early):
@@ -187,7 +190,7 @@ class Reconciliation:
         if page.cursor is not None:
             return replace(progress, cursor=page.cursor, counts={"lines": shown})
         booked = sum(sums.lines for sums in settled.sums.values())
-        if difference := rules.of_count(rail, day, booked=booked, shown=shown):
+        if difference := sum_rules.of_count(rail, day, booked=booked, shown=shown):
             await self._note(run, [difference])
         return _after(progress)
 
@@ -195,13 +198,16 @@ class Reconciliation:
         """Orders that were paid on a day against the lines that we keep."""
         if not (await self._is_settled(rail, day) and await self._is_settled(rail, days.moved(day, -1))):
             return _after(progress)
+        sells = self._statements[rail].sells
+        sold_by = RailName(progress.name) if progress.name else sells[0]
         place = msgspec.json.decode(progress.cursor, type=Place) if progress.cursor else None
-        page = await self._orders.paid_between(rail, days.start_ms(day), days.end_ms(day), place)
+        page = await self._orders.paid_between(sold_by, days.start_ms(day), days.end_ms(day), place)
         await self._note(run, await self._evidence.of_orders(rail, page))
         if len(page) < PAGE_ORDERS_MAX:
-            return _after(progress)
+            left = sells[sells.index(sold_by) + 1 :]
+            return replace(progress, name=left[0].value, cursor=None) if left else _after(progress)
         place = Place(page[-1].paid_at_ms or 0, page[-1].order_id)
-        return replace(progress, cursor=msgspec.json.encode(place).decode())
+        return replace(progress, name=sold_by.value, cursor=msgspec.json.encode(place).decode())
 
     async def _payouts(self, run: _Run, rail: RailName, day: str, progress: Progress) -> Progress:
         """What arrived at our bank on the day against what it contains, one page of one payout at a time."""
@@ -213,9 +219,9 @@ class Reconciliation:
         if not left:
             return _after(progress)
         payout, net_minor = left[0], progress.counts if is_under_way else {}
-        page = await self._contents.page(rail, payout.payout_id, progress.cursor, net_minor)
-        if page.cursor is None:
-            await self._note(run, rules.of_payout(rail, day, payout, page.net_minor))
+        page = await self._contents.page(rail, day, payout, progress.cursor, net_minor)
+        whole = sum_rules.of_payout(rail, day, payout, page.net_minor) if page.cursor is None else []
+        await self._note(run, page.differences + whole)
         return replace(progress, name=payout.payout_id, cursor=page.cursor, counts=page.net_minor)
 
     async def _ledger_day(self, run: _Run, day: str) -> bool:

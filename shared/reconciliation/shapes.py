@@ -12,6 +12,16 @@ MonthText = Annotated[str, Meta(pattern=rf"^20[0-9]{{2}}-[0-9]{{2}}{LAST}")]
 TicketIdText = Annotated[str, Meta(pattern=rf"^[0-9a-f]{{64}}{LAST}")]
 
 
+class TicketDecisionView(Body, frozen=True, kw_only=True):
+    """Why a difference that stays was closed, and what it was then."""
+
+    by: str
+    reason: str
+    at_ms: int
+    ours: str
+    theirs: str
+
+
 class TicketView(Body, frozen=True, kw_only=True):
     """A difference as an operator sees it."""
 
@@ -27,6 +37,9 @@ class TicketView(Body, frozen=True, kw_only=True):
     theirs: str
     first_seen_ms: int
     last_seen_ms: int
+    state: str
+    decisions: list[TicketDecisionView]
+    """Oldest first."""
 
 
 def ticket_view(name: str, ticket: Ticket) -> TicketView:
@@ -44,4 +57,9 @@ def ticket_view(name: str, ticket: Ticket) -> TicketView:
         theirs=difference.theirs,
         first_seen_ms=ticket.first_seen_ms,
         last_seen_ms=ticket.last_seen_ms,
+        state=ticket.state.value,
+        decisions=[
+            TicketDecisionView(by=one.by, reason=one.why, at_ms=one.at_ms, ours=one.ours, theirs=one.theirs)
+            for one in ticket.decisions
+        ],
     )

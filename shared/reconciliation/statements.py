@@ -1,5 +1,6 @@
-"""What a rail must be able to tell of its own books. A rail whose provider keeps none (a chain) has no such class."""
+"""What a rail must be able to tell of its own books."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from shared.payments.models import RailName, Subject
@@ -18,6 +19,10 @@ class Statements(Protocol):
     """
 
     name: RailName
+    sells: tuple[RailName, ...]
+    """The rails whose payments stand in these books: itself, and any other that is paid to the same place."""
+    recounts: bool
+    """True where what a payout contains is told by other books than lines are, so that the two may differ."""
     tells_payouts: bool
     """False where nothing says which payout a line is in: then none is missed, and none is late."""
 
@@ -28,13 +33,16 @@ class Statements(Protocol):
         """One of them as it stands now; None when there is none."""
 
     async def bank_payouts(self, day: str) -> tuple[BankPayout, ...]:
-        """What arrived at our bank on a day. A provider makes a few of them a day at most."""
+        """What arrived at our bank on a day, or ought to have. A provider makes a few of them a day at most."""
 
     async def bank_payout(self, payout_id: str) -> BankPayout | None:
         """One of them; None when it is none, or came back."""
 
     async def payout_lines(self, payout_id: str, cursor: str | None) -> Page:
         """Some of what a payout took to the bank, the payout's own line left out."""
+
+    async def balances(self, day: str) -> Mapping[str, int] | None:
+        """Our balance by currency when a day was over; None where the provider tells only today's."""
 
     def subject_of(self, line: Line) -> Subject | None:
         """What to look at to bring our order up to the line; None where no order is concerned."""

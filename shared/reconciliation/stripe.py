@@ -1,6 +1,5 @@
 """Stripe's books: balance transactions and payouts, as https://docs.stripe.com/api/balance_transactions has them."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from shared.payments.stripe.gateway import StripeApi
 from shared.payments.stripe.rail import ORDER_KEY
 from shared.reconciliation.days import end_ms, start_ms
 from shared.reconciliation.models import BankPayout, Line, LineKind, Page
+from shared.reconciliation.names import order_named
 from shared.reconciliation.statements import PAGE_LINES_MAX
 
 BANK_PAYOUTS_MAX = 100
@@ -31,8 +31,8 @@ _KINDS = {
     "payout_failure": LineKind.PAYOUT,
 }
 """By the transaction's `type`. A dispute is an `adjustment`, told from others by its source."""
-_ORDER_ID = re.compile(r"[a-z2-7]{24}")
-"""Whoever uses the same account may write anything there; only this can name an order."""
+_TO_ARRIVE = ("paid", "pending", "in_transit")
+"""Statuses of a payout whose money is at our bank, or ought to be from its arrival date on."""
 _SUBJECTS = {LineKind.PAYMENT: "charge", LineKind.REFUND: "refund", LineKind.DISPUTE: "dispute"}
 
 
@@ -40,6 +40,8 @@ class StripeStatements:
     """What Stripe says of our balance."""
 
     name = RailName.STRIPE
+    sells: tuple[RailName, ...] = (RailName.STRIPE,)
+    recounts = False
     tells_payouts = True
 
     def __init__(self, api: StripeApi) -> None:
@@ -59,11 +61,11 @@ class StripeStatements:
 
     async def bank_payouts(self, day: str) -> tuple[BankPayout, ...]:
         arrived = {"gte": start_ms(day) // 1000, "lt": end_ms(day) // 1000}
-        params = {"arrival_date": arrived, "status": "paid", "limit": BANK_PAYOUTS_MAX}
+        params = {"arrival_date": arrived, "limit": BANK_PAYOUTS_MAX}
         listed = await self._api.get("/v1/payouts", params)
         if listed.get("has_more"):
             raise RailRefused("Stripe", f"more than {BANK_PAYOUTS_MAX} payouts on a day")
-        return tuple(_bank_payout(found) for found in listed["data"])
+        return tuple(payout for found in listed["data"] if (payout := _bank_payout(found)))
 
     async def bank_payout(self, payout_id: str) -> BankPayout | None:
         try:
@@ -72,12 +74,15 @@ class StripeStatements:
             if refusal.provider_code == "resource_missing":
                 return None
             raise
-        return _bank_payout(found) if found["status"] == "paid" else None
+        return _bank_payout(found)
 
     async def payout_lines(self, payout_id: str, cursor: str | None) -> Page:
         page = _page(await self._listed(cursor, payout=payout_id))
         # A payout lists its own transaction too, which is what the others add up to.
         return Page(tuple(line for line in page.lines if line.kind is not LineKind.PAYOUT), page.cursor)
+
+    async def balances(self, day: str) -> Mapping[str, int] | None:
+        return None
 
     def subject_of(self, line: Line) -> Subject | None:
         kind = _SUBJECTS.get(line.kind)
@@ -121,7 +126,7 @@ def _line(found: Mapping[str, Any]) -> Line:
 def _order_of(kind: LineKind, about: Mapping[str, Any]) -> OrderId | None:
     """Only a charge has its intent's metadata; a refund and a dispute have their own."""
     named = about.get("metadata", {}).get(ORDER_KEY) if kind is LineKind.PAYMENT else None
-    return OrderId(named) if isinstance(named, str) and _ORDER_ID.fullmatch(named) else None
+    return order_named(named)
 
 
 def _money(about: Mapping[str, Any]) -> Money | None:
@@ -129,10 +134,14 @@ def _money(about: Mapping[str, Any]) -> Money | None:
     return Money(amount, currency.upper()) if isinstance(amount, int) and isinstance(currency, str) else None
 
 
-def _bank_payout(found: Mapping[str, Any]) -> BankPayout:
+def _bank_payout(found: Mapping[str, Any]) -> BankPayout | None:
+    """None for one that came back or was called back."""
+    if found["status"] not in _TO_ARRIVE:
+        return None
     return BankPayout(
         payout_id=str(found["id"]),
         amount_minor=int(found["amount"]),
         currency=str(found["currency"]).upper(),
+        has_arrived=found["status"] == "paid",
         lists_lines=found.get("automatic") is not False,
     )

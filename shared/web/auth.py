@@ -79,6 +79,8 @@ class Caller(Struct, frozen=True):
     """Returns once the caller has closed the connection, in a function that calls models."""
     payment: str | None = None
     """The header PAYMENT-SIGNATURE of x402, in a function that is paid by it."""
+    accepts: str = ""
+    """The header `accept`, in a function that answers in several media types."""
 
     @property
     def account_id(self) -> AccountId:

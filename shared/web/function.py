@@ -159,6 +159,8 @@ async def _answer(contract: Contract, handler: Handler, request: Request, reques
     if contract.routes:
         left = partial(client_left, request.receive)
         caller = replace(caller, route_asked=request.headers.get(ROUTE_HEADER), left=left)
+    if len(contract.media_types) > 1:
+        caller = replace(caller, accepts=request.headers.get("accept", ""))
     if contract.pays:
         caller = replace(caller, payment=request.headers.get(PAYMENT_HEADER))
     parameters = path_parameters(request, contract.path_param, contract.path_prefix, contract.path_suffix)

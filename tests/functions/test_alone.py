@@ -68,6 +68,7 @@ OPERATED = {
     "review_list",
     "review_resolve",
     "ticket_list",
+    "ticket_resolve",
 }
 """What operators call."""
 CATALOG_READERS = {*CALL_PROVIDERS, "demand_set", "model_get", "model_list", "model_update", "price_get"}
@@ -149,6 +150,8 @@ def _request(
     if row.name == "review_resolve":
         decision = {"verdict": "dismissed", "reason": "a test"}
         return row.path.replace("{review_id}", treasury.put_up_for_review()), {"json": decision}
+    if row.name == "ticket_resolve":
+        return row.path.replace("{ticket_id}", treasury.open_a_ticket()), {"json": {"reason": "a test"}}
     if row.name == "model_get":
         return row.path.replace("{model}", "google/gemma-2-2b-it"), {}
     if row.name == "demand_set":
@@ -272,7 +275,8 @@ def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:
     """
     without_ledger = {"demand_set", "entry_created", "image_job_get", "model_get", "model_list", "model_update"}
     without_ledger |= {"order_get", "price_get", "price_predict", "price_trends"}
-    without_ledger |= {"payment_sweep", "review_list", "review_resolve", "settlement_daily", "ticket_list"}
+    without_ledger |= {"payment_sweep", "review_list", "review_resolve", "settlement_daily"}
+    without_ledger |= {"ticket_list", "ticket_resolve"}
     # Who takes payments' events leaves them to a queue, which speaks gRPC too; who tells of packs reads nothing.
     without_store = {"pack_list": set()} | {f"{rail}_webhook": {"grpc"} for rail in ("paypal", "razorpay", "stripe")}
     if answered.name in without_store:

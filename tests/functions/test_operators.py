@@ -49,6 +49,8 @@ def test_a_report_is_json_or_csv(deployment: Deployment) -> None:
     assert report["ledger_days_missing"] == ["2026-01-01", "2026-01-02", "2026-01-03"]
     assert report["drift_micros"] == 0
     assert told.headers["content-type"].startswith("text/csv")
+    accepted = call(deployment, "GET", path, deployment.operator_token, headers={"accept": "text/csv"})
+    assert accepted.headers["content-type"].startswith("text/csv")
     rows = list(csv.DictReader(io.StringIO(told.text)))
     assert {"section": "ledger", "rail": "", "currency": "", "column": "drift_micros", "amount": "0"} in rows
 
@@ -72,3 +74,26 @@ def test_the_sweep_is_the_timers(deployment: Deployment, newcomer: Person) -> No
 
     assert done == {"posted": 0, "given_up": 0, "finished": True}
     assert refusal(call(deployment, "POST", "/_timers/payment_sweep", newcomer.token), 401)
+
+
+def test_a_ticket_is_listed_until_somebody_says_that_it_stays(deployment: Deployment) -> None:
+    ticket_id = Treasury(deployment.environment).open_a_ticket()
+    listed = answer(call(deployment, "GET", "/v1/tickets", deployment.operator_token))["tickets"]
+    assert ticket_id in {ticket["ticket_id"] for ticket in listed}
+    path, decision = f"/v1/tickets/{ticket_id}", {"reason": "a rounding of the year before"}
+
+    first = answer(call(deployment, "POST", path, deployment.operator_token, json=decision))
+    again = answer(call(deployment, "POST", path, deployment.operator_token, json=decision))
+
+    assert first == again
+    assert first["ticket"]["state"] == "accepted"
+    [kept] = first["ticket"]["decisions"]
+    assert (kept["reason"], kept["ours"], kept["theirs"]) == ("a rounding of the year before", "1", "2")
+    assert kept["by"]
+    other = call(deployment, "POST", path, deployment.operator_token, json={"reason": "another"})
+    assert refusal(other, 409) == "ticket_closed"
+    listed = answer(call(deployment, "GET", "/v1/tickets", deployment.operator_token))["tickets"]
+    assert ticket_id not in {ticket["ticket_id"] for ticket in listed}
+    absent = call(deployment, "POST", f"/v1/tickets/{'0' * 64}", deployment.operator_token, json=decision)
+    assert refusal(absent, 404) == "ticket_absent"
+    assert refusal(call(deployment, "POST", path, deployment.backend_token, json=decision), 403) == "scope_missing"

@@ -34,6 +34,7 @@ OPERATED = {
     "review_list",
     "review_resolve",
     "ticket_list",
+    "ticket_resolve",
 }
 """What operators call."""
 SPARE_MODEL = "google/veo-3.1-fast-generate-001"

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from shared.payments.errors import PaymentsUnavailable
 from shared.payments.models import Event, Order, OrderId, PaymentId, RailName, Review
+from shared.payments.reviews import Decision
 from shared.payments.rules import payment_name
 from shared.payments.store import (
     EVENT_LOOK_MS,
@@ -32,6 +33,8 @@ class MemoryPayments:
         self.waiting: dict[tuple[RailName, str], int] = {}
         """When each event that was not applied yet is due."""
         self.reviews: dict[str, Review] = {}
+        self.decisions: dict[str, Decision] = {}
+        """What persons decided of them."""
         self.invoices: dict[OrderId, dict[str, object]] = {}
         self.last_invoice = 0
         self.is_down = False

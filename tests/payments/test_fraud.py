@@ -6,9 +6,11 @@ from collections.abc import Sequence
 import pytest
 
 from shared.base.ids import AccountId, UserId
-from shared.payments.errors import PaymentsUnavailable, RailUnavailable, RefundRefused
+from shared.payments.errors import OrderHeld, PaymentsUnavailable, RailUnavailable, RefundRefused, ReviewResolved
 from shared.payments.held import HeldOrders
+from shared.payments.holds import Holds
 from shared.payments.models import Order, OrderState, PaymentId
+from shared.payments.reviews import Reviews, Verdict
 from shared.risk.errors import CheckoutTooOften, RiskUnavailable
 from shared.risk.limits import (
     CARD_USERS_MAX,
@@ -18,13 +20,15 @@ from shared.risk.limits import (
     REFUNDS_PER_YEAR_MAX,
 )
 from shared.risk.models import ClientClaim, Decision, SignalKind, Subject
+from shared.tasks.service import Tasks
 from tests.images.jobs import Fate, Killed
 from tests.ledger.builders import opened
-from tests.payments.builders import BUYER, CREDIT, PACK, Shop
+from tests.payments.builders import BUYER, CREDIT, PACK, Process, Shop
 from tests.payments.cases import bought
 from tests.payments.crashes import STEPS_MAX
 from tests.payments.matrix import NOTHING, WHOLE
 from tests.payments.stripe_bench import StripeBench
+from tests.payments.waiting import MemoryReviews
 
 USER_ORDERS_MAX = CHECKOUT_LIMITS[SignalKind.USER][0].marks_max
 ADDRESS_ORDERS_MAX = CHECKOUT_LIMITS[SignalKind.ADDRESS][0].marks_max
@@ -247,10 +251,19 @@ async def test_a_card_on_too_many_accounts_buys_nothing_until_a_person_has_looke
     await shop.check_books()
 
 
+def held_orders(shop: StripeShop, process: Process) -> HeldOrders:
+    holds = Holds(process.store, process.risk)
+    return HeldOrders(process.store, holds, MemoryReviews(shop.store), process.applier, shop.clock)
+
+
+def reviews_of(shop: StripeShop) -> Reviews:
+    holds = Holds(shop.store, shop.process().risk)
+    return Reviews(MemoryReviews(shop.store), holds, Tasks(shop.queues, "http://{function}", shop.clock), shop.clock)
+
+
 async def test_what_an_operator_lets_go_is_the_buyers_once(shop: StripeShop) -> None:
     users, order, _ = await shared(shop)
-    process = shop.process()
-    held = HeldOrders(shop.store, process.applier, process.risk)
+    held = held_orders(shop, shop.process())
 
     for _ in range(3):
         after = await held.release(order.order_id, operator="service:op", reason="a family of four")
@@ -265,6 +278,55 @@ async def test_what_an_operator_lets_go_is_the_buyers_once(shop: StripeShop) -> 
         ("hold_release", "service:op"),
     ]
     await shop.check_books()
+
+
+async def test_to_dismiss_the_doubt_about_a_card_is_to_release_its_order(shop: StripeShop) -> None:
+    users, order, _ = await shared(shop)
+    reviews = reviews_of(shop)
+    [asked] = await reviews.open(None)
+
+    for _ in range(2):
+        await reviews.resolve(asked.review_id, Verdict.DISMISSED, by="service:op", why="a family of four")
+    await shop.work()
+
+    assert await balance(shop, users[-1]) == 550 * CREDIT
+    assert await shop.set_aside() == 0
+    assert await reviews.open(None) == []
+    assert [(one.rule, one.outcome) for one in await decisions(shop, f"order:{order.order_id}")][-1] == (
+        "hold_release",
+        "a family of four",
+    )
+    await shop.check_books()
+
+
+async def test_to_release_an_order_closes_the_question_about_its_card(shop: StripeShop) -> None:
+    _, order, _ = await shared(shop)
+    reviews = reviews_of(shop)
+    [asked] = await reviews.open(None)
+
+    await held_orders(shop, shop.process()).release(order.order_id, operator="service:op", reason="a family")
+
+    assert await reviews.open(None) == []
+    kept = await reviews.resolve(asked.review_id, Verdict.DISMISSED, by="service:op", why="a family")
+    assert kept.decision is not None
+    with pytest.raises(ReviewResolved):
+        await reviews.resolve(asked.review_id, Verdict.DONE, by="service:op", why="another")
+
+
+@pytest.mark.parametrize("verdict", [Verdict.DONE, Verdict.LOOK_AGAIN])
+async def test_no_decision_leaves_held_credits_waiting_for_nobody(shop: StripeShop, verdict: Verdict) -> None:
+    _, order, _ = await shared(shop)
+    reviews = reviews_of(shop)
+    [asked] = await reviews.open(None)
+
+    with pytest.raises(OrderHeld):
+        await reviews.resolve(asked.review_id, verdict, by="service:op", why="x")
+    await shop.process().refunds.any(order.order_id, None, operator="service:op", reason="stolen", key="1")
+    await shop.settle()
+
+    await reviews.resolve(asked.review_id, Verdict.DONE, by="service:op", why="paid back")
+    assert await reviews.open(None) == []
+    assert await shop.set_aside() == 0
 
 
 async def test_what_an_operator_refuses_goes_back_and_leaves_no_debt(shop: StripeShop) -> None:
@@ -430,16 +492,13 @@ async def test_a_death_between_any_two_steps_neither_frees_nor_loses_what_is_hel
             for one in told:
                 await fate.live(shop.run("payment_apply", one, fate))
             process = shop.process(fate)
-            held = HeldOrders(process.store, process.applier, process.risk)
+            held = held_orders(shop, process)
             await fate.live(held.release(order.order_id, operator="service:op", reason="x"))
         except (Killed, asyncio.CancelledError):
             for one in told:
                 await shop.run("payment_apply", one)
             assert await balance(shop, users[-1]) + await shop.set_aside() == 550 * CREDIT, f"died at {dies_at}"
-            again = shop.process()
-            await HeldOrders(shop.store, again.applier, again.risk).release(
-                order.order_id, operator="service:op", reason="x"
-            )
+            await held_orders(shop, shop.process()).release(order.order_id, operator="service:op", reason="x")
         assert await balance(shop, users[-1]) == 550 * CREDIT
         assert await shop.set_aside() == 0
         await shop.check_books()

@@ -3,6 +3,7 @@
 import pytest
 
 from shared.payments.errors import ReviewAbsent, ReviewResolved
+from shared.payments.holds import Holds
 from shared.payments.models import PaymentId
 from shared.payments.reviews import Reviews, Verdict
 from shared.tasks.service import Tasks
@@ -25,7 +26,8 @@ async def reviews(shop: Shop) -> Reviews:
     payment_id = shop.bench.pay(await shop.order())
     shop.bench.tamper(payment_id, amount_minor=1)
     await shop.settle()
-    return Reviews(MemoryReviews(shop.store), Tasks(shop.queues, "http://{function}", shop.clock), shop.clock)
+    holds = Holds(shop.store, shop.process().risk)
+    return Reviews(MemoryReviews(shop.store), holds, Tasks(shop.queues, "http://{function}", shop.clock), shop.clock)
 
 
 async def test_a_decision_says_who_when_and_why(reviews: Reviews, shop: Shop) -> None:

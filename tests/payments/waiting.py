@@ -15,7 +15,7 @@ class MemoryReviews:
 
     def __init__(self, store: MemoryPayments) -> None:
         self._store = store
-        self.decisions: dict[str, Decision] = {}
+        self.decisions = store.decisions
 
     async def open(self, after: str | None) -> Sequence[KeptReview]:
         names = sorted(name for name in self._store.reviews if name > (after or "") and name not in self.decisions)
@@ -25,7 +25,7 @@ class MemoryReviews:
         return self._kept(review_id) if review_id in self._store.reviews else None
 
     async def decide(self, review_id: str, decision: Decision) -> None:
-        if self.decisions.setdefault(review_id, decision) != decision:
+        if review_id not in self._store.reviews or self.decisions.setdefault(review_id, decision) != decision:
             raise ReviewResolved
 
     def _kept(self, review_id: str) -> KeptReview:

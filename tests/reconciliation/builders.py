@@ -47,11 +47,11 @@ class Mortals(Mortal):
     """A provider's books as a process of that fate reaches them: what reads nothing costs no step."""
 
     subject_of: Callable[..., Any]
-    tells_payouts = True
 
     def __init__(self, inner: Statements, fate: Fate) -> None:
         super().__init__(inner, fate)
         self.subject_of = inner.subject_of
+        self.sells, self.recounts, self.tells_payouts = inner.sells, inner.recounts, inner.tells_payouts
 
 
 class Office:
@@ -60,7 +60,7 @@ class Office:
     def __init__(self, page_lines: int = 100, shop: Shop | None = None) -> None:
         self.shop = shop or Shop(StripeBench)
         self.clock = self.shop.clock
-        self.statements = MemoryStatements(page_lines)
+        self.statements: Any = MemoryStatements(page_lines)
         self.books = MemoryBooks()
         self.tickets = MemoryTickets()
         self.house_books = MemoryHouseBooks()
@@ -80,7 +80,7 @@ class Office:
             return Mortal(inner, fate) if fate else count(inner)
 
         shown: Any = Mortals(self.statements, fate) if fate else self.statements
-        statements: dict[RailName, Statements] = {STRIPE: shown}
+        statements: dict[RailName, Statements] = {self.statements.name: shown}
         books, tickets = through(self.books), through(self.tickets)
         orders = through(MemoryPaidOrders(self.shop.store))
         evidence = Evidence(books, orders, through(self.shop.ledger_store))

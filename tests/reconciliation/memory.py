@@ -14,6 +14,7 @@ from shared.ledger.models import Origin
 from shared.ledger.store import EntryRef
 from shared.payments.models import Order, OrderId, PaymentId, RailName, Subject
 from shared.reconciliation.days import day_of
+from shared.reconciliation.errors import TicketAbsent
 from shared.reconciliation.models import (
     BankPayout,
     Booked,
@@ -25,6 +26,7 @@ from shared.reconciliation.models import (
     Page,
     Progress,
     Ticket,
+    TicketDecision,
     TicketState,
 )
 from shared.reconciliation.orders import PAGE_ORDERS_MAX, Place
@@ -32,7 +34,7 @@ from shared.reconciliation.rules import ticket_id
 from shared.reconciliation.statements import PAGE_LINES_MAX
 from shared.reconciliation.store import booked_from, day_document, day_from, line_document
 from shared.reconciliation.sums import balances_of
-from shared.reconciliation.tickets import PAGE_TICKETS_MAX, noted, ticket_document, ticket_from
+from shared.reconciliation.tickets import PAGE_TICKETS_MAX, accepted, is_opened, noted, ticket_document, ticket_from
 from tests.payments.memory import MemoryPayments
 
 
@@ -40,12 +42,18 @@ class MemoryStatements:
     """Books that a test writes. Pages are as small as it says."""
 
     name = RailName.STRIPE
+    sells: tuple[RailName, ...] = (RailName.STRIPE,)
+    recounts = False
     tells_payouts = True
 
     def __init__(self, page_lines: int = PAGE_LINES_MAX) -> None:
         self.shown: dict[str, Line] = {}
         self.payouts: dict[str, tuple[BankPayout, str, list[str]]] = {}
         """By id: what arrived, on which day, and the lines in it."""
+        self.standing: dict[str, dict[str, int]] = {}
+        """By day: the balance that the provider tells for its end."""
+        self.counted: dict[tuple[str, str], Line] = {}
+        """By payout and line: a line that the payout counts in another way."""
         self.page_lines = page_lines
 
     def show(self, *lines: Line) -> None:
@@ -73,7 +81,11 @@ class MemoryStatements:
         return self.payouts[payout_id][0] if payout_id in self.payouts else None
 
     async def payout_lines(self, payout_id: str, cursor: str | None) -> Page:
-        return self._page([self.shown[name] for name in self.payouts[payout_id][2]], cursor)
+        names = self.payouts[payout_id][2]
+        return self._page([self.counted.get((payout_id, name), self.shown[name]) for name in names], cursor)
+
+    async def balances(self, day: str) -> Mapping[str, int] | None:
+        return self.standing.get(day)
 
     def subject_of(self, line: Line) -> Subject | None:
         kinds = {LineKind.PAYMENT: "charge", LineKind.REFUND: "refund", LineKind.DISPUTE: "dispute"}
@@ -143,13 +155,24 @@ class MemoryTickets:
         for difference in differences:
             name = ticket_id(difference)
             before = ticket_from(self.kept[name]) if name in self.kept else None
-            opened += before is None or before.state is TicketState.RESOLVED
-            self.kept[name] = ticket_document(noted(before, difference, at_ms=at_ms))
+            after = noted(before, difference, at_ms=at_ms)
+            opened += is_opened(before, after)
+            self.kept[name] = ticket_document(after)
         return opened
 
     async def resolve(self, names: Iterable[str], *, at_ms: int) -> None:
         for name in names:
             self.kept[name] |= {"state": TicketState.RESOLVED.value, "resolved_ms": at_ms}
+
+    async def find(self, name: str) -> Ticket | None:
+        return ticket_from(self.kept[name]) if name in self.kept else None
+
+    async def accept(self, name: str, decision: TicketDecision) -> Ticket:
+        if name not in self.kept:
+            raise TicketAbsent
+        after = accepted(ticket_from(self.kept[name]), decision)
+        self.kept[name] = ticket_document(after)
+        return after
 
     async def open(self, after: str | None) -> Sequence[tuple[str, Ticket]]:
         found = [(name, ticket_from(fields)) for name, fields in sorted(self.kept.items()) if name > (after or "")]

@@ -130,7 +130,7 @@ async def test_a_fee_that_is_changed_later_is_one_ticket_until_the_day_is_settle
     office.statements.payouts["po_000"] = (replace(payout, amount_minor=payout.amount_minor - 5), day, names)
 
     await paid_out_daily(office, 4)
-    assert office.open_tickets() == [("amount_differs", "line")]
+    assert office.open_tickets() == [("fee_unexplained", "line")]
 
     await office.settle(day_of(line.at_ms))
     await office.reconcile()

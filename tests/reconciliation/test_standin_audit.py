@@ -163,11 +163,11 @@ async def test_a_fee_that_is_changed_later(office: Audited) -> None:
     office.account.tamper(changed["id"], fee=changed["fee"] + 5, net=changed["net"] - 5)
 
     await office.to_the_bank(AGAIN_DAYS)
-    office.check_one_ticket("amount_differs", "line")
+    office.check_one_ticket("fee_unexplained", "line")
 
     await office.settle(sold)
     await office.to_the_bank(2)
-    office.check_one_ticket("amount_differs", "line", state=TicketState.RESOLVED)
+    office.check_one_ticket("fee_unexplained", "line", state=TicketState.RESOLVED)
     [book] = await office.books.day_books(sold, sold)
     assert book.sums.fees_minor == changed["fee"] + 5
 

@@ -15,6 +15,7 @@ from shared.payments.reviews import Decision, ReviewStore, Verdict
 from shared.payments.store import EVENT_LOOK_MS, FirestorePayments, PaymentStore
 from shared.payments.sweep import WaitingEvents
 from shared.payments.waiting import FirestoreReviews, FirestoreWaitingEvents
+from shared.reconciliation.errors import TicketAbsent, TicketClosed
 from shared.reconciliation.houses import HouseBooks
 from shared.reconciliation.models import (
     DayBook,
@@ -26,6 +27,7 @@ from shared.reconciliation.models import (
     SubjectKind,
     Sums,
     Thing,
+    TicketDecision,
     TicketKind,
     TicketState,
 )
@@ -222,3 +224,25 @@ async def test_an_event_waits_until_it_was_applied(stores: Stores) -> None:
     await stores.waiting.swept(found[0].name, sweeps=1, due_ms=due_ms + 1)
     await stores.waiting.swept(found[1].name, sweeps=1, due_ms=None)
     assert [(one.name, one.sweeps) for one in await stores.waiting.due(at_ms=due_ms + 1)] == [(found[0].name, 1)]
+
+
+async def test_a_ticket_is_accepted_once_and_opens_when_its_sides_say_something_else(stores: Stores) -> None:
+    tickets, found = stores.tickets, difference(1)
+    name = ticket_id(found)
+    decision = TicketDecision(by="olga", why="x", at_ms=NOW, ours="a", theirs="b")
+    with pytest.raises(TicketAbsent):
+        await tickets.accept(name, decision)
+    assert await tickets.note([found], at_ms=NOW) == 1
+
+    with pytest.raises(TicketClosed):
+        await tickets.accept(name, replace(decision, theirs="what it said before"))
+    after = await tickets.accept(name, decision)
+    with pytest.raises(TicketClosed):
+        await tickets.accept(name, replace(decision, by="oskar"))
+
+    assert (await tickets.open(None), await tickets.find(name)) == ([], after)
+    assert await tickets.note([found], at_ms=NOW + 1) == 0
+    assert await tickets.open(None) == []
+    assert await tickets.note([replace(found, theirs="c")], at_ms=NOW + 2) == 1
+    [(again, ticket)] = await tickets.open(None)
+    assert (again, ticket.decisions) == (name, (decision,))

@@ -21,6 +21,8 @@ class Asking(Struct, frozen=True, kw_only=True):
     preference: Preference = NO_PREFERENCE
     left: Callable[[], Awaitable[None]] | None = None
     """Returns once nobody waits for the answer any more. None where nobody can leave, as of a job."""
+    isolated: bool = False
+    """Whether answers are never shared with others, even where an operator lets accounts share them."""
 
 
 class Answered(Struct, frozen=True):

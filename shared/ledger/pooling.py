@@ -58,7 +58,7 @@ def book_of(head: Head) -> Book:
 
 
 class Seat(Struct, frozen=True):
-    """Make somebody a member, or change a member's limit. Writes the head only. Raise PoolFull or PoolEnding."""
+    """Make somebody a member. Writes the head only. Raise PoolFull or PoolEnding."""
 
     account_id: AccountId
     user_id: UserId
@@ -66,6 +66,8 @@ class Seat(Struct, frozen=True):
     """On what they draw of the others' credits."""
     members_max: int
     at_ms: int
+    relimit: bool = False
+    """Change the limit of who is a member already; otherwise theirs stays, or joining again would lift it."""
 
     @property
     def account_ids(self) -> tuple[AccountId, ...]:
@@ -81,6 +83,8 @@ class Seat(Struct, frozen=True):
         if book.closing:
             raise PoolEnding
         stake = shares.stake_of(book, self.user_id) or Stake(self.user_id, seated=False)
+        if stake.seated and not self.relimit:
+            return Step((), (), Seated(stake))
         seats = sum(one.seated for one in book.stakes)
         if not stake.seated and (seats >= self.members_max or len(book.stakes) >= shares.STAKES_MAX):
             raise PoolFull
@@ -92,7 +96,9 @@ class Seat(Struct, frozen=True):
     def recall(self, heads: Heads, entries: Entries) -> Seated | None:
         head = heads.get(self.account_id)
         stake = shares.stake_of(head.book, self.user_id) if head and head.book else None
-        return Seated(stake) if stake and stake.seated and stake.allowance.limit == self.limit else None
+        if stake is None or not stake.seated or (self.relimit and stake.allowance.limit != self.limit):
+            return None
+        return Seated(stake)
 
 
 class EndPool(Struct, frozen=True):

@@ -3,7 +3,7 @@
 from shared.base.clock import Clock
 from shared.base.ids import AccountId, EntryId, UserId, entry_id_of
 from shared.ledger.engine import Engine
-from shared.ledger.errors import AccountAbsent, EntryAbsent
+from shared.ledger.errors import AccountAbsent, EntryAbsent, PoolFull, StakeAbsent
 from shared.ledger.models import HOUSE_BREAKAGE, Book, Entry, Origin, SpendLimit, Stake
 from shared.ledger.operation import Posted, facts_of
 from shared.ledger.pooling import ClosePool, Contribute, Draw, EndPool, GiveBack, Leave, Seat, TakeOut, book_of
@@ -28,9 +28,18 @@ class PoolLedger:
         return book_of(await self._ledger.head(pool_id))
 
     async def seat(self, pool_id: AccountId, user_id: UserId, limit: SpendLimit | None, *, members_max: int) -> Stake:
-        """Make somebody a member, or change their limit. Raise PoolFull, PoolEnding or AccountAbsent."""
+        """Make somebody a member; one who is keeps their limit. Raise PoolFull, PoolEnding or AccountAbsent."""
         seated = await self._engine.run(Seat(pool_id, user_id, limit, members_max, self._clock()))
         return seated.stake
+
+    async def relimit(self, pool_id: AccountId, user_id: UserId, limit: SpendLimit | None) -> Stake:
+        """Change a member's limit from now on. Raise StakeAbsent, PoolEnding or AccountAbsent."""
+        seat = Seat(pool_id, user_id, limit, members_max=0, at_ms=self._clock(), relimit=True)
+        try:
+            return (await self._engine.run(seat)).stake
+        except PoolFull:
+            # Where there is room for nobody new, only who is no member is refused.
+            raise StakeAbsent from None
 
     async def contribute(
         self, pool_id: AccountId, user_id: UserId, amount_micros: int, *, origin: Origin | None, key: str, facts: Facts

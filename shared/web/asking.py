@@ -13,4 +13,5 @@ def asking(caller: Caller) -> Asking:
         models_allowed=caller.models_allowed,
         preference=preference_of(caller.route_asked),
         left=caller.left,
+        isolated=caller.card is not None and caller.card.session is not None,
     )

@@ -1,4 +1,4 @@
-"""Any sequence of what people do with a pool: its lots are always its members', and nobody takes out more than is theirs.
+"""Any sequence of what people do with a pool: its lots are its members', nobody takes out more than is theirs.
 
 Beside the ledger runs a paper on which each person's own credits are written down the slow way.
 """
@@ -118,7 +118,7 @@ class PoolMachine(RuleBasedStateMachine):
     def draw(self, person: UserId, amount: int, limit: int | None) -> None:
         """Own credits first; of the others only paid ones, in proportion, and within the limit."""
         allowed = None if limit is None else SpendLimit(limit, Period.DAY)
-        seated = self.tried(self.pools.seat(POOL, person, allowed, members_max=9))
+        seated = self.tried(self.pools.relimit(POOL, person, allowed))
         card = AccountId(f"card:{self.key()}")
         self.run(self.funds.open(card, None))
         before = {one: self.stake_lots(one) for one in PEOPLE}

@@ -108,6 +108,10 @@ class FirstRequests:
         self._receipt_id = chat.headers["x-credence-receipt"]
         self._recipient = self._started_person()
         self._card_id = self._created_card()["card"]["card_id"]
+        self._pool_id = self._new_pool_id()
+        put_in = {"amount_micros": 1_000, "idempotency_key": "bench"}
+        self._ask(f"/v1/pools/{self._pool_id}/contributions", self._person.token, put_in)
+        self._session_id = self._new_session_id(50_000_000)
         treasury = Treasury(deployment.environment)
         treasury.grant_paid(self._person.uid, 1_000)
         treasury.record_prices(MODEL)
@@ -147,6 +151,31 @@ class FirstRequests:
                 path = self._card_path(row)
             case "card_validate":
                 body = {"key": self._created_card()["key"]}
+            case "pool_create":
+                body = {"name": "bench", "idempotency_key": secrets.token_hex(8)}
+            case "pool_leave":
+                path, token = row.path.replace("{pool_id}", self._pool_id), self._joined_person().token
+            case "pool_join":
+                path, token = row.path.replace("{pool_id}", self._pool_id), self._started_person().token
+            case "pool_contribute" | "pool_withdraw":
+                path = row.path.replace("{pool_id}", self._pool_id)
+                body = {"amount_micros": 1, "idempotency_key": secrets.token_hex(8)}
+            case "pool_member_update":
+                path = row.path.replace("{pool_id}", self._pool_id)
+                body = {"user_id": self._person.uid, "limit": None}
+            case "pool_close":
+                path = row.path.replace("{pool_id}", self._new_pool_id())
+            case "pool_get" | "pool_update" | "pool_invite":
+                path = row.path.replace("{pool_id}", self._pool_id)
+            case "session_create":
+                body = {"budget_micros": 1, "idempotency_key": secrets.token_hex(8)}
+            case "session_get":
+                path = row.path.replace("{session_id}", self._session_id)
+            case "session_end":
+                path = row.path.replace("{session_id}", self._new_session_id(1))
+            case "session_request":
+                path = row.path.replace("{session_id}", self._session_id)
+                body = {"call": "chat.completions", "body": self._chat_body()}
             case "chat_completions":
                 body = self._chat_body()
             case "response_create":
@@ -240,6 +269,7 @@ class FirstRequests:
                 | "payment_sweep"
                 | "price_refresh"
                 | "reconcile_daily"
+                | "session_sweep"
                 | "settlement_daily"
             ):
                 token = self._deployment.scheduler_token
@@ -261,6 +291,8 @@ class FirstRequests:
                 posted, media_type = _recording()
                 return FirstRequest("POST", path, token, posted, {"content-type": media_type})
             case "card_list" | "credit_balance" | "earning_get" | "key_get" | "model_list" | "pack_list":
+                pass
+            case "pool_list" | "session_list":
                 pass
             case _:
                 raise BenchFailed(f"bench/cold.py does not know how to call {row.name}")
@@ -303,6 +335,21 @@ class FirstRequests:
         body = {"name": "bench", "amount_micros": 1_000, "idempotency_key": secrets.token_hex(8)}
         card: dict[str, Any] = self._ask("/v1/cards", self._person.token, body).json()
         return card
+
+    def _new_pool_id(self) -> str:
+        """A pool that anybody may join."""
+        limit = {"amount_micros": 0, "period": "day"}
+        body = {"name": "bench", "public": True, "member_limit": limit, "idempotency_key": secrets.token_hex(8)}
+        return str(self._ask("/v1/pools", self._person.token, body).json()["pool"]["pool_id"])
+
+    def _joined_person(self) -> Person:
+        person = self._started_person()
+        self._ask(f"/v1/pools/{self._pool_id}/join", person.token, {})
+        return person
+
+    def _new_session_id(self, budget_micros: int) -> str:
+        body = {"budget_micros": budget_micros, "idempotency_key": secrets.token_hex(8)}
+        return str(self._ask("/v1/sessions", self._person.token, body).json()["session"]["session_id"])
 
     def _image_job_id(self) -> str:
         """A job whose task waits, because its queue is paused."""

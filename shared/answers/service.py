@@ -40,9 +40,10 @@ class Answers:
         self._clock = clock
         self._shared = shared
 
-    def place_of(self, account_id: AccountId, request: Mapping[str, Any]) -> Place:
-        """Where the answer to this request of this account is kept."""
-        return rules.place_of(rules.EVERYBODY if self._shared else account_id, request)
+    def place_of(self, account_id: AccountId, request: Mapping[str, Any], *, isolated: bool = False) -> Place:
+        """Where the answer to this request of this account is kept. An `isolated` one shares with nobody."""
+        everybody = self._shared and not isolated
+        return rules.place_of(rules.EVERYBODY if everybody else account_id, request)
 
     async def find(self, place: Place) -> KeptAnswer | None:
         """The answer kept there, if there is one and it has not expired."""

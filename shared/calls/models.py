@@ -23,6 +23,8 @@ class Asking(Struct, frozen=True, kw_only=True):
     """Whose wallet or card it is. Their own keys do not serve their calls."""
     left: Callable[[], Awaitable[None]] | None = None
     """Returns once nobody waits for the answer any more. None where nobody can leave, as of a job."""
+    isolated: bool = False
+    """Whether answers are never shared with others, even where an operator lets accounts share them."""
 
 
 class Answered(Struct, frozen=True):

@@ -55,6 +55,14 @@ class Changes(Struct, frozen=True, kw_only=True):
     frozen: bool | UnsetType = UNSET
 
 
+class Session(Struct, frozen=True):
+    """What makes a card a session: it has one budget, from one place, and what is left goes back there."""
+
+    pool: str | None
+    """The pool that it draws from; None for its owner's wallet."""
+    budget_micros: int
+
+
 class Card(Struct, frozen=True):
     """A card as its owner may see it: nothing here helps anybody to its secret."""
 
@@ -63,6 +71,8 @@ class Card(Struct, frozen=True):
     status: CardStatus
     terms: Terms
     created_at_ms: int
+    session: Session | None = None
+    """None for a card that its owner keeps."""
 
     @property
     def account_id(self) -> AccountId:
@@ -71,7 +81,7 @@ class Card(Struct, frozen=True):
 
     @property
     def wallet_id(self) -> AccountId:
-        """The wallet that funds it, and gets back what is left."""
+        """Its owner's wallet."""
         return AccountId(f"user:{self.owner}")
 
 

@@ -51,6 +51,12 @@ def card_id_of(owner: UserId, idempotency_key: str) -> CardId:
     return CardId(base64.b32encode(digest).decode().lower()[:CARD_ID_CHARS])
 
 
+def session_id_of(owner: UserId, idempotency_key: str) -> CardId:
+    """The same for a session: never the id of a card that was made with the same key."""
+    digest = hashlib.sha256(f"credence.session.v1:{len(owner)}:{owner}:{idempotency_key}".encode()).digest()
+    return CardId(base64.b32encode(digest).decode().lower()[:CARD_ID_CHARS])
+
+
 def hash_secret(secret: Secret) -> str:
     """What is stored of a secret.
 

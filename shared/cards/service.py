@@ -24,10 +24,11 @@ from shared.cards.models import (
     Standing,
     Terms,
 )
+from shared.cards.purse import Purse, Wallets
 from shared.cards.store import CardChanged, CardExists, CardStore, Kept
-from shared.ledger.errors import AccountAbsent, CreditTooLow, HoldsOpen, KeyReused, NothingToMove
+from shared.ledger.errors import AccountAbsent, HoldsOpen, KeyReused
 from shared.ledger.funds import Funds
-from shared.ledger.models import Head
+from shared.ledger.models import HOUSE_BREAKAGE, Head
 from shared.ledger.operation import Posted
 from shared.ledger.service import Facts, Ledger
 
@@ -50,7 +51,12 @@ class Cards:
         store: CardStore,
         clock: Clock,
         new_secret: Callable[[], Secret] = random_secret,
+        *,
+        purse: Purse | None = None,
     ) -> None:
+        """With a `purse` these are sessions, and no card is among them; without one it is the other way round."""
+        self._purse: Purse = purse or Wallets(ledger, funds)
+        self._are_sessions = purse is not None
         self._ledger = ledger
         self._funds = funds
         self._store = store
@@ -64,17 +70,20 @@ class Cards:
         finished, a repeat answers without a key: whoever lost it replaces it. Raise CreditTooLow, AccountAbsent,
         AccountNotOpen or KeyReused; then no card of this request is usable.
         """
-        begun, secret = await self._begin(owner, terms, amount_micros, key)
+        card = Card(rules.card_id_of(owner, key), owner, CardStatus.OPENING, terms, self._clock())
+        return await self.begin(card, amount_micros, request_hash=rules.request_hash(terms, amount_micros))
+
+    async def begin(self, wanted: Card, amount_micros: int, *, request_hash: str) -> Created:
+        """Create this very card, or finish its creation. A repeat is one by id and hash, and gets the first's terms."""
+        begun, secret = await self._begin(wanted, amount_micros, request_hash)
         card = begun.record.card
         if secret is None:
             return Created(card, None)
         # If we die here, the card is there and no key of it is good. A repeat goes on; its owner may also close it.
-        await self._funds.open(card.account_id, terms.limit)
+        await self._funds.open(card.account_id, card.terms.limit)
         # If we die here, it has an empty account; opening it again changes nothing.
         if amount_micros:
-            facts = {"reason": "card created", "card": card.card_id}
-            fund_key = f"{card.account_id}:create"
-            await self._ledger.transfer(card.wallet_id, card.account_id, amount_micros, key=fund_key, facts=facts)
+            await self._purse.fund(card, amount_micros)
         # If we die here, it is funded; a repeat's transfer has the same key and moves nothing more. The last write
         # makes the key good, unless another try took over meanwhile: then that one shows its own.
         opened = replace(begun.record, card=replace(card, status=CardStatus.OPEN))
@@ -82,29 +91,21 @@ class Cards:
         write_line("INFO", "card_created", card=card.card_id, amount_micros=amount_micros)
         return Created(finished.record.card, rules.format_key(card.card_id, secret))
 
-    async def _begin(self, owner: UserId, terms: Terms, amount_micros: int, key: str) -> tuple[Kept, Secret | None]:
+    async def _begin(self, wanted: Card, amount_micros: int, request_hash: str) -> tuple[Kept, Secret | None]:
         """The record with a new secret in it; no secret when the card was finished before. Raise KeyReused."""
-        card_id, request_hash = rules.card_id_of(owner, key), rules.request_hash(terms, amount_micros)
         secret = self._new_secret()
-        kept = await self._store.find(card_id)
+        kept = await self._store.find(wanted.card_id)
         if kept is None:
-            await self._check_wallet(owner, amount_micros)
-            card = Card(card_id, owner, CardStatus.OPENING, terms, self._clock())
+            await self._purse.check(wanted, amount_micros)
             try:
-                return await self._store.create(CardRecord(card, rules.hash_secret(secret), request_hash)), secret
+                return await self._store.create(CardRecord(wanted, rules.hash_secret(secret), request_hash)), secret
             except CardExists:
                 raise CardsBusy from None
-        if kept.record.card.owner != owner or kept.record.request_hash != request_hash:
+        if kept.record.card.owner != wanted.owner or kept.record.request_hash != request_hash:
             raise KeyReused
         if kept.record.card.status is not CardStatus.OPENING:
             return kept, None
         return await self._write(kept, replace(kept.record, key_hash=rules.hash_secret(secret))), secret
-
-    async def _check_wallet(self, owner: UserId, amount_micros: int) -> None:
-        """Refuse what cannot be funded before anything is written. The transfer itself decides in the end."""
-        head = await self._ledger.head(AccountId(f"user:{owner}"))
-        if (spendable_micros := self._ledger.spendable_micros(head)) < amount_micros:
-            raise CreditTooLow(needed_micros=amount_micros, spendable_micros=spendable_micros)
 
     async def owned_by(self, owner: UserId, *, after: CardId | None = None) -> list[Card]:
         """A page of the owner's cards, in the order of their ids, beginning behind `after`."""
@@ -179,38 +180,34 @@ class Cards:
         try:
             closed = await self._close_account(card, facts)
         except HoldsOpen:
-            returned_micros = await self._withdraw(card, facts)
+            returned_micros = await self._purse.withdraw(card, facts)
             standing = (await self.state(card)).standing
             return Closed(card, returned_micros=returned_micros, held_micros=standing.balance_micros)
         card = replace(card, status=CardStatus.CLOSED)
         await self._write(kept, replace(kept.record, card=card))
-        returned = sum(leg.amount_micros for leg in closed.entry.legs if leg.account_id == card.wallet_id)
+        returned = sum(leg.amount_micros for leg in closed.entry.legs if leg.account_id != HOUSE_BREAKAGE)
         write_line("INFO", "card_closed", card=card_id, amount_micros=returned)
         return Closed(card, returned_micros=returned, held_micros=0)
 
     async def _close_account(self, card: Card, facts: Facts) -> Posted:
         """In one commit with the wallet's side; answered from its entry if it was done before."""
         try:
-            return await self._funds.close(card.account_id, rest_to=card.wallet_id, facts=facts)
+            return await self._purse.close(card, facts)
         except AccountAbsent:
             # Its creation died before it had an account. Without one that is closed, the dead try's transfer could
             # still arrive, on a card that nobody sees any more.
             await self._funds.open(card.account_id, card.terms.limit)
-            return await self._funds.close(card.account_id, rest_to=card.wallet_id, facts=facts)
-
-    async def _withdraw(self, card: Card, facts: Facts) -> int:
-        """What is free, now. Each try has a key of its own: what an earlier one moved is not there to move again."""
-        try:
-            moved = await self._funds.withdraw(card.account_id, card.wallet_id, key=secrets.token_hex(16), facts=facts)
-        except NothingToMove:
-            return 0
-        return -moved.entry.delta_micros
+            return await self._purse.close(card, facts)
 
     async def _owned(self, owner: UserId, card_id: CardId) -> Kept:
         kept = await self._store.find(card_id)
-        if kept is None or kept.record.card.owner != owner:
+        if kept is None or kept.record.card.owner != owner or self._is_other_kind(kept.record.card):
             raise CardAbsent
         return kept
+
+    def _is_other_kind(self, card: Card) -> bool:
+        """Sessions are neither funded nor changed nor ended as cards are, and cards not as sessions."""
+        return (card.session is not None) is not self._are_sessions
 
     async def _write(self, kept: Kept, record: CardRecord) -> Kept:
         """For what must not be tried again on what somebody else has made of the card."""

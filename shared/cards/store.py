@@ -1,6 +1,7 @@
 """Where cards are kept, in two documents that are written in one commit.
 
-`card_records/{card}` is what we go by, and no client reads it; `cards/{card}` is what its owner sees, without hashes.
+`card_records/{card}` is what we go by, and no client reads it; `cards/{card}`, or `sessions/{card}` for one that is a
+session, is what its owner sees, without hashes.
 """
 
 from collections.abc import Mapping
@@ -14,9 +15,10 @@ from msgspec import Struct, to_builtins
 from shared.base.ids import UserId
 from shared.base.periods import Period
 from shared.cards.errors import CardsUnavailable
-from shared.cards.models import Card, CardId, CardRecord, CardStatus, Refill, Terms
+from shared.cards.models import Card, CardId, CardRecord, CardStatus, Refill, Session, Terms
 from shared.ledger.models import SpendLimit
 
+CARD_VIEWS, SESSION_VIEWS = "cards", "sessions"
 TIMEOUT_S = 5.0
 PAGE_CARDS_MAX = 100
 
@@ -59,10 +61,11 @@ class CardStore(Protocol):
 
 
 class FirestoreCards:
-    """The same in Firestore."""
+    """The same in Firestore. Sessions have views of their own, so that neither is listed among the other."""
 
-    def __init__(self, client: firestore.AsyncClient) -> None:
+    def __init__(self, client: firestore.AsyncClient, *, views: str = CARD_VIEWS) -> None:
         self._client = client
+        self._views = views
 
     async def create(self, record: CardRecord) -> Kept:
         batch = self._client.batch()
@@ -101,9 +104,15 @@ class FirestoreCards:
         return await self._page("status", CardStatus.CLOSING.value, after)
 
     async def _page(self, field: str, value: str, after: CardId | None) -> list[Card]:
-        query = self._client.collection("cards").where(filter=FieldFilter(field, "==", value)).order_by("__name__")
-        if after is not None:
-            query = query.start_after({"__name__": self._view(after)})
+        found = self.viewed().where(filter=FieldFilter(field, "==", value)).order_by("__name__")
+        return await self.page(found if after is None else found.start_after({"__name__": self._view(after)}))
+
+    def viewed(self) -> firestore.AsyncCollectionReference:
+        """The collection of what owners see."""
+        return self._client.collection(self._views)
+
+    async def page(self, query: firestore.AsyncQuery) -> list[Card]:
+        """The first PAGE_CARDS_MAX cards of a query over `viewed`. Raise CardsUnavailable."""
         try:
             return [
                 _card_from(CardId(one.id), one.to_dict() or {})
@@ -128,7 +137,7 @@ class FirestoreCards:
         return self._client.collection("card_records").document(card_id)
 
     def _view(self, card_id: CardId) -> firestore.AsyncDocumentReference:
-        return self._client.collection("cards").document(card_id)
+        return self.viewed().document(card_id)
 
 
 def _record_document(record: CardRecord) -> dict[str, Any]:
@@ -146,6 +155,7 @@ def _view_document(card: Card) -> dict[str, Any]:
         "models": None if terms.models is None else sorted(terms.models),
         "expires_at_ms": terms.expires_at_ms,
         "created_at_ms": card.created_at_ms,
+        **({"pool": card.session.pool, "budget_micros": card.session.budget_micros} if card.session else {}),
     }
 
 
@@ -158,4 +168,6 @@ def _card_from(card_id: CardId, fields: Mapping[str, Any]) -> Card:
         models=None if models is None else frozenset(models),
         expires_at_ms=fields["expires_at_ms"],
     )
-    return Card(card_id, UserId(fields["owner"]), CardStatus(fields["status"]), terms, fields["created_at_ms"])
+    session = Session(fields["pool"], fields["budget_micros"]) if "budget_micros" in fields else None
+    status = CardStatus(fields["status"])
+    return Card(card_id, UserId(fields["owner"]), status, terms, fields["created_at_ms"], session)

@@ -4,7 +4,7 @@ from typing import Any
 
 from shared.answers.models import KeptAnswer
 from shared.answers.service import Answers
-from shared.base.ids import AccountId, RequestId
+from shared.base.ids import RequestId
 from shared.calls.models import Asking
 from shared.calls.service import Calls, call_facts, charge_headers, give_back, rate_headers
 from shared.catalog.allowed import check_allowed
@@ -98,7 +98,7 @@ class Chats:
         check_allowed(model, asking.models_allowed)
         rules.check_payload(request, model)
         self._calls.check(asking, model, rules.needs_of(request))
-        lookup = await self._look_up(asking.account_id, request)
+        lookup = await self._look_up(asking, request)
         if lookup.found:
             rates = rules.rates_of(request, price)
             quote = again.quote_again(lookup.found, rates, price_version=model.price_version)
@@ -106,11 +106,12 @@ class Chats:
             quote = rules.quote_of(request, model, price)
         return model, await self._calls.hold(asking, model, quote), lookup
 
-    async def _look_up(self, account_id: AccountId, request: ChatRequest) -> Lookup:
+    async def _look_up(self, asking: Asking, request: ChatRequest) -> Lookup:
         """One read for a client that asked for it, none for others."""
         if not again.may_be_kept(request):
             return Lookup()
-        place = self._answers.place_of(account_id, again.identity_of(request))
+        identity = again.identity_of(request)
+        place = self._answers.place_of(asking.account_id, identity, isolated=asking.isolated)
         return Lookup(place, await self._answers.find(place))
 
     def _keeper(self, lookup: Lookup, route: Route) -> Keeper | None:

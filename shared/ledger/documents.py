@@ -9,10 +9,12 @@ from msgspec import Struct, convert, to_builtins
 
 from shared.base.ids import AccountId, EntryId, HoldId
 from shared.base.periods import Period
+from shared.ledger import shares
 from shared.ledger.errors import ChainBroken
 from shared.ledger.models import (
     MONEY_ACCOUNTS,
     Allowance,
+    Book,
     Entry,
     EntryKind,
     Head,
@@ -83,6 +85,7 @@ def head_document(head: Head) -> dict[str, Any]:
         "expires_next_ms": expires_next_ms(head),
         # Only where there is one: most accounts have none, and a head is rewritten with every posting.
         **({"allowance": to_builtins(head.allowance)} if head.allowance else {}),
+        **({"book": to_builtins(head.book)} if head.book else {}),
     }
 
 
@@ -119,11 +122,14 @@ def head_from(account_id: AccountId, document: Document) -> Head:
             sending=_sending(document["sending"]),
             status=Status(document["status"]),
             allowance=_allowance(document["allowance"]) if "allowance" in document else None,
+            book=convert(document["book"], Book) if "book" in document else None,
         )
         if _int(document["balance_micros"]) != head.balance_micros:
             raise ValueError("its balance is not the sum of its lots")
         if document["expires_next_ms"] != expires_next_ms(head):
             raise ValueError("it states a wrong next expiry")
+        if head.book is not None and shares.lots_of(head.book) != shares.summed(head.lots):
+            raise ValueError("its lots are not those of its members")
         return head
 
     return _read(build, account_id=account_id, what="head")

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
-from shared.base.ids import AccountId, EntryId, HoldId
+from shared.base.ids import AccountId, EntryId, HoldId, UserId
 from shared.base.periods import Period
 
 GENESIS_HASH = "0" * 64
@@ -191,6 +191,34 @@ class Allowance(Struct, frozen=True):
     """Where the latest period began in which it was topped up."""
 
 
+class Stake(Struct, frozen=True):
+    """What one person has in a pool, and what they took of the others' credits."""
+
+    user_id: UserId
+    seated: bool = True
+    """Whether they are a member now. Whoever left keeps what flows back to them until it is fetched."""
+    lots: tuple[Lot, ...] = ()
+    allowance: Allowance = Allowance()
+    """The limit on what they draw of the others' credits, and what they drew of those."""
+    contributed_micros: int = 0
+    withdrawn_micros: int = 0
+    used_micros: int = 0
+    """Drawn and not given back, whosever it was; what is on open cards counts as used until it comes back."""
+    lent_micros: int = 0
+    """Of their own, what others drew and did not give back."""
+
+
+class Book(Struct, frozen=True):
+    """Whose the credits of a pool are: the lots of all stakes together are the lots of its head, at every moment."""
+
+    stakes: tuple[Stake, ...] = ()
+    """In the order of their user ids."""
+    draws_open: int = 0
+    """Cards whose rest has not come back yet."""
+    closing: bool = False
+    """Then nobody is seated any more."""
+
+
 class Head(Struct, frozen=True):
     """An account as it stands: the only mutable document of the ledger, and the fold of its entries and holds."""
 
@@ -204,6 +232,8 @@ class Head(Struct, frozen=True):
     sending: Sending = Sending()
     status: Status = Status.OPEN
     allowance: Allowance | None = None
+    book: Book | None = None
+    """Of a pool."""
 
     @property
     def balance_micros(self) -> int:

@@ -12,10 +12,21 @@ from msgspec import Struct, StructMeta
 from msgspec.structs import replace
 
 from shared.base.ids import AccountId, EntryId, HoldId, entry_id_of
-from shared.ledger import allowances, rules
+from shared.ledger import allowances, rules, shares
 from shared.ledger.chain import REQUEST_TAG, digest, seal
 from shared.ledger.errors import AccountAbsent, KeyReused
-from shared.ledger.models import OWING_KINDS, SPENDING_KINDS, STATUS_AFTER, Entry, EntryKind, Head, Leg, LotChange
+from shared.ledger.models import (
+    OWING_KINDS,
+    SPENDING_KINDS,
+    STATUS_AFTER,
+    Book,
+    Entry,
+    EntryKind,
+    Head,
+    Leg,
+    Lot,
+    LotChange,
+)
 
 Heads = Mapping[AccountId, Head | None]
 Entries = Mapping[tuple[AccountId, EntryId], Entry]
@@ -123,14 +134,19 @@ def post(
     facts: Facts,
     hold_id: HoldId | None = None,
     kind: EntryKind | None = None,
+    book: Book | None = None,
 ) -> Step[Posted]:
     """Append one entry to the account of `head` and move the head onto it.
 
-    `kind` is for the other side of a posting, where it is not the posting's own.
+    `kind` is for the other side of a posting, where it is not the posting's own; `book` is that of a pool after it,
+    and the entry's facts say what changed in it. Raise StakesOnly for what moves a pool's credits without one.
     """
     kind = kind or posting.kind
     delta_micros = sum(change.delta_micros for change in changes)
     lots = rules.apply_changes(head.lots, changes, may_owe=kind in OWING_KINDS)
+    if head.book is not None:
+        book = shares.without_classes(head.book, changes, posting.at_ms) if book is None else book
+        facts = _with_shares(facts, head.book, book, lots)
     entry = seal(
         Entry(
             account_id=head.account_id,
@@ -158,5 +174,14 @@ def post(
         holds=rules.live_holds(head.holds, posting.at_ms),
         status=STATUS_AFTER.get(kind, head.status),
         allowance=allowances.count_spent(head.allowance, spent_micros, posting.at_ms),
+        book=book,
     )
     return Step((after,), (entry,), Posted(entry))
+
+
+def _with_shares(facts: Facts, before: Book, after: Book, lots: tuple[Lot, ...]) -> Facts:
+    """The facts, and whose lots the entry changed. Raise ArithmeticError if the lots are not all somebody's."""
+    if shares.lots_of(after) != shares.summed(lots):
+        raise ArithmeticError("a pool's lots are not those of its members")
+    rows = shares.rows_between(before, after)
+    return tuple(sorted({**dict(facts), shares.SHARES_FACT: shares.text_of(rows)}.items())) if rows else facts

@@ -6,10 +6,10 @@ from typing import ClassVar
 from msgspec.structs import replace
 
 from shared.base.ids import AccountId, HoldId
-from shared.ledger import rules
+from shared.ledger import rules, shares
 from shared.ledger.errors import HoldAbsent, KeyReused, TransferToSelf
 from shared.ledger.holds import capture_key
-from shared.ledger.models import Allowance, EntryKind, Head, Hold, Leg, LotChange, Origin, SendLimits, Share
+from shared.ledger.models import Allowance, Book, EntryKind, Head, Hold, Leg, LotChange, Origin, SendLimits, Share
 from shared.ledger.operation import Facts, Heads, Posted, Posting, Step, flat, post, present
 
 
@@ -19,6 +19,8 @@ class OpenAccount(Posting, frozen=True, kw_only=True):
     kind: ClassVar[EntryKind] = EntryKind.OPEN
     allowance: Allowance | None = None
     """Not part of the request: it may be changed, and whoever opens the account again changes nothing."""
+    book: Book | None = None
+    """For a pool: an empty one."""
 
     def idempotency_key(self) -> str:
         return f"open:{self.account_id}"
@@ -30,7 +32,8 @@ class OpenAccount(Posting, frozen=True, kw_only=True):
         if heads[self.account_id] is not None:
             # Only a stale view can show a head without its first entry; the engine will reread and find it.
             raise KeyReused
-        return post(self, Head(self.account_id, allowance=self.allowance), changes=(), legs=(), facts=())
+        opened = Head(self.account_id, allowance=self.allowance, book=self.book)
+        return post(self, opened, changes=(), legs=(), facts=())
 
 
 class Grant(Posting, frozen=True, kw_only=True):
@@ -175,23 +178,40 @@ class Transfer(Posting, frozen=True, kw_only=True):
         return replace(payer, sending=sending)
 
 
-def move(posting: Posting, payer: Head, payee: Head, taken: Sequence[LotChange], facts: Facts) -> Step[Posted]:
-    """Give the payee what was taken from the payer's lots, origin and expiry kept; an entry on each side."""
+def move(
+    posting: Posting,
+    payer: Head,
+    payee: Head,
+    taken: Sequence[LotChange],
+    facts: Facts,
+    *,
+    payer_book: Book | None = None,
+    payee_book: Book | None = None,
+) -> Step[Posted]:
+    """Give the payee what was taken from the payer's lots, origin and expiry kept; an entry on each side.
+
+    A side that is a pool gets its book as it is after that, but for lots that the head merges.
+    """
     given = [replace(change, delta_micros=-change.delta_micros) for change in taken]
     moved = rules.by_origin(taken).items()
+    added = rules.changes_to_add(payee.lots, given, at_ms=posting.at_ms)
+    if payee_book is not None:
+        payee_book = shares.follow_merges(payee_book, added[len(given) :], posting.at_ms)
     sent = post(
         posting,
         payer,
         changes=taken,
         legs=tuple(Leg(payee.account_id, origin, amount) for origin, amount in moved),
         facts=facts,
+        book=payer_book,
     )
     received = post(
         posting,
         payee,
-        changes=rules.changes_to_add(payee.lots, given, at_ms=posting.at_ms),
+        changes=added,
         legs=tuple(Leg(payer.account_id, origin, -amount) for origin, amount in moved),
         facts=facts,
+        book=payee_book,
     )
     return Step(sent.heads + received.heads, sent.entries + received.entries, sent.result)
 

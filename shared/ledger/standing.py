@@ -77,10 +77,10 @@ class Close(_Noted, frozen=True, kw_only=True):
         closed = post(self, head, changes=[*expired, *rest], legs=(*breakage_legs(expired), *given), facts=self.facts)
         if len(self.account_ids) == 1 or not rest:
             return closed
-        received = self._receive(present(heads, self.rest_to), rest, given)
+        received = self.receive(present(heads, self.rest_to), rest, given)
         return Step(closed.heads + received.heads, closed.entries + received.entries, closed.result)
 
-    def _receive(self, head: Head, rest: Sequence[LotChange], given: Sequence[Leg]) -> Step[Posted]:
+    def receive(self, head: Head, rest: Sequence[LotChange], given: Sequence[Leg]) -> Step[Posted]:
         """The other side: a transfer from the account that closes."""
         rules.check_may_receive(head)
         added = [replace(change, delta_micros=-change.delta_micros) for change in rest]

@@ -18,6 +18,7 @@ from shared.ledger.errors import AccountAbsent, ChainBroken
 from shared.ledger.fold_check import FoldCheck
 from shared.ledger.legs import broken_at, check_legs, counterpart_refs, is_paired
 from shared.ledger.models import DEFERRED_CLASSES, IMMEDIATE_CLASSES, Entry, Head, account_class
+from shared.ledger.share_check import ShareFold
 
 BATCH_ENTRIES_MAX = 100
 """Entries checked together; the counterparts of their transfers are fetched in one read."""
@@ -106,9 +107,16 @@ async def verify_account(
             raise ChainBroken(f"its head is gone, {count} entries remain", account_id=account_id)
         raise AccountAbsent
     head = head_of(account_id, document)
-    walk = Walk(account_id)
-    await walk_entries(archive, walk, head.seq, on_entry=on_entry)
+    walk, shares = Walk(account_id), ShareFold(account_id)
+
+    def see(entry: Entry, entry_document: Document) -> None:
+        shares.add(entry)
+        if on_entry:
+            on_entry(entry, entry_document)
+
+    await walk_entries(archive, walk, head.seq, on_entry=see)
     walk.finish(head)
+    shares.finish(head)
     check_count(head, count)
     return AccountReport(account_id, walk.seq, walk.balance_micros)
 

@@ -14,4 +14,5 @@ def asking(caller: Caller) -> Asking:
         preference=preference_of(caller.route_asked),
         owner=caller.spender(),
         left=caller.left,
+        isolated=caller.card is not None and caller.card.session is not None,
     )

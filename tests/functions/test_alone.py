@@ -44,6 +44,7 @@ CALL_PROVIDERS = {
     "image_generate",
     "image_run",
     "response_create",
+    "session_request",
     "speech_transcribe",
 }
 CHAIN_CALLERS = {"credit_topup", "crypto_claim"}
@@ -175,6 +176,8 @@ def _request(
             "card_validate": {"key": created["key"]},
         }.get(row.name)
         return row.path.replace("{card_id}", created["card"]["card_id"]), {"json": posted}
+    if row.path.startswith(("/v1/pools", "/v1/sessions")):
+        return _pool_request(row, stack, deployment, token)
     if row.name == "speech_transcribe":
         return row.path, {
             "data": {"model": "openai/whisper-1"},
@@ -191,6 +194,35 @@ def _request(
         "image_generate": {"model": "black-forest-labs/flux-schnell", "prompt": "A cat"},
     }
     return row.path, {"json": bodies.get(row.name)}
+
+
+def _pool_request(row: FunctionRow, stack: Stack, deployment: Deployment, token: str) -> tuple[str, dict[str, Any]]:
+    key = {"idempotency_key": row.name}
+    if row.name == "pool_leave":
+        # Whoever owns a pool cannot leave it; the caller leaves somebody else's.
+        other = add_member(stack, deployment).token
+        public = {"name": "a pool", "public": True, "member_limit": {"amount_micros": 0, "period": "day"}, **key}
+        pool_id = answer(call(deployment, "POST", "/v1/pools", other, json=public))["pool"]["pool_id"]
+        answer(call(deployment, "POST", f"/v1/pools/{pool_id}/join", token, json={}))
+        return row.path.replace("{pool_id}", pool_id), {"json": {}}
+    pool_id = answer(call(deployment, "POST", "/v1/pools", token, json={"name": "a pool", **key}))["pool"]["pool_id"]
+    put_in = {"amount_micros": 60_000_000, "idempotency_key": "first"}
+    answer(call(deployment, "POST", f"/v1/pools/{pool_id}/contributions", token, json=put_in))
+    opening = {"pool_id": pool_id, "budget_micros": 50_000_000, "idempotency_key": "first"}
+    session_id = answer(call(deployment, "POST", "/v1/sessions", token, json=opening))["session"]["session_id"]
+    uid = answer(call(deployment, "GET", f"/v1/pools/{pool_id}", token))["me"]["user_id"]
+    chat = {"model": "google/gemma-2-2b-it", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 20}
+    bodies = {
+        "pool_create": {"name": "another", "idempotency_key": "another"},
+        "pool_update": {"name": "other"},
+        "pool_contribute": {"amount_micros": 5, **key},
+        "pool_withdraw": {"amount_micros": 5, **key},
+        "pool_member_update": {"user_id": uid, "limit": {"amount_micros": 5, "period": "day"}},
+        "session_create": {**opening, "budget_micros": 5, **key},
+        "session_request": {"call": "chat.completions", "body": chat},
+    }
+    path = row.path.replace("{pool_id}", pool_id).replace("{session_id}", session_id)
+    return path, {"json": bodies.get(row.name, {})} if row.method == "POST" else {}
 
 
 def _payment_request(row: FunctionRow, buyer: Buyer, paypal: Signatory) -> tuple[str, dict[str, Any]]:

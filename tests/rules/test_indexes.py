@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from shared.base.ids import AccountId, UserId
 from shared.cards.models import CardId
-from shared.cards.store import FirestoreCards
+from shared.cards.store import SESSION_VIEWS, FirestoreCards
 from shared.catalog.store import FirestoreModels
 from shared.ledger.archive import PAGE_ENTRIES_MAX, FirestoreLedgerArchive, Stamp
 from shared.ledger.lapsed import FirestoreLapsed
@@ -29,6 +29,9 @@ from shared.ledger.windows import FirestoreLedgerWindows
 from shared.payments.models import OrderId, PaymentId, RailName
 from shared.payments.waiting import FirestoreReviews, FirestoreWaitingEvents
 from shared.payouts.store import FirestorePayouts
+from shared.pools.models import PoolId
+from shared.pools.session_store import FirestoreSessions
+from shared.pools.store import FirestorePools
 from shared.proof.log import LoggedHead, Statement
 from shared.proof.store import PAGE_STATEMENTS_MAX, FirestoreLogStore, logged_document, statement_id
 from shared.proof.sums import FirestoreEpochSums, Totals
@@ -131,6 +134,25 @@ async def _what_the_shelf_asks(client: AsyncClient) -> None:
     assert await shelf.served_micros(LeaseId("lse_1")) == 0
 
 
+async def _pools_and_their_members(client: AsyncClient) -> None:
+    pools = FirestorePools(client)
+    for after in (None, PoolId("a" * 12)):
+        assert await pools.public(after=after) == []
+        assert await pools.closing(after=after) == []
+    assert await pools.members(PoolId("a" * 12)) == []
+    assert await pools.joined_by(UserId("alice")) == []
+
+
+async def _sessions_that_must_end(client: AsyncClient) -> None:
+    sessions = FirestoreSessions(client, views=SESSION_VIEWS)
+    for after in (None, CardId("a" * 12)):
+        assert await sessions.owned_by(UserId("alice"), after=after) == []
+        assert await sessions.closing(after=after) == []
+    for owner in (None, UserId("alice")):
+        assert await sessions.unended(PoolId("a" * 12), owner) == []
+    assert await sessions.overdue(1) == []
+
+
 EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "archive entries": _entries_of_two_pages,
     "archive head and count": lambda client: FirestoreLedgerArchive(client).head_and_count(ALICE),
@@ -145,6 +167,9 @@ EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "log's statements": _statements_of_two_pages,
     "log's first statement": lambda client: FirestoreLogStore(client).first_statement(ALICE, 3),
     "cards of an owner": _cards_of_two_pages,
+    "cards that close": lambda client: FirestoreCards(client).closing(after=CardId("a" * 12)),
+    "pools and their members": _pools_and_their_members,
+    "sessions that must end": _sessions_that_must_end,
     "models edited since": lambda client: FirestoreModels(client).edited_since(None),
     "books of providers": _books_of_providers,
     "reviews, tickets and events that wait": _what_waits_for_a_person,

@@ -42,6 +42,10 @@ accounts/card:bob                        | -      | -        | get      | get   
 accounts/card:ghost                      | -      | -        | -        | -               | -
 accounts/pool:alice                      | -      | -        | -        | -               | -
 accounts/pool:alice/entries/first        | -      | -        | -        | -               | -
+accounts/pool:club                       | -      | get      | -        | -               | -
+accounts/pool:club/entries/first         | -      | get      | -        | -               | -
+accounts/pool:left                       | -      | -        | -        | -               | -
+accounts/card:session/entries/first      | -      | -        | -        | -               | -
 accounts/escrow:alice                    | -      | -        | -        | -               | -
 accounts/earn:alice                      | -      | -        | -        | -               | -
 accounts/house:revenue                   | -      | -        | -        | -               | -
@@ -54,6 +58,17 @@ ad_views/alice/more/m                    | -      | -        | -        | -     
 audit_marks/user:alice                   | -      | -        | -        | -               | -
 alarms/alice                             | -      | -        | -        | -               | -
 card_records/alice                       | -      | -        | -        | -               | -
+sessions/alice                           | -      | get      | -        | -               | -
+sessions/bob                             | -      | -        | get      | get             | -
+sessions/carol                           | -      | -        | -        | -               | -
+session_contexts/alice                   | -      | -        | -        | -               | -
+pools/club                               | -      | get      | -        | -               | -
+pools/club/pool_members/alice            | -      | get      | -        | -               | -
+pools/club/more/m                        | -      | -        | -        | -               | -
+pools/left/pool_members/alice            | -      | -        | -        | -               | -
+pools/open                               | -      | get      | get      | get             | get
+pools/open/pool_members/carol            | -      | -        | -        | -               | -
+pool_invites/alice                       | -      | -        | -        | -               | -
 cards/alice                              | -      | get      | -        | -               | -
 cards/bob                                | -      | -        | get      | get             | -
 cards/alice/more/m                       | -      | -        | -        | -               | -
@@ -172,6 +187,19 @@ alice's cards, one too many              | -      | -        | -        | -     
 alice's cards, without limit             | -      | -        | -        | -               | -
 bob's cards                              | -      | -        | list     | list            | -
 cards                                    | -      | -        | -        | -               | -
+alice's sessions                         | -      | list     | -        | -               | -
+alice's sessions, one too many           | -      | -        | -        | -               | -
+alice's sessions, without limit          | -      | -        | -        | -               | -
+sessions                                 | -      | -        | -        | -               | -
+session_contexts                         | -      | -        | -        | -               | -
+public pools                             | -      | list     | list     | list            | list
+public pools, one too many               | -      | -        | -        | -               | -
+public pools, without limit              | -      | -        | -        | -               | -
+pools                                    | -      | -        | -        | -               | -
+members of a pool                        | -      | list     | -        | -               | -
+members of a public pool                 | -      | -        | -        | -               | -
+members of all pools                     | -      | -        | -        | -               | -
+pool_invites                             | -      | -        | -        | -               | -
 card_records                             | -      | -        | -        | -               | -
 card_records of alice                    | -      | -        | -        | -               | -
 log                                      | -      | -        | -        | -               | -
@@ -224,6 +252,11 @@ def _owned(owner: str, body: dict[str, Any], collection: str = "cards") -> Query
     return Query(collection, body={**body, "where": {"field_filter": only}})
 
 
+def _public(body: dict[str, Any]) -> Query:
+    only = {"field": {"field_path": "public"}, "op": "EQUAL", "value": {"boolean_value": True}}
+    return Query("pools", body={**body, "where": {"field_filter": only}})
+
+
 QUERIES = {
     "alice's orders": _owned("alice", {"limit": 100}, "orders"),
     "alice's orders, one too many": _owned("alice", {"limit": 101}, "orders"),
@@ -255,6 +288,19 @@ QUERIES = {
     "alice's cards, without limit": _owned("alice", {}),
     "bob's cards": _owned("bob", {"limit": 100}),
     "cards": Query("cards"),
+    "alice's sessions": _owned("alice", {"limit": 100}, "sessions"),
+    "alice's sessions, one too many": _owned("alice", {"limit": 101}, "sessions"),
+    "alice's sessions, without limit": _owned("alice", {}, "sessions"),
+    "sessions": Query("sessions"),
+    "session_contexts": Query("session_contexts"),
+    "public pools": _public({"limit": 100}),
+    "public pools, one too many": _public({"limit": 101}),
+    "public pools, without limit": _public({}),
+    "pools": Query("pools", body={"limit": 100}),
+    "members of a pool": Query("pool_members", "/pools/club", {"limit": 100}),
+    "members of a public pool": Query("pool_members", "/pools/open", {"limit": 100}),
+    "members of all pools": Query("pool_members", descend=True),
+    "pool_invites": Query("pool_invites"),
     "card_records": Query("card_records"),
     "card_records of alice": _owned("alice", {"limit": 1}, "card_records"),
     "alice's entries": _entries({"limit": 100}),
@@ -387,6 +433,9 @@ class Database:
         # A card or an ad is its owner's by what it says; in the table the last part of the path says it too.
         owner = {"string_value": path.rpartition("/")[2]}
         fields = {"seq": {"integer_value": 1}, "owner": owner, "user_id": owner}
+        # One pool is public, and from one its only member has left.
+        fields["public"] = {"boolean_value": path == "pools/open"}
+        fields["standing"] = {"string_value": "left" if path.startswith("pools/left/") else "in"}
         return {"update": {"name": f"{self._root}/{path}", "fields": fields}}
 
 

@@ -1,0 +1,54 @@
+"""Change a member of a pool: role, limit, or whether they are kept out. Called by its owner or a manager.
+
+What the request does not name stays; null lifts a limit. Removing gives the member what is theirs, and a repeat of it
+changes nothing. Managers act on members only, and roles are the owner's to give.
+"""
+
+from typing import Literal
+
+from msgspec import UNSET, UnsetType
+
+from shared.app import App
+from shared.base.body import Body
+from shared.base.ids import UserId
+from shared.pools.models import PoolId, Role
+from shared.pools.shapes import MemberLimit, MemberView, PoolIdText, UserIdText, member_only
+from shared.web.auth import Caller
+from shared.web.function import http_function
+
+
+class PoolMemberUpdateRequest(Body, frozen=True, kw_only=True):
+    """Which pool, whom, and what becomes different. `removed: false` lets one who was removed join again."""
+
+    pool_id: PoolIdText
+    user_id: UserIdText
+    role: Literal["manager", "member"] | None = None
+    limit: MemberLimit | UnsetType | None = UNSET
+    removed: bool | None = None
+
+
+class PoolMemberUpdateResponse(Body, frozen=True, kw_only=True):
+    """The member, and whether they are `in` the pool, `left` it or are `barred` from it."""
+
+    member: MemberView
+    standing: str
+
+
+@http_function(
+    auth="user_now",
+    body=PoolMemberUpdateRequest,
+    path_param="pool_id",
+    path_suffix="/members",
+    answer=PoolMemberUpdateResponse,
+)
+async def pool_member_update(body: PoolMemberUpdateRequest, caller: Caller, app: App) -> PoolMemberUpdateResponse:
+    """Raise RoleMissing (403), PoolAbsent or MemberAbsent (404), or OwnerStays (409)."""
+    member = await app.partings.change_member(
+        caller.known_user().uid,
+        PoolId(body.pool_id),
+        UserId(body.user_id),
+        role=Role(body.role) if body.role else None,
+        limit=body.limit.value() if isinstance(body.limit, MemberLimit) else body.limit,
+        barred=body.removed,
+    )
+    return PoolMemberUpdateResponse(member=member_only(member, app.clock()), standing=member.standing.value)

@@ -1,0 +1,94 @@
+"""Make one call inside one of the caller's sessions, without its key. Called by apps; each call is charged to it.
+
+`call` names what is asked for, and `body` is what that endpoint takes. With `remember` a chat goes on from what the
+session remembers, and is remembered in turn. A repeat is another call with its own charge.
+"""
+
+from typing import Any, Literal
+
+from msgspec.structs import replace
+from starlette.responses import JSONResponse, Response
+
+from shared.app import App
+from shared.base.body import Body
+from shared.base.errors import BadRequest
+from shared.calls.models import Asking
+from shared.cards.models import Card, CardId
+from shared.chat.models import ChatRequest
+from shared.embeddings.models import EmbeddingRequest
+from shared.images.models import ImageRequest
+from shared.pools.shapes import SessionIdText
+from shared.responses.models import ResponseRequest
+from shared.web.asking import asking
+from shared.web.auth import Caller
+from shared.web.body import parse
+from shared.web.function import http_function
+from shared.web.sse import EventStreamResponse
+
+BODY_BYTES_MAX = 20 * 1024 * 1024
+"""As for a chat."""
+
+
+class SessionRequestRequest(Body, frozen=True, kw_only=True):
+    """In which session, what, and the body of it in OpenAI's form."""
+
+    session_id: SessionIdText
+    call: Literal["chat.completions", "responses", "embeddings", "images.generations"]
+    body: dict[str, Any]
+    remember: bool = False
+
+
+@http_function(
+    auth="user",
+    body=SessionRequestRequest,
+    body_bytes_max=BODY_BYTES_MAX,
+    path_param="session_id",
+    path_suffix="/requests",
+    streams=True,
+    routes=True,
+    imports_ahead="shared.providers.gateway",
+)
+async def session_request(body: SessionRequestRequest, caller: Caller, app: App) -> Response:
+    """Raise CardAbsent (404), CardClosed or CardExpired (403), CardNotReady (409), or what the call itself does."""
+    if body.remember and (body.call != "chat.completions" or body.body.get("stream") is True):
+        raise BadRequest("remember: Only a chat that is answered whole can be remembered.", param="remember")
+    session = await app.sessions.usable(caller.known_user().uid, CardId(body.session_id))
+    # From here on the caller is the session and nobody else: its account, its models, its place for answers.
+    inside = replace(caller, name=session.account_id, user=None, card=session)
+    match body.call:
+        case "chat.completions":
+            return await _chat(app, asking(inside), session, body)
+        case "responses":
+            return await _response(app, asking(inside), parse(ResponseRequest, body.body))
+        case "embeddings":
+            embedded = await app.embeddings.answer(asking(inside), parse(EmbeddingRequest, body.body))
+            return JSONResponse(embedded.body, headers=dict(embedded.headers))
+        case "images.generations":
+            picture = parse(ImageRequest, body.body)
+            if picture.stream or picture.background:
+                raise BadRequest("body: Pictures of a session are answered whole.", param="body")
+            painted = await app.images.answer(asking(inside), picture)
+            return JSONResponse(painted.body, headers=dict(painted.headers))
+
+
+async def _response(app: App, asked: Asking, request: ResponseRequest) -> Response:
+    if request.stream:
+        stream = await app.responses.stream(asked, request)
+        return EventStreamResponse(stream, stream.headers)
+    answered = await app.responses.answer(asked, request)
+    return JSONResponse(answered.body, headers=dict(answered.headers))
+
+
+async def _chat(app: App, asked: Asking, session: Card, body: SessionRequestRequest) -> Response:
+    request = parse(ChatRequest, body.body)
+    if request.stream:
+        stream = await app.chats.stream(asked, request)
+        return EventStreamResponse(stream, stream.headers)
+    if not body.remember:
+        answered = await app.chats.answer(asked, request)
+        return JSONResponse(answered.body, headers=dict(answered.headers))
+    remembered = await app.session_contexts.recall(session.card_id)
+    going_on = parse(ChatRequest, {**body.body, "messages": remembered + list(request.messages)})
+    answered = await app.chats.answer(asked, going_on)
+    await app.session_contexts.remember(session, going_on.messages, answered.body)
+    return JSONResponse(answered.body, headers=dict(answered.headers))

@@ -1,0 +1,211 @@
+"""What people do with pools: create, change, join, invite, put in, take out. Every verb may be repeated."""
+
+import secrets
+from contextlib import suppress
+
+from msgspec.structs import replace
+
+from shared.base.clock import Clock
+from shared.base.ids import UserId
+from shared.base.log import write_line
+from shared.base.secret import Secret
+from shared.ledger import shares
+from shared.ledger.errors import KeyReused, PoolFull
+from shared.ledger.models import Book, Origin
+from shared.ledger.operation import Posted
+from shared.ledger.pools import PoolLedger, wallet_of
+from shared.ledger.service import Ledger
+from shared.pools import rules
+from shared.pools.errors import PoolAbsent, PoolsBusy
+from shared.pools.models import (
+    Invitation,
+    Invited,
+    Member,
+    MemberState,
+    Pool,
+    PoolChanges,
+    PoolId,
+    PoolState,
+    PoolStatus,
+    PoolTerms,
+    Role,
+    Standing,
+)
+from shared.pools.store import KeptPool, PoolChanged, PoolExists, PoolStore
+
+CHANGES_MAX = 5
+"""Tries of one change against others of the same document at the same moment."""
+
+
+class Pools:
+    """Pools of people."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        pool_ledger: PoolLedger,
+        store: PoolStore,
+        clock: Clock,
+    ) -> None:
+        self._ledger = ledger
+        self._pools = pool_ledger
+        self._store = store
+        self._clock = clock
+
+    async def create(self, owner: UserId, terms: PoolTerms, *, key: str) -> Pool:
+        """A pool whose only member is its owner. Raise PublicNeedsLimit, AccountAbsent or KeyReused."""
+        rules.check_terms(terms)
+        pool_id, request_hash = rules.pool_id_of(owner, key), rules.request_hash(terms)
+        if kept := await self._store.find(pool_id):
+            return _same(kept.pool, request_hash)
+        await self._ledger.head(wallet_of(owner))
+        at_ms = self._clock()
+        pool = Pool(pool_id, PoolStatus.OPEN, terms, at_ms, request_hash)
+        # If we die here or below, there is an account that nobody can find; a repeat names the same one.
+        await self._pools.open(pool.account_id)
+        await self._pools.seat(pool.account_id, owner, None, members_max=terms.members_max)
+        try:
+            await self._store.create(pool, Member(owner, Role.OWNER, Standing.IN, None, at_ms))
+        except PoolExists:
+            raise PoolsBusy from None
+        write_line("INFO", "pool_created", pool=pool_id)
+        return pool
+
+    async def change(self, actor: UserId, pool_id: PoolId, changes: PoolChanges) -> Pool:
+        """Change what a pool says of itself. Raise PoolAbsent, RoleMissing, PublicNeedsLimit or PoolEnding."""
+        for _ in range(CHANGES_MAX):
+            kept, member = await self._belonging(actor, pool_id)
+            rules.check_manages(member)
+            rules.check_open(kept.pool)
+            pool = replace(kept.pool, terms=rules.changed(kept.pool.terms, changes))
+            with suppress(PoolChanged):
+                await self._store.replace(kept, pool)
+                return pool
+        raise PoolsBusy
+
+    async def public(self, *, after: PoolId | None) -> list[Pool]:
+        """A page of the pools that anybody may join."""
+        return await self._store.public(after=after)
+
+    async def joined_by(self, user_id: UserId) -> list[Pool]:
+        """The pools that somebody is in, the first hundred of them."""
+        found = [await self._store.find(pool_id) for pool_id in await self._store.joined_by(user_id)]
+        return [kept.pool for kept in found if kept]
+
+    async def get(self, user_id: UserId, pool_id: PoolId) -> PoolState:
+        """A pool as this person may see it. Raise PoolAbsent."""
+        kept, me = await self._store.find(pool_id), await self._store.member(pool_id, user_id)
+        belongs = me is not None and me.standing is Standing.IN
+        if kept is None or not (belongs or kept.pool.terms.public):
+            raise PoolAbsent
+        book = await self._pools.book(kept.pool.account_id)
+        seats = sum(stake.seated for stake in book.stakes)
+        if me is None or not belongs:
+            return PoolState(kept.pool, seats)
+        return PoolState(
+            kept.pool,
+            seats,
+            balance_micros=sum(shares.lots_of(book).values()),
+            drawable_micros=shares.drawable_micros(book, user_id, self._clock()),
+            me=_state(me, book),
+            members=tuple([_state(member, book) for member in await self._store.members(pool_id)]),
+        )
+
+    async def join(self, user_id: UserId, pool_id: PoolId, code: str | None) -> Member:
+        """Become a member of a public pool, or of one that the code is an invitation to.
+
+        Raise PoolAbsent, PoolEnding, PoolFull, MemberBarred, InvitationWrong, or AccountAbsent without a wallet.
+        """
+        kept, member = await self._store.find(pool_id), await self._store.member(pool_id, user_id)
+        rules.check_not_barred(member)
+        if kept is None:
+            raise PoolAbsent
+        pool = kept.pool
+        if member is None or member.standing is not Standing.IN:
+            if code is None and not pool.terms.public:
+                raise PoolAbsent
+            member = await self._admit(pool, user_id, member, code)
+        # If we die here, they belong to the pool and can put nothing in; a repeat seats them.
+        await self._pools.seat(pool.account_id, user_id, member.limit, members_max=pool.terms.members_max)
+        return member
+
+    async def invite(self, actor: UserId, pool_id: PoolId, *, uses_max: int, lifetime_ms: int) -> Invited:
+        """An invitation, and its code, which is shown once; a repeat makes another. Raise PoolAbsent or RoleMissing."""
+        kept, member = await self._belonging(actor, pool_id)
+        rules.check_manages(member)
+        rules.check_open(kept.pool)
+        secret = Secret(secrets.token_urlsafe(rules.SECRET_BYTES))
+        invitation = Invitation(
+            rules.invitation_id_from(secrets.token_bytes(8)),
+            pool_id,
+            rules.hash_secret(secret),
+            uses_max,
+            0,
+            self._clock() + lifetime_ms,
+            actor,
+        )
+        try:
+            await self._store.create_invitation(invitation)
+        except PoolExists:
+            raise PoolsBusy from None
+        return Invited(invitation, rules.format_code(invitation.invitation_id, secret))
+
+    async def contribute(
+        self, user_id: UserId, pool_id: PoolId, amount_micros: int, *, origin: Origin | None, key: str
+    ) -> Posted:
+        """Put credits of one's wallet in, once per key. Raise PoolAbsent, CreditTooLow or SendLimitExceeded."""
+        kept, _ = await self._belonging(user_id, pool_id)
+        facts = {"reason": "pool contribution", "pool": pool_id}
+        account_id = kept.pool.account_id
+        return await self._pools.contribute(account_id, user_id, amount_micros, origin=origin, key=key, facts=facts)
+
+    async def withdraw(self, user_id: UserId, pool_id: PoolId, amount_micros: int, *, key: str) -> Posted:
+        """Take out of one's own, member or not any more, once per key. Raise PoolAbsent, CreditTooLow or KeyReused."""
+        kept, member = await self._store.find(pool_id), await self._store.member(pool_id, user_id)
+        if kept is None or member is None:
+            raise PoolAbsent
+        facts = {"reason": "pool withdrawal", "pool": pool_id}
+        return await self._pools.take_out(kept.pool.account_id, user_id, amount_micros, key=key, facts=facts)
+
+    async def _admit(self, pool: Pool, user_id: UserId, former: Member | None, code: str | None) -> Member:
+        """Let somebody in. Who comes back has the limit that they left with, or leaving would lift it."""
+        rules.check_open(pool)
+        await self._ledger.head(wallet_of(user_id))
+        limit = former.limit if former else pool.terms.member_limit
+        member = Member(user_id, Role.MEMBER, Standing.IN, limit, self._clock())
+        await self._check_room(pool)
+        if code is None:
+            await self._store.put_member(pool.pool_id, member)
+            return member
+        parsed = rules.parse_code(code)
+        for _ in range(CHANGES_MAX):
+            kept = await self._store.invitation(parsed.invitation_id)
+            rules.check_invitation(kept.invitation if kept else None, parsed, pool.pool_id, self._clock())
+            with suppress(PoolChanged):
+                if kept:
+                    await self._store.admit(kept, member)
+                return member
+        raise PoolsBusy
+
+    async def _check_room(self, pool: Pool) -> None:
+        """Refuse before an invitation is used up. Seating itself decides in the end."""
+        book = await self._pools.book(pool.account_id)
+        if sum(stake.seated for stake in book.stakes) >= pool.terms.members_max:
+            raise PoolFull
+
+    async def _belonging(self, user_id: UserId, pool_id: PoolId) -> tuple[KeptPool, Member]:
+        member = rules.check_belongs(await self._store.member(pool_id, user_id))
+        kept = await self._store.find(pool_id)
+        if kept is None:
+            raise PoolAbsent
+        return kept, member
+
+
+def _same(pool: Pool, request_hash: str) -> Pool:
+    if pool.request_hash != request_hash:
+        raise KeyReused
+    return pool
+
+
+def _state(member: Member, book: Book) -> MemberState:
+    return MemberState(member, shares.stake_of(book, member.user_id))

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from shared.base.log import write_line
+from shared.tools.confinement.folder import FOLDER
 from shared.tools.confinement.plan import Plan, Report, packed, unpacked
 from shared.tools.errors import ProgramInvalid, SandboxUnavailable
 from shared.tools.models import Ended, Limits, Ran
@@ -39,6 +40,7 @@ _ENVIRONMENT = {
     "MPLBACKEND": "Agg",
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
+    "SOURCE_DATE_EPOCH": "0",  # The time that a chart says it was drawn at.
 }
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}){0,4}")
 
@@ -71,8 +73,8 @@ class Sandbox:
         return Ran(
             ended=Ended(report.ended),
             exit_code=report.exit_code,
-            stdout=report.stdout.decode(errors="replace"),
-            stderr=report.stderr.decode(errors="replace"),
+            stdout=_printed(report.stdout, stage),
+            stderr=_printed(report.stderr, stage),
             files=report.files,
             files_left_out=report.files_left_out,
             layers=report.layers,
@@ -130,6 +132,11 @@ def _check(code: str, files: Mapping[str, bytes], limits: Limits) -> None:
     for name in files:
         if not _NAME.fullmatch(name) or ".." in name or name == "__main__.py":
             raise ProgramInvalid("A file's name is of letters, digits, points, dashes and underscores.")
+
+
+def _printed(output: bytes, stage: str) -> str:
+    """As text that is the same at every run, wherever its folder was."""
+    return output.decode(errors="replace").replace(stage, FOLDER)
 
 
 def _package_folders() -> tuple[str, ...]:

@@ -56,7 +56,7 @@ def _run(plan: Plan) -> Report:
     owner, folder = _owner(is_apart), plan.stage
     if is_apart:
         world.build(plan.stage, readable, owner=owner, files_bytes_max=plan.files_bytes_max)
-        folder = world.FOLDER
+        folder = files.FOLDER
     files.lay_out(folder, plan.code, plan.files, owner=owner)
     layers = ("seccomp", *(("namespaces",) if is_apart else ()), *(("landlock",) if landlock_version else ()))
     out_read, out_write = os.pipe()

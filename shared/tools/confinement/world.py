@@ -7,9 +7,8 @@ import stat
 from collections.abc import Iterable
 
 from shared.tools.confinement import kernel
+from shared.tools.confinement.folder import FOLDER
 
-FOLDER = "/sandbox"
-"""Where its files are, and the only place it may write to."""
 SYSTEM = (
     "/lib",
     "/lib64",

@@ -63,7 +63,7 @@ REASONS = {
     ("shared/providers/connections.py", "_session_for", "ClientSession"): "Providers whose address the operator set.",
     ("shared/providers/connections.py", "_session_for", "TCPConnector"): "The same.",
     ("shared/providers/connections.py", "_session_for", "guarded_session"): "Endpoints that others named: guarded.",
-    ("shared/providers/connections.py", "_post", "session.post"): "Either of the two, as `_session_for` chooses.",
+    ("shared/providers/connections.py", "_send", "session.request"): "Either of the two, as `_session_for` chooses.",
     ("shared/tools/gateway.py", "hits", "ClientSession"): "The search engine, whose address is a setting.",
     ("shared/tools/gateway.py", "hits", "self._session.post"): "The same.",
 }

@@ -11,6 +11,10 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from shared.tools.models import Passage
+
+__all__ = ["ArtifactRef", "ChatAnswer", "Desk", "NotYet", "Passage", "RunResult"]
+
 
 class ArtifactRef(Struct, frozen=True):
     """Something a job made. Its bytes lie outside the state, under the hash of what they are."""
@@ -31,17 +35,6 @@ class ChatAnswer(Struct, frozen=True):
     cost_micros: int = 0
 
 
-class Passage(Struct, frozen=True):
-    """A piece of a source that a search found."""
-
-    source: str
-    """Names the document within its corpus."""
-    title: str
-    text: str
-    address: str = ""
-    """Where a reader finds it; empty for what has none."""
-
-
 class RunResult(Struct, frozen=True):
     """What came of a program that ran confined."""
 
@@ -50,6 +43,14 @@ class RunResult(Struct, frozen=True):
     stderr: str
     files: Mapping[str, bytes] = {}
     """What it wrote, by name."""
+
+
+class NotYet(Exception):
+    """What a node waits for is not there yet. The node lets it through: it is run again from its top after a while."""
+
+    def __init__(self, after_ms: int) -> None:
+        super().__init__(f"again after {after_ms} ms")
+        self.after_ms = after_ms
 
 
 class Desk(Protocol):
@@ -71,6 +72,12 @@ class Desk(Protocol):
 
     async def paint(self, step: str, prompt: str, *, model: str, size: str = "1024x1024") -> ArtifactRef:
         """One picture, kept as an artifact. Charged and raising like `chat`."""
+
+    async def film(self, step: str, prompt: str, *, model: str, seconds: int, size: str = "1280x720") -> ArtifactRef:
+        """One video, kept as an artifact; asked for once, and charged by the second once it is there.
+
+        Raise NotYet until then, VideoFailed if it never will be, or what `chat` raises.
+        """
 
     async def note(self, kind: str, text: str, **facts: str | int) -> None:
         """Tell the owner how far the job is: an event with the next number. Several within a short time are written

@@ -120,6 +120,13 @@ class ArtifactTooLarge(CredenceError):
         super().__init__(f"A job keeps at most {bytes_max} bytes of this.")
 
 
+class VideoFailed(CredenceError):
+    """The provider made no video, or not in time. Nothing was charged."""
+
+    code = "video_failed"
+    kind = Kind.INVALID
+
+
 class BudgetReached(CredenceError):
     """The next call may cost more than is left. Nothing was held for it."""
 

@@ -47,6 +47,14 @@ ARTIFACT_BYTES_MAX = 20 * 1024 * 1024
 ARTIFACTS_BYTES_MAX = 200 * 1024 * 1024
 """Of one job."""
 
+FILM_MS_MAX = 30 * 60_000
+"""A provider that has made no video by then makes none: the job has failed, and nothing is charged."""
+FILM_HOLD_MS = 3 * FILM_MS_MAX
+"""Half of it is longer than any video may take."""
+FILM_LOOK_MS_MIN = 5_000
+FILM_LOOK_MS_MAX = 60_000
+"""A provider is asked how far it is after a sixth of the time that it has taken, within these two."""
+
 NOTE_CHARS_MAX = 2_000
 NOTES_PENDING_MAX = 50
 """So many are kept back before one waits for them to be written."""

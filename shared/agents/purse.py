@@ -34,9 +34,6 @@ from shared.metering.errors import CallUnaffordable
 from shared.metering.models import Charge, Outcome, Quote, Usage
 from shared.metering.service import Meter, MeteredCall
 
-HOLD_FRESH_MS = HOLD_LIFETIME_MS // 2
-"""A hold that another process placed is used for so long: the rest of its life is more than a call may take."""
-
 Read = Callable[[dict[str, Any]], Awaitable[tuple[Usage | None, Mapping[str, Any]]]]
 """What an answer used, None for nothing, and what of it is kept."""
 
@@ -50,6 +47,9 @@ class PaidCall(Struct, frozen=True, kw_only=True):
     quote: Quote
     needs: frozenset[str] = frozenset()
     request_hash: str
+    hold_ms: int = HOLD_LIFETIME_MS
+    """How long its hold lives. One that another process placed is used for half of that: what is left is then more than
+    the call may take."""
     ask: AskProvider[dict[str, Any]]
     read: Read
 
@@ -72,14 +72,14 @@ class Purse:
         if known is not None and known.state is CallState.ANSWERED:
             return await self._charge(known)
         trace = await self._begin(call, known)
-        metered = await self._hold(trace)
+        metered = await self._hold(trace, call.hold_ms)
         return await self._charge(await self._ask(call, trace, metered))
 
     async def _begin(self, call: PaidCall, known: Trace | None) -> Trace:
         """Decide on the hold. From here on the ceiling counts it, and the job's end gives it back."""
         now_ms = self._clock()
         stale: str | None = None
-        if known is not None and known.state is CallState.BEGUN and known.begun_at_ms + HOLD_FRESH_MS > now_ms:
+        if known is not None and known.state is CallState.BEGUN and known.begun_at_ms + call.hold_ms // 2 > now_ms:
             trace = known
         else:
             attempt = 0 if known is None else known.attempt + 1
@@ -110,11 +110,11 @@ class Purse:
             await give_back(self._metered(replace(trace, hold_id=stale)))
         return trace
 
-    async def _hold(self, trace: Trace) -> MeteredCall:
+    async def _hold(self, trace: Trace, lifetime_ms: int) -> MeteredCall:
         """Place the hold, or find it placed. If we die here, whoever comes next finds it under the same id."""
         account_id, hold_id = self._tenure.job.account_id, RequestId(trace.hold_id)
         try:
-            return await self._meter.begin(account_id, hold_id, _quote_of(trace))
+            return await self._meter.begin(account_id, hold_id, _quote_of(trace), lifetime_ms=lifetime_ms)
         except CallUnaffordable as refusal:
             await self._fail(trace)
             needed_micros = int(refusal.details()["needed_micros"])

@@ -7,7 +7,7 @@ from shared.agents.errors import JobInvalid
 from shared.agents.kind import Kind
 from shared.base.body import Misshapen, shape
 
-MODULES = {"research": "shared.agents.kinds.research"}
+MODULES = {name: f"shared.agents.kinds.{name}" for name in ("code", "data", "images", "research", "video")}
 """A kind's module has it as `KIND`."""
 
 

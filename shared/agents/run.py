@@ -17,6 +17,7 @@ from langgraph.types import Command, Interrupt
 from msgspec import Struct, to_builtins
 
 from shared.agents import rules
+from shared.agents.desk import NotYet
 from shared.agents.ending import Ending
 from shared.agents.errors import BudgetReached, CancelAsked, JobBusy, JobsUnavailable, JobTaken
 from shared.agents.limits import (
@@ -111,6 +112,8 @@ class JobRunner:
                 return
             tenure.check_cancel()
             outcome = await tenure.during(self._walk(tenure, graph))
+        except NotYet as later:
+            await self._wait(tenure, later)
         except CancelAsked:
             await self._cancel(tenure, graph)
         except BudgetReached as reached:
@@ -191,13 +194,16 @@ class JobRunner:
             return
         await self._ending.end(tenure, JobState.SUCCEEDED, {"result": result}, ("succeeded", "The job is done.", {}))
 
-    async def _chain(self, tenure: Tenure, *, failures: int | None = None) -> None:
+    async def _wait(self, tenure: Tenure, later: NotYet) -> None:
+        """Have the same step run again after a while. Waiting is no failure, and no sign of being stuck."""
+        await self._chain(tenure, pause_ms=later.after_ms, changes={"takes_idle": 0})
+
+    async def _chain(self, tenure: Tenure, *, pause_ms: int = 0, changes: Mapping[str, Any] | None = None) -> None:
         """Have the next leg run, and let the job go.
 
         The task comes first: if we die between, it finds the lease run out and goes on, and our own task comes again.
         """
         job = tenure.job
-        pause_ms = 0 if failures is None else rules.retry_pause_ms(failures)
         leg = job.leg + 1
         await self._tasks.post(
             JOB_STEP,
@@ -205,9 +211,12 @@ class JobRunner:
             name_key=f"{job.job_id}:{leg}:{job.lease_number}",
             at_ms=self._clock() + pause_ms if pause_ms else None,
         )
-        changes: dict[str, Any] = {"leg": leg} if failures is None else {"leg": leg, "failures": failures}
         await tenure.write(
-            lambda job: {**changes, "state": JobState.STOPPING if job.cancel_asked_at_ms else JobState.QUEUED},
+            lambda job: {
+                "leg": leg,
+                **(changes or {}),
+                "state": JobState.STOPPING if job.cancel_asked_at_ms else JobState.QUEUED,
+            },
             keeps=False,
         )
 
@@ -247,7 +256,8 @@ class JobRunner:
         code = error.code if isinstance(error, CredenceError) else type(error).__name__
         write_line("WARNING", "job_step_failed", job=tenure.job.job_id, leg=tenure.job.leg, code=code)
         if rules.may_pass(error) and rules.is_retried(tenure.job):
-            await self._chain(tenure, failures=tenure.job.failures + 1)
+            failures = tenure.job.failures + 1
+            await self._chain(tenure, pause_ms=rules.retry_pause_ms(failures), changes={"failures": failures})
         elif isinstance(error, CredenceError):
             await self._ending.fail(tenure, Failure(error.code, error.message))
         else:

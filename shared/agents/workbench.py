@@ -13,11 +13,13 @@ from shared.agents.commits import Put, portions
 from shared.agents.desk import ArtifactRef, ChatAnswer, Passage, RunResult
 from shared.agents.documents import trace_document
 from shared.agents.errors import ArtifactAbsent, ArtifactTooLarge, JobInvalid
+from shared.agents.films import Film, Order, quote_of
 from shared.agents.limits import (
     ARTIFACT_BYTES_MAX,
     ARTIFACTS_BYTES_MAX,
     CHUNK_BYTES,
     COMMIT_BYTES_MAX,
+    FILM_HOLD_MS,
     NOTE_CHARS_MAX,
 )
 from shared.agents.models import Job, Trace
@@ -126,6 +128,25 @@ class Workbench:
             request_hash=_hash_of([model, prompt, size]),
             ask=ask,
             read=read,
+        )
+        done = await self._purse.pay(call)
+        return msgspec.convert(done.answer, ArtifactRef)
+
+    async def film(self, step: str, prompt: str, *, model: str, seconds: int, size: str = "1280x720") -> ArtifactRef:
+        await self._trade.catalog.refresh()
+        sold, price = self._trade.catalog.model_for(model, {Modality.VIDEO}, {Unit.VIDEO_MS}, "videos")
+        check_allowed(sold, self._models_allowed())
+        order = Order(step, prompt, sold, seconds, size)
+        film = Film(order, self._tenure, self._store, self._trade.upstreams, self.keep, self._clock)
+        call = PaidCall(
+            step=step,
+            tool="video",
+            model=sold,
+            quote=quote_of(order, price),
+            request_hash=_hash_of([model, prompt, seconds, size]),
+            hold_ms=FILM_HOLD_MS,
+            ask=film.ask,
+            read=film.read,
         )
         done = await self._purse.pay(call)
         return msgspec.convert(done.answer, ArtifactRef)

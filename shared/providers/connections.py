@@ -38,7 +38,11 @@ class Connections:
         self, call: Call, path: str, payload: Mapping[str, Any], headers: Mapping[str, str]
     ) -> "Answer":
         """The answer to a JSON body at the provider's own address. Raise one of the three refusals. Never retries."""
-        return await self._post(call, path, _encode(payload), {**headers, **_JSON})
+        return await self._send(call, "POST", path, _encode(payload), {**headers, **_JSON})
+
+    async def get(self, call: Call, path: str, headers: Mapping[str, str]) -> "Answer":
+        """What is there. Raises like `post_json`."""
+        return await self._send(call, "GET", path, None, headers)
 
     async def post_form(self, call: Call, path: str, form: AudioForm, headers: Mapping[str, str]) -> "Answer":
         """The answer to a form with a file. Raises like `post_json`."""
@@ -50,7 +54,7 @@ class Connections:
             multipart = body()
         except (ValueError, TypeError):
             raise UpstreamRefused("The form carries a name or a type that no header can.", param="file") from None
-        return await self._post(call, path, multipart, headers)
+        return await self._send(call, "POST", path, multipart, headers)
 
     async def close(self) -> None:
         """Close the pooled connections."""
@@ -73,12 +77,15 @@ class Connections:
             self._session = aiohttp.ClientSession(connector=connector, trust_env=False)
         return self._session
 
-    async def _post(self, call: Call, path: str, body: bytes | aiohttp.Payload, headers: Mapping[str, str]) -> "Answer":
+    async def _send(
+        self, call: Call, method: str, path: str, body: bytes | aiohttp.Payload | None, headers: Mapping[str, str]
+    ) -> "Answer":
         ends_at_s = asyncio.get_running_loop().time() + call.timeout_s
         try:
             session = self._session_for(call.provider)
             async with asyncio.timeout(min(call.timeout_s, call.silence_s)):
-                response = await session.post(
+                response = await session.request(
+                    method,
                     call.provider.base_url + path,
                     data=body,
                     headers=headers,
@@ -141,6 +148,16 @@ class Answer:
         if not isinstance(answer, dict):
             raise UpstreamUnavailable(self._provider_name, "gave an answer that is no object")
         return answer
+
+    async def to_bytes(self, bytes_max: int) -> bytes:
+        """The whole answer as it came. Raise UpstreamUnavailable."""
+        try:
+            return await self.read_all(bytes_max)
+        except TooLong:
+            what = "gave an answer that is too long to be kept"
+            raise UpstreamUnavailable(self._provider_name, what, fault=Fault.UNFIT) from None
+        except BROKEN:
+            raise UpstreamUnavailable(self._provider_name, "broke off its answer") from None
 
     async def read(self) -> bytes:
         """The next piece as it comes, empty at the end. May raise BROKEN."""

@@ -185,3 +185,6 @@ def text_told(state: CodeState) -> str:
     if not state["tests"]:
         return f"No test of the module could be run{after}: it does not work as it is.{changed}"
     return f"Of the module's {state['tests']} tests {state['failed']} still fail{after}.{changed}"
+
+
+KIND = CodeKind()

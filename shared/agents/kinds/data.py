@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from langgraph.graph import StateGraph
 
 TABLES_MAX = 4
-TABLES_CHARS_MAX = 400_000
-"""Of all together. They come with the request, and are kept with the job until its first step."""
+TABLES_CHARS_MAX = 50_000
+"""Of all together: they come with the request, and are a part of the job's own document."""
+OUTPUTS_MAX = 24
+"""A result names each, and has its bounds."""
 REPAIRS_MAX = 4
 PROGRAM_TOKENS_MAX, TEXT_TOKENS_MAX = 3_000, 700
 MEDIA_TYPES = {
@@ -158,10 +160,10 @@ class _Steps:
         files = {ref.name: await self._desk.read(ref) for ref in refs}
         ran = await self._desk.run_python(f"compute-{state['repairs']}", await self._program(state), files)
         works = ran.exit_code == 0
-        outputs = []
+        outputs: list[dict[str, Any]] = []
         if works:
             for name, data in sorted(ran.files.items()):
-                if (media_type := media_type_of(name)) is not None:
+                if (media_type := media_type_of(name)) is not None and len(outputs) < OUTPUTS_MAX:
                     outputs.append(msgspec.to_builtins(await self._desk.keep(name, media_type, data)))
         told = f"Computed: {len(outputs)} tables and charts." if works else "The computation failed."
         await self._desk.note("computed", told, outputs=len(outputs))
@@ -212,3 +214,6 @@ class _Steps:
 
     async def _program(self, state: DataState) -> str:
         return (await self._desk.read(msgspec.convert(state["program"], ArtifactRef))).decode()
+
+
+KIND = DataKind()

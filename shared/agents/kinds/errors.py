@@ -3,16 +3,6 @@
 from shared.base.errors import CredenceError, Kind
 
 
-class KindAbsent(CredenceError):
-    """There is no such kind of job."""
-
-    code = "kind_absent"
-    kind = Kind.INVALID
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        super().__init__(f"The kinds of jobs are {', '.join(names)}.", param="kind")
-
-
 class AnswerUnusable(CredenceError):
     """A model's answer lacks what it was asked for. Asking it again would be charged again."""
 
@@ -21,13 +11,6 @@ class AnswerUnusable(CredenceError):
 
     def __init__(self, wanted: str) -> None:
         super().__init__(f"The model's answer has no {wanted} in it. Another model may do better.")
-
-
-class VideoFailed(CredenceError):
-    """The provider made no video, or not in time. Nothing was charged."""
-
-    code = "video_failed"
-    kind = Kind.INVALID
 
 
 class TableUnreadable(CredenceError):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PROMPTS_MAX = 50
 PROMPT_CHARS_MAX = 2_000
+REASON_CHARS_MAX = 120
+"""Of why a picture failed. All may, and a result has its bounds."""
 TRIES_MAX = 3
 """So often is one picture tried, at the end of the row each time. The router has tried every route before each."""
 MAY_PASS = (UpstreamBusy, UpstreamUnavailable)
@@ -115,7 +117,7 @@ class _Steps:
     async def _failed(self, state: ImagesState, index: int, rest: list[int], error: CredenceError) -> dict[str, Any]:
         why = f"Image {index + 1} of {len(state['prompts'])} could not be painted: {error.message}"
         await self._desk.note("image_failed", why, index=index, waiting=len(rest))
-        failed = {"index": index, "code": error.code, "message": error.message}
+        failed = {"index": index, "code": error.code, "message": error.message[:REASON_CHARS_MAX]}
         return {"waiting": rest, "failed": [*state["failed"], failed]}
 
     async def tell(self, state: ImagesState) -> dict[str, Any]:
@@ -124,3 +126,6 @@ class _Steps:
         await self._desk.note("finished", told, painted=painted, failed=len(state["failed"]))
         images = sorted(state["images"], key=lambda image: image["index"])
         return {"result": {"text": told, "artifacts": images, "failed": state["failed"]}}
+
+
+KIND = ImagesKind()

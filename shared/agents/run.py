@@ -74,7 +74,8 @@ class JobRunner:
         tasks: Tasks,
         ending: Ending,
         clock: Clock,
-        pace: Pace = Pace(),
+        *,
+        pace: Pace,
     ) -> None:
         self._client = client
         self._store = store

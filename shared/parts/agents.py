@@ -7,6 +7,7 @@ from shared.parts.gateway import GatewayParts
 
 if TYPE_CHECKING:
     from shared.agents.ending import Ending
+    from shared.agents.registry import Kinds
     from shared.agents.run import JobRunner, Pace
     from shared.agents.service import Jobs
     from shared.agents.store import FirestoreJobs
@@ -27,7 +28,13 @@ class AgentParts(GatewayParts):
     def jobs(self) -> "Jobs":
         from shared.agents.service import Jobs
 
-        return Jobs(self.job_store, self.tasks, self.catalog, self.clock)
+        return Jobs(self.job_store, self.tasks, self.catalog, self.clock, kinds=self.job_kinds)
+
+    @cached_property
+    def job_kinds(self) -> "Kinds":
+        from shared.agents.registry import kind_of
+
+        return kind_of
 
     @cached_property
     def job_ending(self) -> "Ending":
@@ -64,5 +71,12 @@ class AgentParts(GatewayParts):
 
         trade = Trade(self.catalog, self.upstreams, self.calls, self.meter, Pictures(Fetcher()), self.job_tools)
         return JobRunner(
-            self.firestore, self.job_store, trade, self.tasks, self.job_ending, self.clock, pace=self.job_pace
+            self.firestore,
+            self.job_store,
+            trade,
+            self.tasks,
+            self.job_ending,
+            self.clock,
+            pace=self.job_pace,
+            kinds=self.job_kinds,
         )

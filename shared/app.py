@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.base.settings import GOOGLE_AD_KEYS_URL, Settings
-from shared.parts.gateway import GatewayParts
+from shared.parts.agents import AgentParts
 from shared.parts.reconciliation import ReconciliationParts
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from shared.notices.service import Notices
 
 
-class App(GatewayParts, ReconciliationParts):
+class App(AgentParts, ReconciliationParts):
     """One process's collaborators, on one event loop: those of its people here, the others in `shared/parts`."""
 
     @cached_property

@@ -1,5 +1,6 @@
 """Which kinds of jobs there are. Each is loaded by whoever asks for it."""
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -9,6 +10,8 @@ from shared.base.body import Misshapen, shape
 
 MODULES = {name: f"shared.agents.kinds.{name}" for name in ("code", "data", "images", "research", "video")}
 """A kind's module has it as `KIND`."""
+Kinds = Callable[[str], Kind]
+"""Gives a kind by its name, like `kind_of`."""
 
 
 def kind_of(name: str) -> Kind:

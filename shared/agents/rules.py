@@ -93,7 +93,7 @@ def percent_of(job: Job) -> int:
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether work that failed so may go better the next time. Of errors that are not ours, only running out of time."""
+    """Whether work that failed so may go better the next time. Of errors not ours, only running out of time may."""
     return isinstance(error, TimeoutError) or (isinstance(error, CredenceError) and error.kind in _MAY_PASS)
 
 

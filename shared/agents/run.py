@@ -30,7 +30,7 @@ from shared.agents.limits import (
     TAKES_IDLE_MAX,
 )
 from shared.agents.models import AT_REST, JOB_STEP, Approval, Failure, Job, JobId, JobState, JobTask, Pause
-from shared.agents.registry import kind_of, params_of
+from shared.agents.registry import Kinds, kind_of, params_of
 from shared.agents.saver import FirestoreSaver
 from shared.agents.store import JobStore
 from shared.agents.tenure import Tenure
@@ -75,7 +75,9 @@ class JobRunner:
         tasks: Tasks,
         ending: Ending,
         clock: Clock,
-        pace: Pace = Pace(),
+        *,
+        pace: Pace,
+        kinds: Kinds = kind_of,
     ) -> None:
         self._client = client
         self._store = store
@@ -84,6 +86,7 @@ class JobRunner:
         self._ending = ending
         self._clock = clock
         self._pace = pace
+        self._kind_of = kinds
 
     async def run(self, task: JobTask) -> None:
         """Work at one leg. Raise what makes it worth coming again: JobBusy, JobsUnavailable, TasksUnavailable."""
@@ -105,8 +108,8 @@ class JobRunner:
             raise JobBusy from None
 
     async def _work(self, tenure: Tenure) -> None:
-        graph = self._graph(tenure)
         try:
+            graph = self._graph(tenure)
             if tenure.job.takes_idle > TAKES_IDLE_MAX:
                 await self._ending.fail(tenure, _TOO_OFTEN)
                 return
@@ -115,7 +118,7 @@ class JobRunner:
         except NotYet as later:
             await self._wait(tenure, later)
         except CancelAsked:
-            await self._cancel(tenure, graph)
+            await self._cancel(tenure, self._graph(tenure))
         except BudgetReached as reached:
             await self._pause(tenure, reached)
         except JobTaken:
@@ -127,11 +130,11 @@ class JobRunner:
 
     def _graph(self, tenure: Tenure) -> Graph:
         desk = Workbench(tenure, self._store, self._trade, self._clock)
-        return kind_of(tenure.job.kind).graph(desk).compile(checkpointer=FirestoreSaver(self._client, tenure))
+        return self._kind_of(tenure.job.kind).graph(desk).compile(checkpointer=FirestoreSaver(self._client, tenure))
 
     async def _walk(self, tenure: Tenure, graph: Graph) -> _Finished | _Unfinished | Interrupt:
         """Steps until the leg or the graph is over."""
-        job, kind = tenure.job, kind_of(tenure.job.kind)
+        job, kind = tenure.job, self._kind_of(tenure.job.kind)
         config: Any = {"configurable": {"thread_id": job.job_id}, "recursion_limit": kind.steps_max}
         given = await self._given(job, graph, config)
         control, ends_s = RunControl(), time.monotonic() + self._pace.leg_s_max
@@ -160,7 +163,7 @@ class JobRunner:
         """
         saved = await graph.checkpointer.aget_tuple(config)  # type: ignore[union-attr]
         if saved is None:
-            kind = kind_of(job.kind)
+            kind = self._kind_of(job.kind)
             return kind.first_state(params_of(kind, dict(job.params)))
         pending = [value for _, channel, value in saved.pending_writes or [] if channel == _INTERRUPT]
         asked = [one.id for value in pending for one in value]
@@ -182,7 +185,7 @@ class JobRunner:
                 notes=[("approval_needed", question, {"interrupt_id": outcome.id})],
                 keeps=False,
             )
-        elif job.steps_done > kind_of(job.kind).steps_max:
+        elif job.steps_done > self._kind_of(job.kind).steps_max:
             await self._ending.fail(tenure, _TOO_LONG)
         else:
             await self._chain(tenure)

@@ -68,7 +68,8 @@ class FirestoreSaver(BaseCheckpointSaver[int]):
         thread, namespace = _place(config)
         path = self._thread_path(thread)
         puts: list[Put] = []
-        values: dict[str, Any] = {}
+        # A list, for Firestore refuses names of fields like `__start__`.
+        values: list[dict[str, Any]] = []
         held_now: dict[tuple[str, str, str, Any], Held] = {}
         for channel, value in checkpoint["channel_values"].items():
             key = (thread, namespace, channel, checkpoint["channel_versions"].get(channel))
@@ -78,7 +79,7 @@ class FirestoreSaver(BaseCheckpointSaver[int]):
                 held = held_as(kind, content, inline_bytes_max=INLINE_VALUE_BYTES_MAX)
                 if held not in self._known.values():
                     puts.extend(blob_puts(path, held, content))
-            values[channel] = held.fields()
+            values.append({"channel": channel, **held.fields()})
             held_now[key] = held
         bare = {**checkpoint, "channel_values": {}}
         fields = {
@@ -190,7 +191,7 @@ class FirestoreSaver(BaseCheckpointSaver[int]):
         thread, namespace, checkpoint_id = fields["thread"], fields["ns"], fields["id"]
         path = self._thread_path(thread)
         written = await self._writes_of(path, _checkpoint_name(namespace, checkpoint_id))
-        held = {channel: held_from(value) for channel, value in fields["values"].items()}
+        held = {value["channel"]: held_from(value) for value in fields["values"]}
         pieces = await self._pieces(path, [*held.values(), *(write.held for write in written)])
         checkpoint: Checkpoint = self.serde.loads_typed(_untyped(fields["checkpoint"]))
         if keeps:

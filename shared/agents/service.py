@@ -17,7 +17,7 @@ from shared.agents.errors import (
 )
 from shared.agents.limits import EVENTS_PAGE_MAX, JOB_KEPT_MS, LOOK_AFTER_MS
 from shared.agents.models import AT_REST, JOB_STEP, Event, Job, JobId, JobState, JobTask, Trace
-from shared.agents.registry import kind_of, params_of
+from shared.agents.registry import Kinds, kind_of, params_of
 from shared.agents.store import JobChanged, JobExists, JobStore, KeptJob
 from shared.base.clock import Clock
 from shared.base.ids import UserId
@@ -34,11 +34,14 @@ CHANGES_TRIED_MAX = 8
 class Jobs:
     """The owner's side of jobs."""
 
-    def __init__(self, store: JobStore, tasks: Tasks, catalog: Catalog, clock: Clock) -> None:
+    def __init__(
+        self, store: JobStore, tasks: Tasks, catalog: Catalog, clock: Clock, *, kinds: Kinds = kind_of
+    ) -> None:
         self._store = store
         self._tasks = tasks
         self._catalog = catalog
         self._clock = clock
+        self._kind_of = kinds
 
     async def start(
         self,
@@ -55,7 +58,7 @@ class Jobs:
 
         Raise JobInvalid, what the catalog says of the model, JobKeyReused, JobsUnavailable or TasksUnavailable.
         """
-        chosen = kind_of(kind)
+        chosen = self._kind_of(kind)
         asked = params_of(chosen, dict(params))
         rules.check_request(params, ceiling_micros)
         await self._catalog.refresh()

@@ -123,6 +123,9 @@ class FirestoreJobs:
             raise JobsUnavailable from error
         except (google_errors.FailedPrecondition, google_errors.NotFound, google_errors.Conflict):
             raise JobChanged from None
+        except google_errors.InvalidArgument:
+            # A defect of what was to be written, which no repeat mends.
+            raise
         except google_errors.GoogleAPICallError as error:
             raise JobsUnavailable from error
         return KeptJob(job, Version(results[0].update_time))

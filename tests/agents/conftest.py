@@ -7,6 +7,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
 
 from local.stack import Stack
+from tests.agents.yard import Yard
 
 
 @pytest.fixture
@@ -18,3 +19,13 @@ async def client(
     client = firestore.AsyncClient(project=project_id, credentials=AnonymousCredentials())
     yield client
     client.close()
+
+
+@pytest.fixture
+async def yard(stack: Stack, project_id: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Yard]:
+    """A database with one rich person."""
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", stack.firestore_address)
+    yard = Yard(stack, project_id)
+    await yard.open()
+    yield yard
+    await yard.close()

@@ -1,1 +1,1 @@
-"""Each kind of job."""
+"""Kinds of jobs that tests need."""

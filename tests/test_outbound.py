@@ -66,6 +66,8 @@ REASONS = {
     ("shared/providers/connections.py", "_send", "session.request"): "Either of the two, as `_session_for` chooses.",
     ("shared/vault/gateway.py", "ask", "session.post"): "Cloud KMS: the host is fixed, the key's name a setting.",
     ("shared/vault/gateway.py", "ask", "session.get"): "The same.",
+    ("shared/tools/gateway.py", "hits", "ClientSession"): "The search engine, whose address is a setting.",
+    ("shared/tools/gateway.py", "hits", "self._session.post"): "The same.",
 }
 
 

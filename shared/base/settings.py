@@ -148,6 +148,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     crypto_token_version: str = "2"  # noqa: S105 - the same
     crypto_facilitator_url: Secret | None = None
     """Who carries out what is signed for x402; without it there are no top-ups by x402."""
+    tavily_api_key: Secret | None = None
+    """Has jobs search the web with Tavily; without it they search the corpus."""
+    tavily_base_url: str = "https://api.tavily.com"
+    corpus_folder: str = "docs"
+    """Where the texts are that jobs search without a search engine; from the deployed folder, if it is not absolute."""
     checkout_return_url: str | None = None
     """Where buyers come back to from a checkout."""
     custom_providers: Secret | None = None

@@ -18,6 +18,7 @@ class Unit(StrEnum):
     COMPLETION_TOKEN = "completion_tokens"  # noqa: S105
     IMAGE = "images"
     AUDIO_MS = "audio_ms"
+    VIDEO_MS = "video_ms"
 
 
 PROMPT_KINDS = (Unit.CACHED_TOKEN, Unit.CACHE_WRITE_TOKEN, Unit.CACHE_WRITE_LONG_TOKEN)

@@ -130,9 +130,13 @@ class Calls:
         self, asking: Asking, model: Model, quote: Quote, *, lifetime_ms: int = HOLD_LIFETIME_MS
     ) -> MeteredCall:
         """Hold what the quote comes to at the model's demand now, and at least at cost. Raises what the meter does."""
-        multiplier = await self._demand.of(model.id)
-        quote = at_demand(quote, *sold_at(multiplier, model.routes))
+        quote = await self.quoted(model, quote)
         return await self._meter.begin(asking.account_id, asking.request_id, quote, lifetime_ms=lifetime_ms)
+
+    async def quoted(self, model: Model, quote: Quote) -> Quote:
+        """What the quote comes to at the model's demand now, and at least at cost."""
+        multiplier = await self._demand.of(model.id)
+        return at_demand(quote, *sold_at(multiplier, model.routes))
 
     def resume(self, account_id: AccountId, hold_id: HoldId, quote: Quote) -> MeteredCall:
         """A call that another process held for."""

@@ -70,8 +70,8 @@ class Price(Body, frozen=True, kw_only=True):
     """False where the provider's price could not be checked when the entry was written."""
 
     def rates(self) -> dict[Unit, int]:
-        """The prices that there are, in micros for a million units. Video is a job's, and has no unit yet."""
-        image, second = self.image_micros, self.audio_second_micros
+        """The prices that there are, in micros for a million units."""
+        image, second, filmed = self.image_micros, self.audio_second_micros, self.video_second_micros
         rates = {
             Unit.PROMPT_TOKEN: self.prompt_micros_per_mtok,
             Unit.CACHED_TOKEN: self.cached_micros_per_mtok,
@@ -80,6 +80,7 @@ class Price(Body, frozen=True, kw_only=True):
             Unit.COMPLETION_TOKEN: self.completion_micros_per_mtok,
             Unit.IMAGE: image and image * UNITS_PER_RATE,
             Unit.AUDIO_MS: second and second * UNITS_PER_RATE // MS_PER_S,
+            Unit.VIDEO_MS: filmed and filmed * UNITS_PER_RATE // MS_PER_S,
         }
         return {unit: rate for unit, rate in rates.items() if rate is not None}
 

@@ -153,6 +153,16 @@ class Answer:
             raise UpstreamUnavailable(self._provider_name, "gave an answer that is no object")
         return answer
 
+    async def to_bytes(self, bytes_max: int) -> bytes:
+        """The whole answer as it came. Raise UpstreamUnavailable."""
+        try:
+            return await self.read_all(bytes_max)
+        except TooLong:
+            what = "gave an answer that is too long to be kept"
+            raise UpstreamUnavailable(self._provider_name, what, fault=Fault.UNFIT) from None
+        except BROKEN:
+            raise UpstreamUnavailable(self._provider_name, "broke off its answer") from None
+
     async def read(self) -> bytes:
         """The next piece as it comes, empty at the end. May raise BROKEN."""
         self._waits_since_s = self._loop.time()

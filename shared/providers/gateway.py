@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from shared.providers.connections import Connections
 from shared.providers.credentials import ConfiguredCredentials, Credentials
 from shared.providers.errors import UpstreamUnavailable
-from shared.providers.models import AudioForm, Call, Provider, Wire
+from shared.providers.models import AudioForm, Call, Provider, Video, Wire
 from shared.providers.openai_wire import OpenaiWire
 from shared.providers.streams import UpstreamStream
 
@@ -119,6 +119,23 @@ class Upstreams:
         """The text as it is written; the form asks for it with a field `stream`."""
         call = await self._streamed_call(provider, form.model, timeout_s)
         return await _begun(await self._openai_wire(provider).transcription_stream(call, form))
+
+    async def video_begin(
+        self, provider: Provider, payload: Mapping[str, Any], *, key: str, timeout_s: float = CALL_TIMEOUT_S
+    ) -> Video:
+        """Ask for a video; the same `key` asks for the same one again, where the provider knows such keys."""
+        call = await self._call(provider, payload.get("model"), timeout_s)
+        return await self._openai_wire(provider).video_begin(call, payload, key=key)
+
+    async def video(self, provider: Provider, model: str, video_id: str, *, timeout_s: float = CALL_TIMEOUT_S) -> Video:
+        """How far a video is."""
+        return await self._openai_wire(provider).video(await self._call(provider, model, timeout_s), video_id)
+
+    async def video_content(
+        self, provider: Provider, model: str, video_id: str, *, timeout_s: float = CALL_TIMEOUT_S
+    ) -> bytes:
+        """A finished video, as MP4."""
+        return await self._openai_wire(provider).video_content(await self._call(provider, model, timeout_s), video_id)
 
     async def close(self) -> None:
         """Close the pooled connections."""

@@ -77,6 +77,24 @@ class AudioForm(Struct, frozen=True, kw_only=True):
     """In order; a name may come more than once, as `timestamp_granularities[]` does."""
 
 
+class VideoState(StrEnum):
+    """How far a provider is with a video."""
+
+    WAITING = "waiting"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class Video(Struct, frozen=True):
+    """A video that a provider was asked for, as it says itself."""
+
+    video_id: str
+    state: VideoState
+    percent: int = 0
+    reason: str = ""
+    """Why it failed, in the provider's words."""
+
+
 class StreamEvent(Struct, frozen=True):
     """One server-sent event: its bytes as they came, and what they say.
 

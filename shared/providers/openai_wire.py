@@ -5,8 +5,9 @@ from typing import Any
 
 from shared.providers.connections import Answer, Connections
 from shared.providers.errors import UpstreamRefused, UpstreamUnavailable
-from shared.providers.models import AudioForm, Call
+from shared.providers.models import AudioForm, Call, Video
 from shared.providers.streams import PICTURE_EVENT_BYTES_MAX, PassThrough, UpstreamStream, shows
+from shared.providers.videos import VIDEO_BYTES_MAX, VIDEOS, video_of
 
 AUDIO_BYTES_MAX = 25 * 1024 * 1024
 """OpenAI takes no longer recording, and others of this wire no longer one either."""
@@ -67,6 +68,23 @@ class OpenaiWire:
         """The text as it is written; the form asks for it with `stream`. The body may end without `[DONE]`."""
         answer, reader = await self._post_form(call, form), PassThrough(call.provider.name)
         return UpstreamStream(call.provider, answer, reader, begins=shows)
+
+    async def video_begin(self, call: Call, payload: Mapping[str, Any], *, key: str) -> Video:
+        """A video, asked for. The same `key` asks for the same one again, where a provider knows such keys."""
+        headers = {**_authorization(call), "idempotency-key": key}
+        async with await self._connections.post_json(call, VIDEOS, payload, headers) as answer:
+            return video_of(await answer.to_object(), call.provider.name)
+
+    async def video(self, call: Call, video_id: str) -> Video:
+        """How far it is."""
+        async with await self._connections.get(call, f"{VIDEOS}/{video_id}", _authorization(call)) as answer:
+            return video_of(await answer.to_object(), call.provider.name)
+
+    async def video_content(self, call: Call, video_id: str) -> bytes:
+        """The video itself, as MP4."""
+        path = f"{VIDEOS}/{video_id}/content"
+        async with await self._connections.get(call, path, _authorization(call)) as answer:
+            return await answer.to_bytes(VIDEO_BYTES_MAX)
 
     async def _whole(self, call: Call, path: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         async with await self._post(call, path, payload) as answer:

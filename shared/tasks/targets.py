@@ -14,6 +14,7 @@ class Target(Struct, frozen=True):
 
 TARGETS: dict[str, Target] = {
     "image_run": Target("images", deadline_s=600),
+    "job_step": Target("jobs", deadline_s=600),
     "key_validate": Target("keys", deadline_s=120),
     "order_check": Target("payments", deadline_s=60),
     "payment_apply": Target("payments", deadline_s=60),

@@ -1,0 +1,44 @@
+"""Download what a job made. Called by its owner's apps and programs; reads only."""
+
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from shared.agents.models import JobId
+from shared.agents.shapes import ArtifactIdText, JobIdText
+from shared.app import App
+from shared.base.body import Body
+from shared.web.auth import Caller
+from shared.web.function import http_function
+
+
+class ArtifactGetRequest(Body, frozen=True, kw_only=True):
+    """Which artifact, of which job."""
+
+    artifact_id: ArtifactIdText
+    job_id: JobIdText
+
+
+@http_function(
+    auth="holder",
+    method="GET",
+    body=ArtifactGetRequest,
+    path_param="artifact_id",
+    media_types=("application/octet-stream",),
+)
+async def artifact_get(body: ArtifactGetRequest, caller: Caller, app: App) -> Response:
+    """Raise JobAbsent or ArtifactAbsent (404). A model may have written it, so no browser is to run it from here."""
+    uid = caller.user.uid if caller.user else None
+    job = await app.jobs.get(JobId(body.job_id), account_id=caller.account_id, uid=uid)
+    ref, data = await app.jobs.artifact(job, body.artifact_id)
+    return Response(
+        data,
+        media_type="application/octet-stream",
+        headers={
+            "content-disposition": f"attachment; filename*=UTF-8''{quote(ref.name)}",
+            "x-content-type-options": "nosniff",
+            "x-credence-media-type": ref.media_type.encode("ascii", "ignore").decode(),
+            "etag": f'"{ref.artifact_id}"',
+            "cache-control": "private, no-store",
+        },
+    )

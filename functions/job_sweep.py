@@ -1,0 +1,21 @@
+"""Requeue jobs that stand still, and end those that did so too often. Called by Cloud Scheduler; a repeat is harmless."""
+
+from shared.app import App
+from shared.base.body import Body, Empty
+from shared.web.auth import Caller
+from shared.web.function import http_function
+
+
+class JobSweepResponse(Body, frozen=True, kw_only=True):
+    """What this run did. `finished` is false when there were more jobs than one run takes."""
+
+    requeued: int
+    ended: int
+    finished: bool
+
+
+@http_function(auth="service", scope="timer", answer=JobSweepResponse)
+async def job_sweep(body: Empty, caller: Caller, app: App) -> JobSweepResponse:
+    """Raise JobsUnavailable, TasksUnavailable or LedgerUnavailable (503); the next run goes on."""
+    report = await app.job_sweep.run()
+    return JobSweepResponse(requeued=report.requeued, ended=report.ended, finished=report.finished)

@@ -1,0 +1,51 @@
+"""The end of a job: said first, then what it holds is given back, so that whoever finds it over does the same."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from shared.agents.errors import JobBusy
+from shared.agents.models import Failure, JobState
+from shared.agents.store import JobChanged, JobStore, KeptJob
+from shared.agents.tenure import Note, Tenure
+from shared.base.clock import Clock
+from shared.base.ids import HoldId
+from shared.base.log import write_line
+from shared.ledger.service import Ledger
+
+
+class Ending:
+    """Ends jobs."""
+
+    def __init__(self, store: JobStore, ledger: Ledger, clock: Clock) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._clock = clock
+
+    async def end(self, tenure: Tenure, state: JobState, changes: Mapping[str, Any], note: Note) -> None:
+        """End a job that is ours. If we die between the two, its task comes again and gives back what is held; if that
+        never comes either, holds expire by themselves.
+        """
+        ended = {"state": state, "ended_at_ms": self._clock(), "look_due_ms": None, "approval": None, "pause": None}
+        await tenure.write(lambda job: {**ended, **changes}, notes=[note], keeps=False)
+        job = tenure.job
+        write_line("INFO", "job_ended", job=job.job_id, state=state.value, spent_micros=job.spent_micros)
+        await self.give_back(tenure.kept)
+
+    async def fail(self, tenure: Tenure, failure: Failure) -> None:
+        """End it without a result."""
+        note: Note = ("failed", failure.message, {"code": failure.code})
+        await self.end(tenure, JobState.FAILED, {"failure": failure}, note)
+
+    async def give_back(self, kept: KeptJob) -> None:
+        """Release what a job that is over still holds. Raise JobBusy when somebody else does at the same time."""
+        job = kept.job
+        if not job.holds:
+            return
+        for hold_id in job.holds:
+            await self._ledger.release(job.account_id, HoldId(hold_id))
+        try:
+            await self._store.write(kept, replace(job, holds={}))
+        except JobChanged:
+            raise JobBusy from None

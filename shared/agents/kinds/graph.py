@@ -1,0 +1,30 @@
+"""Builds the graphs of kinds: the one place that knows LangGraph, which only who runs a job loads."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from langgraph.graph import StateGraph
+
+END = "__end__"
+"""What a way leads to when the job is done; LangGraph's own name for it."""
+Node = Callable[[Any], Awaitable[dict[str, Any]]]
+"""From the state to what changes in it. It may be run again from its top."""
+Way = str | Callable[[Any], str]
+"""The node that comes next, or how the state decides which."""
+
+
+def graph_of(state: type, nodes: Mapping[str, Node], ways: Mapping[str, Way]) -> "StateGraph[Any]":
+    """The graph that begins with the first node. Each node is a super-step of its own."""
+    from langgraph.graph import START, StateGraph
+
+    graph: StateGraph[Any] = StateGraph(state)
+    for name, node in nodes.items():
+        graph.add_node(name, node)  # type: ignore[call-overload]
+    graph.add_edge(START, next(iter(nodes)))
+    for name, way in ways.items():
+        if isinstance(way, str):
+            graph.add_edge(name, way)
+        else:
+            graph.add_conditional_edges(name, way)
+    return graph

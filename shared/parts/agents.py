@@ -1,0 +1,82 @@
+"""Builds what works at jobs of agents."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from shared.parts.gateway import GatewayParts
+
+if TYPE_CHECKING:
+    from shared.agents.ending import Ending
+    from shared.agents.registry import Kinds
+    from shared.agents.run import JobRunner, Pace
+    from shared.agents.service import Jobs
+    from shared.agents.store import FirestoreJobs
+    from shared.agents.sweep import JobSweep
+    from shared.agents.tools import Tools
+
+
+class AgentParts(GatewayParts):
+    """Jobs: their store, the owner's side, the worker, the sweep."""
+
+    @cached_property
+    def job_store(self) -> "FirestoreJobs":
+        from shared.agents.store import FirestoreJobs
+
+        return FirestoreJobs(self.firestore)
+
+    @cached_property
+    def jobs(self) -> "Jobs":
+        from shared.agents.service import Jobs
+
+        return Jobs(self.job_store, self.tasks, self.catalog, self.clock, kinds=self.job_kinds)
+
+    @cached_property
+    def job_kinds(self) -> "Kinds":
+        from shared.agents.registry import kind_of
+
+        return kind_of
+
+    @cached_property
+    def job_ending(self) -> "Ending":
+        from shared.agents.ending import Ending
+
+        return Ending(self.job_store, self.ledger, self.clock)
+
+    @cached_property
+    def job_sweep(self) -> "JobSweep":
+        from shared.agents.sweep import JobSweep
+
+        return JobSweep(self.job_store, self.tasks, self.job_ending, self.clock)
+
+    @cached_property
+    def job_tools(self) -> "Tools":
+        from shared.agents.corpus import LocalCorpus
+        from shared.agents.tools import Tools
+
+        return Tools(LocalCorpus())
+
+    @cached_property
+    def job_pace(self) -> "Pace":
+        from shared.agents.run import Pace
+
+        return Pace()
+
+    @cached_property
+    def job_runner(self) -> "JobRunner":
+        """LangGraph is loaded with it."""
+        from shared.agents.pictures import Pictures
+        from shared.agents.run import JobRunner
+        from shared.agents.workbench import Trade
+        from shared.base.fetcher import Fetcher
+
+        trade = Trade(self.catalog, self.upstreams, self.calls, self.meter, Pictures(Fetcher()), self.job_tools)
+        return JobRunner(
+            self.firestore,
+            self.job_store,
+            trade,
+            self.tasks,
+            self.job_ending,
+            self.clock,
+            pace=self.job_pace,
+            kinds=self.job_kinds,
+        )

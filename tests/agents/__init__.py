@@ -1,0 +1,1 @@
+"""Jobs of agents: the saver, the lease, the money, the kinds."""

@@ -243,6 +243,7 @@ class FirstRequests:
                 | "ledger_audit"
                 | "ledger_checkpoint"
                 | "ledger_settle"
+                | "lease_sweep"
                 | "payment_sweep"
                 | "price_refresh"
                 | "reconcile_daily"

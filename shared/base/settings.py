@@ -80,6 +80,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     vault_fingerprint_key: Secret | None = None
     """What fingerprints of contributed keys are made with: 32 characters or more. With another one, a key that is
     deposited a second time is not found out."""
+    lent_providers: str = ""
+    """Names of providers, with commas between, that are asked with contributed keys and with no other."""
     ad_units: str = ""
     """Which rewarded ads are paid for: `tier=unit[,unit] tier=unit ...`; without any there are no ads."""
     ad_keys_file: str | None = None

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from shared.base.ids import AccountId, RequestId
+from shared.base.ids import AccountId, RequestId, UserId
 from shared.catalog.models import Route
 from shared.metering.models import Charge, Usage
 from shared.routing.models import NO_PREFERENCE, Preference
@@ -19,6 +19,8 @@ class Asking(Struct, frozen=True, kw_only=True):
     models_allowed: frozenset[str] | None = None
     """None for all of them."""
     preference: Preference = NO_PREFERENCE
+    owner: UserId | None = None
+    """Whose wallet or card it is. Their own keys do not serve their calls."""
     left: Callable[[], Awaitable[None]] | None = None
     """Returns once nobody waits for the answer any more. None where nobody can leave, as of a job."""
 

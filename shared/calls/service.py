@@ -4,7 +4,7 @@ What is common to all calls of models: chats, images, embeddings and recordings.
 """
 
 from collections.abc import Callable, Mapping, Set
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.base.economy import HOLD_LIFETIME_MS
 from shared.base.errors import ClientLeft, CredenceError
@@ -24,6 +24,9 @@ from shared.providers.models import DisconnectPolicy
 from shared.routing.models import Preference
 from shared.routing.service import Routed, Router
 
+if TYPE_CHECKING:
+    from shared.shelf.lending import Lender, Lending
+
 T = TypeVar("T")
 CountUsage = Callable[[dict[str, Any]], Usage | None]
 """What an answer used; None when nothing was delivered, which is free."""
@@ -39,12 +42,14 @@ class Calls:
         meter: Meter,
         *,
         demand: DemandSource,
+        lender: "Lender | None" = None,
         call_timeout_s: float = CALL_TIMEOUT_S,
     ) -> None:
         self._router = router
         self._upstreams = upstreams
         self._meter = meter
         self._demand = demand
+        self._lender = lender
         self._call_timeout_s = call_timeout_s
 
     async def answer(
@@ -84,7 +89,14 @@ class Calls:
         """
         vigil = Vigil(asking.left, may_stop=read_only is not None)
         try:
-            work = self.routed(model, vigil.watched(ask), preference=asking.preference, needs=needs, begun=False)
+            work = self.routed(
+                model,
+                vigil.watched(ask),
+                preference=asking.preference,
+                needs=needs,
+                begun=False,
+                lending=self._lending(asking, model, call),
+            )
             routed = await vigil.keep(work)
         except ClientLeft:
             await _settle_stopped(call, vigil, model, asking.request_id, read_only)
@@ -141,7 +153,14 @@ class Calls:
         Whoever got it must close it. When this raises, the hold was given back.
         """
         try:
-            return await self.routed(model, ask, preference=asking.preference, needs=needs, begun=begun)
+            return await self.routed(
+                model,
+                ask,
+                preference=asking.preference,
+                needs=needs,
+                begun=begun,
+                lending=self._lending(asking, model, call),
+            )
         except BaseException:
             await give_back(call)
             raise
@@ -154,11 +173,18 @@ class Calls:
         preference: Preference,
         needs: Set[str] = frozenset(),
         begun: bool,
+        lending: "Lending | None" = None,
     ) -> Routed[T]:
-        """The same without a look at the hold, for work that asks more than once under one."""
+        """The same without a look at the hold, for work that asks more than once under one.
+
+        With `lending` a contributed key may be asked with; without it only the platform's own.
+        """
 
         async def ask_route(route: Route, timeout_s: float) -> T:
-            return await ask(self._upstreams[route.provider], route.model, timeout_s)
+            provider = self._upstreams[route.provider]
+            if lending is not None:
+                return await lending.ask(route, provider, ask, timeout_s)
+            return await ask(provider, route.model, timeout_s)
 
         return await self._router.first_answer(
             model,
@@ -168,6 +194,11 @@ class Calls:
             needs=needs,
             times_first_byte=begun,
         )
+
+    def _lending(self, asking: Asking, model: Model, call: MeteredCall) -> "Lending | None":
+        if self._lender is None:
+            return None
+        return self._lender.lending(model.id, call, owner=asking.owner, preference=asking.preference)
 
 
 async def give_back(call: MeteredCall) -> None:

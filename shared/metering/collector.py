@@ -32,7 +32,11 @@ class Collector:
         for charge in charges:
             try:
                 await self._ledger.capture_late(
-                    charge.account_id, charge.hold_id, charge.amount_micros, facts=charge.facts
+                    charge.account_id,
+                    charge.hold_id,
+                    charge.amount_micros,
+                    facts=charge.facts,
+                    shares=charge.shares,
                 )
             except CredenceError as error:
                 # It stays, and is tried again; one account that cannot be written must not keep the others waiting.

@@ -7,6 +7,8 @@ from msgspec import Struct
 
 from shared.base.ids import AccountId, EntryId, HoldId
 from shared.base.units import PROMPT_KINDS, Counts, Rates, Unit
+from shared.ledger.models import Share
+from shared.ledger.service import HOUSE_ONLY
 
 
 class UsageSource(StrEnum):
@@ -79,6 +81,8 @@ class OwedCharge(Struct, frozen=True):
     hold_id: HoldId
     amount_micros: int
     facts: Mapping[str, str]
+    shares: tuple[Share, ...] = HOUSE_ONLY
+    """Who has a part in it."""
 
 
 class Charge(Struct, frozen=True):

@@ -3,20 +3,39 @@
 A call that is never resolved, because the process died, costs nothing: its hold expires by itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from shared.base.economy import HOLD_LIFETIME_MS
 from shared.base.ids import AccountId, HoldId, RequestId, entry_id_of
 from shared.base.log import write_line
 from shared.ledger.errors import CreditTooLow, HoldAbsent, LedgerBusy, LedgerUnavailable
 from shared.ledger.holds import capture_key
-from shared.ledger.models import RateLeft
+from shared.ledger.models import RateLeft, Share
 from shared.ledger.operation import Posted
-from shared.ledger.service import Ledger
+from shared.ledger.service import HOUSE_ONLY, Ledger
 from shared.metering import rules
 from shared.metering.errors import CallUnaffordable
 from shared.metering.models import Charge, OwedCharge, Quote, Usage
 from shared.metering.store import OwedCharges, OwedUnavailable
+
+
+class Lent(Protocol):
+    """What somebody lent for a call, as their key: they have a part in its charge."""
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What the receipt says of it."""
+        ...
+
+    @property
+    def shares(self) -> Sequence[Share]:
+        """How the charge is split."""
+        ...
+
+    def settled(self, charged_micros: int) -> None:
+        """Take note of what the call came to. The first word stands."""
+        ...
 
 
 class Meter:
@@ -61,14 +80,21 @@ class MeteredCall:
         """Known before the charge is made, so that a stream's headers can name it."""
         self.rate: RateLeft | None = None
         """What the account may still begin; None for a call that another process held for."""
+        self.lent: Lent | None = None
+        """What the provider is asked with, where that is not the platform's own."""
 
     async def capture(self, usage: Usage, facts: Mapping[str, str | int]) -> Charge:
         """Charge the usage, capped by the hold, and give the rest back. Usage that costs nothing posts nothing."""
         amount_micros = rules.charge_micros(self.quote, usage)
         if amount_micros == 0:
             return await self.release()
-        receipt_facts = rules.receipt_facts(self.quote, usage, facts)
-        posted = await self._ledger.capture(self._account_id, self._hold_id, amount_micros, facts=receipt_facts)
+        try:
+            posted = await self._ledger.capture(
+                self._account_id, self._hold_id, amount_micros, facts=self._told(usage, facts), shares=self._shares
+            )
+        finally:
+            # A charge that fails may stand after all, and the key was used either way.
+            self._settle(amount_micros)
         return self._charged(posted)
 
     async def collect(self, usage: Usage, facts: Mapping[str, str | int]) -> Charge:
@@ -77,17 +103,17 @@ class MeteredCall:
         Raise LedgerUnavailable when it could not even be noted; then the call was free.
         """
         amount_micros = rules.charge_micros(self.quote, usage)
-        receipt_facts = rules.receipt_facts(self.quote, usage, facts)
+        told = self._told(usage, facts)
         try:
             return await self.capture(usage, facts)
         except HoldAbsent:
             # The answer took longer than its hold lived.
             posted = await self._ledger.capture_late(
-                self._account_id, self._hold_id, amount_micros, facts=receipt_facts
+                self._account_id, self._hold_id, amount_micros, facts=told, shares=self._shares
             )
             return self._charged(posted)
         except (LedgerBusy, LedgerUnavailable):
-            owed = OwedCharge(self._account_id, self._hold_id, amount_micros, receipt_facts)
+            owed = OwedCharge(self._account_id, self._hold_id, amount_micros, told, self._shares)
             try:
                 await self._owed.put(owed)
             except OwedUnavailable:
@@ -96,6 +122,18 @@ class MeteredCall:
             # From here on the charge is certain: the collector makes it, once, whether or not ours still lands.
             write_line("WARNING", "charge_owed", account=self._account_id, hold=self._hold_id)
             return Charge(amount_micros, self.receipt_id, None)
+
+    def _told(self, usage: Usage, facts: Mapping[str, str | int]) -> dict[str, str]:
+        lent = self.lent.facts if self.lent else {}
+        return rules.receipt_facts(self.quote, usage, {**facts, **lent})
+
+    @property
+    def _shares(self) -> tuple[Share, ...]:
+        return tuple(self.lent.shares) if self.lent else HOUSE_ONLY
+
+    def _settle(self, charged_micros: int) -> None:
+        if self.lent:
+            self.lent.settled(charged_micros)
 
     def _charged(self, posted: Posted) -> Charge:
         write_line(
@@ -110,6 +148,7 @@ class MeteredCall:
 
     async def release(self) -> Charge:
         """Give the whole hold back."""
+        self._settle(0)
         await self._ledger.release(self._account_id, self._hold_id)
         write_line("INFO", "call_released", account=self._account_id, hold=self._hold_id)
         return Charge(0, None, None)

@@ -4,12 +4,15 @@ Path: `owed_charges/{hold}`. No client can read these documents, so none can loc
 account in a transaction keeps the ledger from writing it for as long as the transaction is open.
 """
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from google.api_core import exceptions as google_errors
 from google.cloud import firestore
 
 from shared.base.ids import AccountId, HoldId
+from shared.ledger.models import Share
+from shared.ledger.service import HOUSE_ONLY
 from shared.metering.models import OwedCharge
 
 TIMEOUT_S = 5.0
@@ -43,6 +46,7 @@ class FirestoreOwedCharges:
             "account": charge.account_id,
             "amount_micros": charge.amount_micros,
             "facts": dict(charge.facts),
+            "shares": [{"account": share.account_id, "weight": share.weight} for share in charge.shares],
             "owed_at": firestore.SERVER_TIMESTAMP,
         }
         try:
@@ -55,13 +59,17 @@ class FirestoreOwedCharges:
             found = [one async for one in self._charges.limit(limit).stream(retry=None, timeout=TIMEOUT_S)]
         except google_errors.GoogleAPICallError as error:
             raise OwedUnavailable from error
-        return [
-            OwedCharge(AccountId(one.get("account")), HoldId(one.id), one.get("amount_micros"), one.get("facts"))
-            for one in found
-        ]
+        return [_owed(HoldId(one.id), one.to_dict() or {}) for one in found]
 
     async def remove(self, hold_id: HoldId) -> None:
         try:
             await self._charges.document(hold_id).delete(retry=None, timeout=TIMEOUT_S)
         except google_errors.GoogleAPICallError as error:
             raise OwedUnavailable from error
+
+
+def _owed(hold_id: HoldId, fields: Mapping[str, Any]) -> OwedCharge:
+    # A charge from before others could have a part in one names nobody.
+    shares = tuple(Share(AccountId(share["account"]), share["weight"]) for share in fields.get("shares", ()))
+    account_id = AccountId(fields["account"])
+    return OwedCharge(account_id, hold_id, fields["amount_micros"], fields["facts"], shares or HOUSE_ONLY)

@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     from shared.providers.models import Provider
     from shared.responses.service import Responses
     from shared.routing.service import Router
+    from shared.shelf.lending import Lender
+    from shared.shelf.store import ShelfStore
+    from shared.shelf.sweep import LeaseSweep
     from shared.speech.service import Speech
+    from shared.vault.service import Vault
 
 
 class GatewayParts(LedgerParts):
@@ -160,7 +164,45 @@ class GatewayParts(LedgerParts):
     def calls(self) -> "Calls":
         from shared.calls.service import Calls
 
-        return Calls(self.router, self.upstreams, self.meter, demand=self.demand)
+        return Calls(self.router, self.upstreams, self.meter, demand=self.demand, lender=self.lender)
+
+    @cached_property
+    def lender(self) -> "Lender | None":
+        """None where no vault keeps contributed keys: there are none then."""
+        if not (self.settings.vault_kms_key or self.settings.vault_key_file):
+            return None
+        from shared.resources.rules import host_of
+        from shared.shelf.complaints import Complaints
+        from shared.shelf.lending import Lender
+        from shared.shelf.service import Shelf
+
+        tasks = self.tasks if self.settings.task_url else None
+        shelf = Shelf(
+            self.shelf_store,
+            Complaints(self.shelf_store, tasks, self.clock),
+            {provider.name: host_of(provider.base_url) for provider in self.providers},
+            wall_clock=self.clock,
+            seed=secrets.randbits(64),
+        )
+        return Lender(shelf, lambda: self.vault)
+
+    @cached_property
+    def vault(self) -> "Vault":
+        from shared.vault.custody import vault_from
+
+        return vault_from(self.settings)
+
+    @cached_property
+    def shelf_store(self) -> "ShelfStore":
+        from shared.shelf.store import FirestoreShelf
+
+        return FirestoreShelf(self.firestore)
+
+    @cached_property
+    def lease_sweep(self) -> "LeaseSweep":
+        from shared.shelf.sweep import LeaseSweep
+
+        return LeaseSweep(self.shelf_store, self.clock)
 
     @cached_property
     def embeddings(self) -> "Embeddings":

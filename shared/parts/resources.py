@@ -1,4 +1,4 @@
-"""Builds the vault and what keeps contributed keys."""
+"""Builds what keeps contributed keys."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -19,17 +19,10 @@ if TYPE_CHECKING:
     from shared.resources.store import FirestoreKeys, FirestoreOverrides
     from shared.resources.validation import Validation
     from shared.resources.windows import FirestoreWindows
-    from shared.vault.service import Vault
 
 
 class ResourceParts(GatewayParts):
     """Keys that people contribute."""
-
-    @cached_property
-    def vault(self) -> "Vault":
-        from shared.vault.custody import vault_from
-
-        return vault_from(self.settings)
 
     @cached_property
     def advances(self) -> "Advances":

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from shared.base.secret import Secret
+from shared.providers.errors import Fault, UpstreamUnavailable
 from shared.providers.models import Provider
 
 
@@ -18,5 +19,9 @@ class ConfiguredCredentials:
     """The key that the provider is configured with."""
 
     async def for_call(self, provider: Provider, model: str) -> Secret:
-        """Always the same."""
+        """Always the same. Raise UpstreamUnavailable where only contributed keys open the provider: none was lent."""
+        if provider.lent_only:
+            raise UpstreamUnavailable(
+                provider.name, "cannot be asked: no key is left at the moment", fault=Fault.UNKEYED
+            )
         return provider.key

@@ -18,6 +18,9 @@ class Fault(StrEnum):
     """It does not know our key: nothing will work until a person has mended that."""
     UNFIT = "request_unfit"
     """It does not serve this request, for its size, its words or its features, and serves others: no word on it."""
+    UNKEYED = "no_key"
+    """It was not asked, or not with a key of ours: the contributed keys that open it are used up or resting. No word on
+    it either."""
 
 
 class UpstreamRefused(CredenceError):

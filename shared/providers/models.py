@@ -50,6 +50,8 @@ class Provider(Struct, frozen=True):
     """Fields of OpenAI's wire that this provider knows under another name."""
     unknown: frozenset[str] = frozenset()
     """Fields that we send of our own accord and that this provider would refuse the request for."""
+    lent_only: bool = False
+    """The platform has no key of its own for it: it is asked with contributed keys or not at all."""
     splits_size: bool = False
     """It takes a picture's width and height as two fields, and no size."""
 

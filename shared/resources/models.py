@@ -59,6 +59,8 @@ class ContributedKey(Struct, frozen=True, kw_only=True):
     """What it may serve altogether, in micros at the price of the catalog."""
     leased_micros: int = 0
     """What was handed out of the quota to processes, whether or not they used it."""
+    returned_micros: int = 0
+    """What of that came back unused. Grows like it; both are written by choice alone."""
     used_micros: int = 0
     """What settled calls of others have used of the quota: the sum of their prices."""
     own_micros: int = 0

@@ -22,9 +22,11 @@ PAGE_KEYS_MAX = 100
 Version = NewType("Version", object)
 """Opaque: names one state of one record."""
 
-_HIDDEN = frozenset({"id", "host", "sealed", "fingerprint", "request_hash", "leased_micros", "check_at_ms"})
+_HIDDEN = frozenset(
+    {"id", "host", "sealed", "fingerprint", "request_hash", "leased_micros", "returned_micros", "check_at_ms"}
+)
 """What of a record its owner is not shown: what is ours to know, or changes with every lease."""
-_NOT_OURS = "leased_micros"
+_NOT_OURS = ("leased_micros", "returned_micros")
 """Written by choice alone; a record is written around it."""
 
 
@@ -121,7 +123,8 @@ class FirestoreKeys:
     def write(self, batch: firestore.AsyncWriteBatch, kept: KeptKey, key: ContributedKey) -> None:
         """Put the record and its view into a batch that others add to."""
         fields = record_document(key)
-        del fields[_NOT_OURS]
+        for name in _NOT_OURS:
+            del fields[name]
         unchanged = self._client.write_option(last_update_time=kept.version)
         batch.update(self._records.document(key.id), fields, option=unchanged)
         batch.set(self._view(key.id), view_document(key))

@@ -19,6 +19,8 @@ STEP_PPM = 100_000
 """Shares of answered calls that differ by less are alike to `best`."""
 REPEATED = frozenset({Fault.BUSY, Fault.DOWN})
 """What passes by itself, so that the same route is worth asking again."""
+SAYS_NOTHING = frozenset({Fault.UNFIT, Fault.UNKEYED})
+"""Faults of one request, or of the keys that others lent us: the provider serves whoever else asks."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
 _SORTS = {sort.value: sort for sort in (Sort.CHEAPEST, Sort.FASTEST, Sort.BEST)}
 _MASK = (1 << 64) - 1

@@ -9,7 +9,7 @@ from typing import Generic, Protocol, Self, TypeVar
 from shared.base.clock import Clock, monotonic_clock, system_clock
 from shared.catalog.models import Model, Route
 from shared.catalog.service import Catalog
-from shared.providers.errors import Fault, UpstreamBusy, UpstreamUnavailable
+from shared.providers.errors import UpstreamBusy, UpstreamUnavailable
 from shared.routing import breaker, rules
 from shared.routing.attempts import LIMITS, Attempts, Limits
 from shared.routing.conditions import Conditions
@@ -154,7 +154,7 @@ class _Verdict:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, UpstreamBusy | UpstreamUnavailable) and error.fault is not Fault.UNFIT:
+        if isinstance(error, UpstreamBusy | UpstreamUnavailable) and error.fault not in rules.SAYS_NOTHING:
             self._conditions.change(
                 self._route, breaker.after_fault, error.fault, probe=self._probe, retry_after_ms=error.retry_after_ms
             )

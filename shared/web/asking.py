@@ -12,5 +12,6 @@ def asking(caller: Caller) -> Asking:
         request_id=caller.request_id,
         models_allowed=caller.models_allowed,
         preference=preference_of(caller.route_asked),
+        owner=caller.spender(),
         left=caller.left,
     )

@@ -90,6 +90,12 @@ class Caller(Struct, frozen=True):
         """The models that the caller may call; None for all of them."""
         return self.card.terms.models if self.card else None
 
+    def spender(self) -> UserId | None:
+        """Whose credits are spent: the user, or whose card it is. None for a service."""
+        if self.card:
+            return self.card.owner
+        return self.user.uid if self.user else None
+
     def owner_uid(self) -> UserId:
         """The user, or whose card it is, in a function whose callers spend; anything else is a defect of it."""
         return self.card.owner if self.card else self.known_user().uid

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import pytest
+from msgspec.structs import replace
 
 from shared.answers.service import Answers
 from shared.base.ids import AccountId, EntryId, RequestId
@@ -22,8 +23,10 @@ from shared.ledger.service import Ledger
 from shared.metering.service import Meter
 from shared.pricing.demand import DemandSource, SteadyDemand
 from shared.providers.gateway import Upstreams
+from shared.providers.models import Provider
 from shared.routing.models import NO_PREFERENCE, Preference
 from shared.routing.service import Router
+from shared.shelf.lending import Lender
 from tests.answers.memory import MemoryAnswers
 from tests.chat.builders import TEXT_MODEL, VISION_MODEL
 from tests.ledger.builders import FaultyStore, Ticker, ledger_on
@@ -51,6 +54,10 @@ class Shop:
     health: MemoryRouteHealth = field(default_factory=MemoryRouteHealth)
     time: SkippedTime = field(default_factory=SkippedTime)
     """Of the router, which waits without waiting."""
+    lender: Lender | None = None
+    """Where a test has contributed keys."""
+    lent_only: bool = False
+    """Whether they are all that opens the providers."""
     catalog: Catalog | None = None
     """A test's own, where the prices move."""
     _calls: int = 0
@@ -62,25 +69,36 @@ class Shop:
 
     def chats(self, *, call_timeout_s: float = 60.0, silence_timeout_s: float = 60.0) -> Chats:
         """Built at the end, when the providers' policies are set."""
-        providers = [self.first.provider, self.second.provider]
+        providers = self.providers()
         self.upstreams.append(Upstreams(providers, silence_timeout_s=silence_timeout_s))
         catalog = self.catalog or Catalog([TEXT_MODEL, VISION_MODEL], {provider.name for provider in providers})
         router = Router(catalog, self.health, clock=self.time, sleep=self.time.sleep)
         meter = Meter(self.ledger, self.owed)
-        calls = Calls(router, self.upstreams[-1], meter, demand=self.demand, call_timeout_s=call_timeout_s)
+        calls = Calls(
+            router,
+            self.upstreams[-1],
+            meter,
+            demand=self.demand,
+            lender=self.lender,
+            call_timeout_s=call_timeout_s,
+        )
         return Chats(catalog, self.upstreams[-1], calls, Answers(self.kept, self.clock, shared=False))
 
     def calls(self, *models: Model) -> tuple[Catalog, Upstreams, Calls]:
         """What every service of whole calls is made of, over these models."""
-        providers = [self.first.provider, self.second.provider]
+        providers = self.providers()
         self.upstreams.append(Upstreams(providers))
         catalog = Catalog(models, {provider.name for provider in providers})
         router = Router(catalog, self.health, clock=self.time, sleep=self.time.sleep)
         return (
             catalog,
             self.upstreams[-1],
-            Calls(router, self.upstreams[-1], Meter(self.ledger, self.owed), demand=self.demand),
+            Calls(router, self.upstreams[-1], Meter(self.ledger, self.owed), demand=self.demand, lender=self.lender),
         )
+
+    def providers(self) -> list[Provider]:
+        """What our side knows of both."""
+        return [replace(fake.provider, lent_only=self.lent_only) for fake in (self.first, self.second)]
 
     def next_id(self) -> RequestId:
         self._calls += 1

@@ -36,6 +36,8 @@ from shared.reconciliation.orders import FirestorePaidOrders, Place
 from shared.reconciliation.store import FirestoreBooks, FirestoreHouseBooks
 from shared.reconciliation.sums import FirestoreDeferredHeads
 from shared.reconciliation.tickets import FirestoreTickets
+from shared.shelf.models import LeaseId
+from shared.shelf.store import FirestoreShelf
 from tests.rules.indexes import IndexFile, QueryRefused, load_index_file, require_index
 from tests.rules.recorder import BUILDERS, UNJUDGED, Recording, source_call_sites
 
@@ -122,6 +124,13 @@ async def _deferred_heads(client: AsyncClient) -> None:
     assert await heads.balances_micros(written.read_time) == -5
 
 
+async def _what_the_shelf_asks(client: AsyncClient) -> None:
+    shelf = FirestoreShelf(client)
+    assert await shelf.active() == []
+    assert await shelf.due(1, 10) == []
+    assert await shelf.served_micros(LeaseId("lse_1")) == 0
+
+
 EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "archive entries": _entries_of_two_pages,
     "archive head and count": lambda client: FirestoreLedgerArchive(client).head_and_count(ALICE),
@@ -142,6 +151,7 @@ EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "orders paid on a day": _orders_paid_on_a_day,
     "deferred heads": _deferred_heads,
     "payouts of an owner": lambda client: FirestorePayouts(client).was_paid(UserId("alice")),
+    "keys and leases of the shelf": _what_the_shelf_asks,
     "open alarms": lambda client: FirestoreAuditMarks(client).open_alarms(10),
 }
 

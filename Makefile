@@ -29,7 +29,7 @@ export PEER
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup clients demo run test check bench bench-ledger bench-chat bench-cold bench-hot bench-verify bench-settle bench-predict bench-stream bench-webhook matrix simulate mutants lock clean format verify
+.PHONY: help setup clients demo run test check bench bench-ledger bench-chat bench-cold bench-hot bench-verify bench-settle bench-predict bench-stream bench-webhook bench-route matrix simulate mutants lock clean format verify
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -66,6 +66,7 @@ bench: setup ## Run all benchmarks one after another (PEER=1: beside their peers
 	@$(PYTHON) -m bench.predict
 	@$(PYTHON) -m bench.stream
 	@$(PYTHON) -m bench.webhook
+	@$(PYTHON) -m bench.route
 
 bench-ledger: setup ## Postings per second (PEER=1: beside a peer)
 	@$(PYTHON) -m bench.ledger
@@ -93,6 +94,9 @@ bench-stream: setup ## What a streamed chunk costs beside a bare relay
 
 bench-webhook: setup ## What taking a payment's event costs beside a bare handler
 	@$(PYTHON) -m bench.webhook
+
+bench-route: setup ## What choosing among 1,000 contributed keys costs
+	@$(PYTHON) -m bench.route
 
 matrix: setup ## Print each rail of payment against each mishap and theft, with the balance it leaves
 	@$(PYTHON) -m tests.payments.matrix

@@ -28,6 +28,7 @@ from bench.report import BenchFailed, at_most, median, run_bench, say, spread
 from local.buyer import Buyer, apply_task
 from local.cloudevent import a_large_entry, created_event
 from local.coin_buyer import CoinBuyer
+from local.contributor import PROVIDER, Contributor
 from local.deployment import WEBHOOK_SECRET, Deployment
 from local.manifest import TASK_PATH, FunctionRow, read_manifest, read_queues
 from local.node import REPOSITORY
@@ -51,7 +52,15 @@ SET_UP_TIMEOUT_S = 30.0
 IMAGE_MODEL = "black-forest-labs/flux-schnell"
 SPEECH_MODEL = "openai/whisper-1"
 CALL_PROVIDERS = frozenset(
-    {"chat_completions", "embedding_create", "image_generate", "image_run", "response_create", "speech_transcribe"}
+    {
+        "chat_completions",
+        "embedding_create",
+        "image_generate",
+        "image_run",
+        "key_validate",
+        "response_create",
+        "speech_transcribe",
+    }
 )
 CHAIN_CALLERS = frozenset({"credit_topup", "crypto_claim"})
 PAYMENT_CALLERS = CHAIN_CALLERS | {
@@ -262,6 +271,7 @@ class FirstRequests:
                 "card_sweep"
                 | "charge_collect"
                 | "credit_expire"
+                | "key_check"
                 | "ledger_audit"
                 | "ledger_checkpoint"
                 | "ledger_settle"
@@ -290,7 +300,29 @@ class FirstRequests:
             case "speech_transcribe":
                 posted, media_type = _recording()
                 return FirstRequest("POST", path, token, posted, {"content-type": media_type})
-            case "card_list" | "credit_balance" | "earning_get" | "key_get" | "model_list" | "pack_list":
+            case "provider_allow":
+                token, path = self._deployment.operator_token, path.replace("{provider}", PROVIDER)
+                body = {"allowed": True, "reason": "bench"}
+            case "key_deposit":
+                token = self._started_person().token
+                body = self._contributor(token).deposit_of("sk-bench")
+            case "key_validate":
+                token, body = self._deployment.task_token, {"key_id": self._contributed(user)}
+            case "contribution_get" | "key_withdraw":
+                token = self._started_person().token
+                path = path.replace("{key_id}", self._contributed(token))
+            case "key_pause" | "key_resume":
+                token = self._started_person().token
+                path = path.replace("{key_id}", self._tried(token))
+            case (
+                "card_list"
+                | "contribution_list"
+                | "credit_balance"
+                | "earning_get"
+                | "key_get"
+                | "model_list"
+                | "pack_list"
+            ):
                 pass
             case "pool_list" | "session_list":
                 pass
@@ -350,6 +382,20 @@ class FirstRequests:
     def _new_session_id(self, budget_micros: int) -> str:
         body = {"budget_micros": budget_micros, "idempotency_key": secrets.token_hex(8)}
         return str(self._ask("/v1/sessions", self._person.token, body).json()["session"]["session_id"])
+
+    def _contributor(self, token: str) -> Contributor:
+        return Contributor(self._deployment, token)
+
+    def _contributed(self, token: str) -> str:
+        """A key that nobody has tried, because its queue is paused."""
+        contributor = self._contributor(self._started_person().token if token == self._person.token else token)
+        return str(contributor.deposit(contributor.deposit_of("sk-bench"))["key_id"])
+
+    def _tried(self, token: str) -> str:
+        """A key that is active."""
+        key_id = self._contributed(token)
+        self._ask(f"{TASK_PATH}/key_validate", self._deployment.task_token, {"key_id": key_id})
+        return key_id
 
     def _image_job_id(self) -> str:
         """A job whose task waits, because its queue is paused."""

@@ -3,19 +3,20 @@
 import argparse
 import sys
 
-from credence import catalog, export, verify
+from credence import catalog, export, rewrap, verify
 
 
 def main(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m credence", description="Check a Credence ledger, and keep its catalog."
+        prog="python -m credence", description="Check a Credence ledger, keep its catalog and its vault."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     verify.add_arguments(commands.add_parser("verify", help="check an account, the ledger, a receipt, or the log"))
     export.add_arguments(commands.add_parser("export", help="write a project's ledger and log to a file"))
     catalog.add_catalog_arguments(commands.add_parser("catalog", help="check and compile the catalog of models"))
     catalog.add_seed_arguments(commands.add_parser("seed", help="write the catalog's prices to a project"))
+    rewrap.add_arguments(commands.add_parser("rewrap", help="rotate what wraps contributed keys, and wrap them anew"))
     options = parser.parse_args(arguments)
     code: int = options.run(options)
     return code

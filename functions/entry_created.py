@@ -17,4 +17,4 @@ async def entry_created(event: CreatedDocument, app: App) -> None:
     """
     account_id, entry_id = AccountId(event.names["account"]), EntryId(event.names["entry"])
     await app.notices.tell_of(account_id, entry_id, event.fields)
-    await app.contribution_books.heard_of(account_id, entry_id, event.fields)
+    await app.pending_calls.heard_of(account_id, entry_id, event.fields)

@@ -247,4 +247,5 @@ class Deployment:
             "CHECKPOINT_ORIGIN": LOG_ORIGIN,
             "CHECKPOINT_KEY_FILE": str(key_file),
             "CHECKPOINT_FOLDER": str(vault),
+            "VAULT_KEY_FILE": str(folder / "vault_keys.json"),
         }

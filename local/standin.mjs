@@ -112,3 +112,14 @@ const { server } = await createServer(fixtures, {
   journalMaxEntries: JOURNAL_ENTRIES_MAX,
 });
 server.keepAliveTimeout = KEEP_ALIVE_MS;
+
+// A key that begins like this is none: it is refused as OpenAI does it, which quotes it.
+const DEAD = /^Bearer (sk-dead\S*)$/;
+const [answer] = server.listeners("request");
+server.removeAllListeners("request");
+server.on("request", (request, response) => {
+  const dead = DEAD.exec(request.headers.authorization ?? "")?.[1];
+  if (dead === undefined) return answer(request, response);
+  const error = { message: `Incorrect API key provided: ${dead}.`, type: "invalid_request_error", code: "invalid_api_key" };
+  response.writeHead(401, { "content-type": "application/json" }).end(JSON.stringify({ error }));
+});

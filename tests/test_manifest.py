@@ -236,6 +236,14 @@ def test_only_those_who_count_people_hold_the_key_of_their_hashes() -> None:
     assert {row.name for row in ROWS if "RISK_KEY" in row.secrets} == selling | others
 
 
+def test_whoever_takes_or_tries_contributed_keys_holds_none_of_ours() -> None:
+    """And only they can make or compare fingerprints."""
+    holders = {row.name: row.secrets for row in ROWS if "VAULT_FINGERPRINT_KEY" in row.secrets}
+
+    assert {"key_deposit", "key_validate"} <= set(holders)
+    assert all("OPENAI_API_KEY" not in holders[name] for name in ("key_deposit", "key_validate"))
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from shared.resources.books import ContributionBooks
     from shared.resources.care import KeyCare
     from shared.resources.deposits import Deposits
+    from shared.resources.pending import PendingCalls
     from shared.resources.returns import Returns
     from shared.resources.service import Contributions
     from shared.resources.store import FirestoreKeys, FirestoreOverrides
     from shared.resources.validation import Validation
+    from shared.resources.windows import FirestoreWindows
 
 
 class ResourceParts(GatewayParts):
@@ -106,10 +108,20 @@ class ResourceParts(GatewayParts):
     @cached_property
     def contribution_books(self) -> "ContributionBooks":
         from shared.resources.books import ContributionBooks
+
+        return ContributionBooks(self.key_store, self.key_windows, self.advances, self.returns)
+
+    @cached_property
+    def key_windows(self) -> "FirestoreWindows":
         from shared.resources.windows import FirestoreWindows
 
-        windows = FirestoreWindows(self.firestore, self.key_store)
-        return ContributionBooks(self.key_store, windows, self.advances, self.returns)
+        return FirestoreWindows(self.firestore, self.key_store)
+
+    @cached_property
+    def pending_calls(self) -> "PendingCalls":
+        from shared.resources.pending import PendingCalls
+
+        return PendingCalls(self.key_store, self.key_windows)
 
     @cached_property
     def settlement(self) -> "Settlement":

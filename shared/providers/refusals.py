@@ -26,6 +26,8 @@ _UNFIT_WORDS = {404: "no endpoints found that ", 429: "request too large"}
 is for. Others are served meanwhile, so it is neither our account nor our rate."""
 _FLAGGED = "flagged_input"
 """OpenRouter's, with 403, beside the reasons why a moderator did not let the words pass."""
+_QUOTED_CHARS = 8
+"""So much of a key in a row is more than chance, and more than its owner wants read by others."""
 _DELAY = re.compile(r"(\d{1,6})(?:\.\d+)?s")
 
 
@@ -47,11 +49,19 @@ def refusal_of(call: Call, *, status: int, headers: Mapping[str, str], body: byt
         return UpstreamBusy(name, retry_after_ms)
     if status in _REQUEST_AT_FAULT:
         words = _message(said) or f"status {status}"
-        told = words.replace(call.key.reveal(), "...")[:_MESSAGE_CHARS_MAX].encode(errors="replace").decode()
+        words = _without_key(words, call.key.reveal())
+        told = words[:_MESSAGE_CHARS_MAX].encode(errors="replace").decode()
         return UpstreamRefused(f"The provider {name} refused the request: {told}")
     if status == 529:
         return UpstreamUnavailable(name, "is overloaded", retry_after_ms=retry_after_ms)
     return UpstreamUnavailable(name, f"failed with status {status}", retry_after_ms=retry_after_ms)
+
+
+def _without_key(words: str, key: str) -> str:
+    """The words of a refusal with the key taken out; nothing of them when they quote a part of it."""
+    words = words.replace(key, "...") if key else words
+    parts = (key[start : start + _QUOTED_CHARS] for start in range(len(key) - _QUOTED_CHARS + 1))
+    return "its words quote a key" if any(part in words for part in parts) else words
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

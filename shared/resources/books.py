@@ -5,16 +5,12 @@ commit with the key it is about, and what that makes due is posted under the win
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from shared.base.ids import AccountId, EntryId
 from shared.base.log import write_line
 from shared.ledger.advances import Advances
-from shared.ledger.documents import band_of, entry_from
-from shared.ledger.errors import AccountAbsent, ChainBroken
+from shared.ledger.errors import AccountAbsent
 from shared.ledger.models import Entry
-from shared.ledger.settling import Window, window_of
-from shared.ledger.unsettled import committed_at_of
+from shared.ledger.settling import Window
 from shared.resources import health, rules
 from shared.resources.errors import ContributionBusy
 from shared.resources.models import ContributedKey, Earned, KeyId, Use
@@ -27,7 +23,7 @@ CHANGES_MAX = 20
 
 
 class ContributionBooks:
-    """Reads windows for settlement, and single calls for owners who watch."""
+    """Reads windows for settlement."""
 
     def __init__(self, store: KeyStore, windows: WindowStore, advances: Advances, returns: Returns) -> None:
         self._store = store
@@ -50,28 +46,6 @@ class ContributionBooks:
                 by_key.setdefault(key_id, []).append(entry)
         for key_id, served in sorted(by_key.items()):
             await self._settle(key_id, window, served)
-
-    async def heard_of(self, account_id: AccountId, entry_id: EntryId, document: Mapping[str, Any]) -> None:
-        """Show a call that a contributed key served as pending, unless it was settled before this was heard.
-
-        Raise ContributionsUnavailable, which brings the event again.
-        """
-        try:
-            entry = entry_from(entry_id, document)
-        except ChainBroken:
-            return
-        key_id = rules.key_served(entry)
-        kept = await self._store.find(key_id) if key_id else None
-        if kept is None or entry.account_id != account_id:
-            return
-        use = rules.use_of(entry, kept.key.earn_id)
-        window = window_of(band_of(account_id), committed_at_of((account_id, entry_id), document))
-        if not use.given or await self._windows.earned(kept.key.id, window) is not None:
-            return
-        await self._windows.put_pending(kept.key, use, entry.at_ms)
-        if await self._windows.earned(kept.key.id, window) is not None:
-            # Settlement dropped what was pending just before this was.
-            await self._windows.drop_pending(kept.key.id, [entry_id])
 
     async def _settle(self, key_id: KeyId, window: Window, entries: Sequence[Entry]) -> None:
         for _ in range(CHANGES_MAX):

@@ -10,7 +10,6 @@ from shared.base.clock import Clock
 from shared.base.ids import UserId
 from shared.base.log import write_line
 from shared.resources import health
-from shared.resources.deposits import post_validation
 from shared.resources.errors import ContributionAbsent, ContributionBusy, PoolingRefused
 from shared.resources.models import (
     FINAL_STATUSES,
@@ -21,6 +20,7 @@ from shared.resources.models import (
     Override,
 )
 from shared.resources.overrides import Overrides, eligibility_of
+from shared.resources.queue import post_validation
 from shared.resources.returns import CHANGES_MAX, Returns
 from shared.resources.service import Contributions
 from shared.resources.store import PAGE_KEYS_MAX, KeyChanged, KeyStore

@@ -21,8 +21,9 @@ from shared.resources.errors import (
     ProviderUnknown,
     TooManyKeys,
 )
-from shared.resources.models import FINAL_STATUSES, ContributedKey, HealthEvent, KeyId, KeyStatus, KeyValidate
+from shared.resources.models import FINAL_STATUSES, ContributedKey, HealthEvent, KeyId, KeyStatus
 from shared.resources.overrides import Overrides, eligibility_of
+from shared.resources.queue import post_validation
 from shared.resources.returns import CHANGES_MAX
 from shared.resources.store import FingerprintTaken, KeyExists, KeyStore
 from shared.tasks.service import Tasks
@@ -30,7 +31,6 @@ from shared.vault.service import Vault
 
 KEYS_OPEN_MAX = 20
 """Keys of one person that are not over; more of them are a pool that somebody else runs behind ours."""
-VALIDATE = "key_validate"
 
 
 class Deposits:
@@ -136,8 +136,3 @@ class Deposits:
         if over and (earlier.key.owner == owner or earlier.key.status is KeyStatus.REFUSED):
             return key_id
         raise KeyDuplicate
-
-
-async def post_validation(tasks: Tasks, key: ContributedKey, *, at_ms: int | None = None) -> None:
-    """Have a key tried, once for each time that it is due. Raise TasksUnavailable."""
-    await tasks.post(VALIDATE, KeyValidate(key_id=key.id), name_key=f"{key.id}:{key.check_at_ms}", at_ms=at_ms)

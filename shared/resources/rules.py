@@ -126,12 +126,15 @@ def ended(key: ContributedKey, status: KeyStatus) -> ContributedKey:
 
 
 def by_model(uses: Sequence[Use], owed: Mapping[Origin, int]) -> list[ModelEarned]:
-    """What a window's calls earned, model by model; what is posted beside the calls follows their prices."""
+    """What a window's calls earned, model by model; what is posted beside the calls follows their prices.
+
+    Without any call nothing is due.
+    """
     models = sorted({use.model for use in uses})
     of_model = {model: [use for use in uses if use.model == model] for model in models}
     given = {model: _sum(use.given for use in of_model[model]) for model in models}
     prices = {model: sum(sum(use.price.values()) for use in of_model[model]) for model in models}
-    for origin, amount in owed.items():
+    for origin, amount in owed.items() if uses else ():
         sign = -1 if amount < 0 else 1
         for model, part in zip(models, split(abs(amount), [prices[model] for model in models]), strict=True):
             given[model][origin] = given[model].get(origin, 0) + sign * part

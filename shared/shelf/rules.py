@@ -88,14 +88,14 @@ def chosen(
 
     Keys with a lease that covers the call come first once there are enough of them.
     """
-    ready = [
-        stand
-        for stand in stands
-        if is_ready(stand, now_ms) and stand.id not in left_out and stand.shelved.key.owner != owner
-    ]
-    at_work = [stand for stand in ready if lease_for(stand, needed_micros, wall_ms)]
+
+    def serves(stand: Stand) -> bool:
+        return is_ready(stand, now_ms) and stand.id not in left_out and stand.shelved.key.owner != owner
+
+    # Of a thousand keys few have a lease, so that is looked at first.
+    at_work = [s for s in stands if s.leases and lease_for(s, needed_micros, wall_ms) and serves(s)]
     if len(at_work) < KEYS_AT_WORK_MAX:
-        at_work += [stand for stand in ready if stand.shelved.left_micros >= needed_micros]
+        at_work += [s for s in stands if s.shelved.left_micros >= needed_micros and serves(s)]
     return min(at_work, key=lambda stand: (stand.turn, stand.id), default=None)
 
 

@@ -82,10 +82,11 @@ class FirestoreShelf:
     async def active(self) -> list[Shelved]:
         query = self._keys.where(filter=FieldFilter("status", "==", KeyStatus.ACTIVE.value)).limit(KEYS_MAX)
         try:
-            found = [snapshot async for snapshot in query.stream(retry=None, timeout=SWEEP_TIMEOUT_S)]
+            # Converted as they come, so that calls go on in between.
+            found = [_shelved(snapshot) async for snapshot in query.stream(retry=None, timeout=SWEEP_TIMEOUT_S)]
         except google_errors.GoogleAPICallError as error:
             raise ShelfUnavailable from error
-        return [shelved for snapshot in found if (shelved := _shelved(snapshot)) is not None]
+        return [shelved for shelved in found if shelved is not None]
 
     async def find(self, key_id: KeyId) -> Shelved | None:
         try:

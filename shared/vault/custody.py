@@ -14,10 +14,11 @@ def vault_from(settings: Settings) -> Vault:
         fingerprint_key = Secret("of a machine where no key is worth anything")
     if fingerprint_key is None:
         raise SettingsWrong("VAULT_FINGERPRINT_KEY is needed where keys are contributed")
-    return Vault(_key_from(settings), fingerprint_key)
+    return Vault(key_from(settings), fingerprint_key)
 
 
-def _key_from(settings: Settings) -> KeyEncryptionKey:
+def key_from(settings: Settings) -> KeyEncryptionKey:
+    """Raise SettingsWrong when no key-encryption key is named."""
     if settings.vault_key_file:
         from shared.vault.files import FileKey
 

@@ -4,8 +4,6 @@ import secrets
 from collections.abc import Callable
 from typing import Protocol
 
-from msgspec.structs import replace
-
 from shared.base.secret import Secret
 from shared.vault import rules
 from shared.vault.errors import VaultSealed
@@ -32,6 +30,17 @@ class KeyEncryptionKey(Protocol):
         ...
 
 
+async def wrapped_surely(key: KeyEncryptionKey, data_key: bytes, context: bytes) -> tuple[str, bytes]:
+    """The data key, wrapped, and proved to unwrap: damage on the way would else be found when it is too late.
+
+    Raise VaultSealed or VaultUnavailable.
+    """
+    version, wrapped = await key.wrap(data_key, context)
+    if await key.unwrap(version, wrapped, context) != data_key:
+        raise VaultSealed("what was wrapped does not unwrap")
+    return version, wrapped
+
+
 class Vault:
     """Seals and opens. The secret is in this process's memory only between `open` and its being sent."""
 
@@ -46,39 +55,16 @@ class Vault:
         self._random_bytes = random_bytes
 
     async def seal(self, secret: Secret, binding: Binding) -> Envelope:
-        """The secret under a fresh data key, bound. Raise VaultUnavailable."""
+        """The secret under a fresh data key, bound. Raise VaultSealed or VaultUnavailable, and then nothing is kept."""
         data_key, nonce = self._random_bytes(rules.DATA_KEY_BYTES), self._random_bytes(rules.NONCE_BYTES)
         context = rules.associated_data(binding)
-        version, wrapped = await self._key.wrap(data_key, context)
-        if await self._key.unwrap(version, wrapped, context) != data_key:
-            # Bytes that were damaged on their way would be found when it is too late.
-            raise VaultSealed("what was wrapped does not unwrap")
+        version, wrapped = await wrapped_surely(self._key, data_key, context)
         return Envelope(version, wrapped, nonce, rules.encrypt(data_key, nonce, secret, binding))
 
     async def open(self, envelope: Envelope, binding: Binding) -> Secret:
         """The secret. Raise VaultSealed for another binding or a changed envelope, VaultUnavailable."""
         data_key = await self._key.unwrap(envelope.version, envelope.wrapped, rules.associated_data(binding))
         return rules.decrypt(data_key, envelope.nonce, envelope.ciphertext, binding)
-
-    async def rewrap(self, envelope: Envelope, binding: Binding) -> Envelope:
-        """The same secret with its data key wrapped by the primary version; the secret itself is not touched.
-
-        Raise VaultSealed, VaultUnavailable.
-        """
-        context = rules.associated_data(binding)
-        data_key = await self._key.unwrap(envelope.version, envelope.wrapped, context)
-        version, wrapped = await self._key.wrap(data_key, context)
-        if await self._key.unwrap(version, wrapped, context) != data_key:
-            raise VaultSealed("what was wrapped does not unwrap")
-        return replace(envelope, version=version, wrapped=wrapped)
-
-    async def rotate(self) -> str:
-        """From now on seal under a new version. Raise VaultUnavailable."""
-        return await self._key.rotate()
-
-    async def primary_version(self) -> str:
-        """The version under which secrets are sealed now. Raise VaultUnavailable."""
-        return await self._key.primary_version()
 
     def fingerprint(self, secret: Secret) -> str:
         """An HMAC by which the same secret is found again, whoever brings it and for whichever provider."""

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from shared.base.body import LAST, ForeignBody, Raw, Upload
+from shared.base.secret import Secret
 from shared.web.errors import STATUS_OF_CODE, STATUS_OF_KIND
 from shared.web.function import PAYMENT_HEADER, ROUTE_HEADER, Contract, HttpFunction
 
@@ -52,7 +53,7 @@ def openapi_document(routes: Iterable[tuple[str, HttpFunction]]) -> dict[str, An
 def _schemas(models: Iterable[type[Struct]]) -> dict[str, Any]:
     """The models and all that stands in them, as a stranger sees them: `others` is our name for the rest."""
     ordered = sorted(models, key=lambda model: model.__name__)
-    _, schemas = msgspec.json.schema_components(ordered, ref_template=REF)
+    _, schemas = msgspec.json.schema_components(ordered, schema_hook=_secret_schema, ref_template=REF)
     for model in ordered:
         if issubclass(model, ForeignBody):
             del schemas[model.__name__]["properties"]["others"]
@@ -61,6 +62,13 @@ def _schemas(models: Iterable[type[Struct]]) -> dict[str, Any]:
         schemas[Upload.__name__] = {"type": "string", "format": "binary", "description": "A file."}
     plain: dict[str, Any] = _plain_patterns(schemas)
     return plain
+
+
+def _secret_schema(kind: type) -> dict[str, Any]:
+    """A text that no answer and no log repeats."""
+    if kind is not Secret:
+        raise NotImplementedError(kind.__name__)
+    return {"type": "string", "format": "password", "writeOnly": True}
 
 
 def _schema(model: type[Struct]) -> dict[str, Any]:

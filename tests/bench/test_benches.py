@@ -153,3 +153,10 @@ def test_the_stream_benchmark_reads_every_chunk_through_both(stack: Stack) -> No
 def test_the_webhook_benchmark_finds_one_task_for_every_event(stack: Stack) -> None:
     figures = run_quick("bench.webhook", stack)
     assert_numbers(figures, ("per_s", "bare_per_s", "p95_ms", "bare_p95_ms", "ratio", "at_once_ratio"))
+
+
+def test_the_route_benchmark_chooses_warm_without_a_read(stack: Stack) -> None:
+    figures = run_quick("bench.route", stack)
+
+    assert_numbers(figures, ("choose_ms", "reads_warm"))
+    assert figures["reads_warm"] == figures["rpcs_warm"] == 0

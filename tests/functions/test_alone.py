@@ -12,6 +12,7 @@ import requests
 from local.buyer import Buyer, apply_task
 from local.cloudevent import a_large_entry, created_event
 from local.coin_buyer import CoinBuyer
+from local.contributor import Contributor
 from local.deployment import WEBHOOK_SECRET, Deployment
 from local.manifest import FunctionRow, read_manifest
 from local.paypal.authority import Signatory, approval_of
@@ -66,14 +67,25 @@ OPERATED = {
     "model_update",
     "order_release",
     "payment_refund",
+    "provider_allow",
     "review_list",
     "review_resolve",
     "ticket_list",
     "ticket_resolve",
 }
 """What operators call."""
-CATALOG_READERS = {*CALL_PROVIDERS, "demand_set", "model_get", "model_list", "model_update", "price_get"}
+CATALOG_READERS = {
+    *CALL_PROVIDERS,
+    "demand_set",
+    "key_deposit",
+    "key_validate",
+    "model_get",
+    "model_list",
+    "model_update",
+    "price_get",
+}
 PAYMENTS = {*PAYMENT_CALLERS, "order_get", "paypal_webhook", "stripe_webhook"} - {"reconcile_daily", "settlement_daily"}
+CONTRIBUTIONS = {"contribution_get", "key_deposit", "key_pause", "key_resume", "key_validate", "key_withdraw"}
 RAZORPAY = {"payment_confirm", "razorpay_webhook"}
 STORE = {"google.cloud.firestore", "grpc", "shared.ledger.store"}
 
@@ -146,6 +158,15 @@ def _request(
         asked = {"model": "black-forest-labs/flux-schnell", "prompt": "A cat", "background": True}
         job_id = call(deployment, "POST", "/v1/images/generations", token, json=asked).json()["id"]
         return row.path.replace("{job_id}", job_id), {"json": {"job_id": job_id} if row.trigger.task else None}
+    if row.name == "provider_allow":
+        decided = {"allowed": True, "reason": "a test"}
+        return row.path.replace("{provider}", "standin"), {"json": decided}
+    if row.name in CONTRIBUTIONS:
+        contributor = Contributor(deployment, token)
+        if row.name == "key_deposit":
+            return row.path, {"json": contributor.deposit_of("sk-alone")}
+        key_id = contributor.contribute()["key_id"]
+        return row.path.replace("{key_id}", key_id), {"json": {"key_id": key_id} if row.trigger.task else None}
     if row.name == "finance_report":
         return f"{row.path}?month=2026-01", {}
     if row.name == "review_resolve":
@@ -297,7 +318,8 @@ def test_it_loads_nothing_foreign(answered: Answered) -> None:
 
 def test_only_what_calls_providers_loads_an_http_client(answered: Answered) -> None:
     """aiohttp costs a tenth of a second; only the functions that call providers pay."""
-    assert ("aiohttp" in answered.modules) == (answered.name in CALL_PROVIDERS | PAYMENT_CALLERS)
+    callers = CALL_PROVIDERS | PAYMENT_CALLERS | {"key_validate"}
+    assert ("aiohttp" in answered.modules) == (answered.name in callers)
 
 
 def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:

@@ -160,7 +160,7 @@ async def test_a_lease_whose_answer_was_lost_is_spent_by_nobody() -> None:
 
 
 async def test_what_a_process_did_not_use_comes_back_when_its_lease_is_old() -> None:
-    clock, store = Ticker(), MemoryShelf(key_of(quota_micros=80 * WORST))
+    clock, store = Ticker(), MemoryShelf(key_of(quota_micros=320 * WORST))
     shelf = await ready(store, clock)
     under_way = await must_borrow(shelf)
     (await must_borrow(shelf)).settled(300)

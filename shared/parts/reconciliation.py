@@ -47,6 +47,10 @@ class ReconciliationParts(PaymentParts):
             from shared.reconciliation.paypal import PayPalStatements
 
             yield PayPalStatements(self.paypal_api)
+        if settings.crypto_rpc_url is not None and settings.crypto_receiver is not None:
+            from shared.reconciliation.chain import ChainStatements
+
+            yield ChainStatements(self.chain_node, self.chain_token)
 
     @cached_property
     def statement_books(self) -> "FirestoreBooks":

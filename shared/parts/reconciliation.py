@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shared.reconciliation.statements import Statements
     from shared.reconciliation.store import FirestoreBooks, FirestoreHouseBooks
     from shared.reconciliation.tickets import FirestoreTickets, TicketDesk
+    from shared.reconciliation.transfers import FirestoreEarnerPayouts
 
 
 class ReconciliationParts(PaymentParts):
@@ -128,10 +129,16 @@ class ReconciliationParts(PaymentParts):
         return FirestorePaidOrders(self.firestore)
 
     @cached_property
+    def _earner_payouts(self) -> "FirestoreEarnerPayouts":
+        from shared.reconciliation.transfers import FirestoreEarnerPayouts
+
+        return FirestoreEarnerPayouts(self.firestore)
+
+    @cached_property
     def _evidence(self) -> "Evidence":
         from shared.reconciliation.evidence import Evidence
 
-        return Evidence(self.statement_books, self._paid_orders, self.ledger_store)
+        return Evidence(self.statement_books, self._paid_orders, self._earner_payouts, self.ledger_store)
 
     @cached_property
     def _payout_contents(self) -> "PayoutContents":

@@ -58,6 +58,7 @@ class ChainStatements:
     name = RailName.CRYPTO
     sells: tuple[RailName, ...] = (RailName.CRYPTO, RailName.X402)
     recounts = False
+    pays_earners = False
     tells_payouts = False
 
     def __init__(self, node: ChainNode, token: Token) -> None:

@@ -40,6 +40,8 @@ class Line(Struct, frozen=True, kw_only=True):
     payment_id: PaymentId | None = None
     order_id: OrderId | None = None
     """What the provider's object names, if anything."""
+    earner_payout: str | None = None
+    """Which of our payouts to earners a transfer is of, as the provider's object names it."""
     money: Money | None = None
     """What the buyer paid, got back or disputes, in the buyer's currency; never negative."""
     is_void: bool = False
@@ -177,6 +179,8 @@ class SubjectKind(StrEnum):
     """By how much our balance in a currency grew on a day."""
     UNPAID = "unpaid"
     """Lines of a day in one currency that no payout has taken to the bank."""
+    EARNER_PAYOUT = "earner_payout"
+    """What we paid to an earner."""
     ENTRY = "entry"
     """A posting of the ledger."""
     LEDGER = "ledger"

@@ -133,6 +133,8 @@ class HouseDay(Struct, frozen=True, kw_only=True):
     moved: Micros
     cursors: Mapping[str, int]
     """By account: the last entry before the first one of a later day."""
+    by_rail: Micros = {}
+    """By account that stands for money, then by rail, of the postings themselves; none until all are compared."""
 
 
 class Progress(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from shared.payments.models import OrderCheck, OrderId
 from shared.web.task import task_function
 
 
-@task_function(body=OrderCheck)
+@task_function(body=OrderCheck, imports_ahead="aiohttp")
 async def order_check(check: OrderCheck, app: App) -> None:
     """Raise RailUnavailable, PaymentsUnavailable, OrderBusy or LedgerUnavailable, which bring the task back."""
     await app.applier.check(OrderId(check.order_id))

@@ -8,7 +8,7 @@ from shared.payments.models import PaymentApply
 from shared.web.task import task_function
 
 
-@task_function(body=PaymentApply)
+@task_function(body=PaymentApply, imports_ahead="aiohttp")
 async def payment_apply(apply: PaymentApply, app: App) -> None:
     """Raise RailUnavailable, PaymentsUnavailable, OrderBusy or LedgerUnavailable, which bring the task back."""
     await app.applier.apply(apply)

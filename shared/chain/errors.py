@@ -17,6 +17,12 @@ class ChainUnavailable(CredenceError):
         """For the log."""
 
 
+class CallRefused(ChainUnavailable):
+    """The node answered that it will not: what is asked of is too long ago for it, or more than it gives at once."""
+
+    code = "chain_call_refused"
+
+
 class WrongChain(ChainUnavailable):
     """The node serves another chain than the one configured. An operator must look; no payment is believed."""
 

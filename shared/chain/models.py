@@ -97,6 +97,17 @@ class Receipt(Struct, frozen=True, kw_only=True):
     logs: tuple[Log, ...]
 
 
+class Moved(Struct, frozen=True, kw_only=True):
+    """A transfer of the token to us or from us, as the logs of a range of blocks list it."""
+
+    transaction: Digest
+    block: int
+    log_index: int
+    """Within the block."""
+    is_received: bool
+    amount: int
+
+
 class Block(Struct, frozen=True):
     """The head of a block."""
 

@@ -1,4 +1,4 @@
-"""A node of the chain over JSON-RPC: the five questions that we ask, and its answers taken apart strictly.
+"""A node of the chain over JSON-RPC: the few questions that we ask, and its answers taken apart strictly.
 
 https://ethereum.org/developers/docs/apis/json-rpc
 """
@@ -6,11 +6,11 @@ https://ethereum.org/developers/docs/apis/json-rpc
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from shared.chain.errors import ChainUnavailable, WrongChain
+from shared.chain.errors import CallRefused, ChainUnavailable, WrongChain
 from shared.chain.gateway import Endpoint, Unanswered
 from shared.chain.keccak import keccak_256
-from shared.chain.models import Address, Block, Digest, Log, Receipt, Token
-from shared.chain.rules import AUTHORIZATION_USED
+from shared.chain.models import Address, Block, Digest, Log, Moved, Receipt, Token
+from shared.chain.rules import AUTHORIZATION_USED, TRANSFER, is_transfer
 from shared.chain.signatures import word
 
 NODE_TIMEOUT_S = 10.0
@@ -19,6 +19,7 @@ BLOCKS_MAX = 2_000
 LOGS_MAX = 20_000
 """In one transaction; a block's gas does not suffice for more."""
 Taken = TypeVar("Taken")
+_BALANCE_OF = keccak_256(b"balanceOf(address)")[:4]
 _AUTHORIZATION_STATE = keccak_256(b"authorizationState(address,bytes32)")[:4]
 
 
@@ -70,6 +71,33 @@ class Node:
             raise ChainUnavailable("logs that cannot be")
         return _read(lambda: _digest(found[0]["transactionHash"])) if found else None
 
+    async def moved(self, token: Token, *, from_block: int, to_block: int) -> list[Moved]:
+        """What the token logged of our address in these blocks, at most BLOCKS_MAX + 1, in order."""
+        us = "0x" + word(int(token.receiver, 16)).hex()
+        blocks = range(from_block, to_block + 1)
+        received = await self._logged(token, [TRANSFER, None, us], blocks)
+        sent = await self._logged(token, [TRANSFER, us], blocks)
+        # What we send to ourselves is in both, and moves nothing.
+        found = {place: one for place, one in {**received, **sent}.items() if not (place in received and place in sent)}
+        return [found[place] for place in sorted(found)]
+
+    async def _logged(self, token: Token, topics: Sequence[str | None], blocks: range) -> dict[tuple[int, int], Moved]:
+        span = {"fromBlock": hex(blocks.start), "toBlock": hex(blocks.stop - 1)}
+        logs = await self._ask("eth_getLogs", {"address": token.asset, "topics": topics, **span})
+        if not isinstance(logs, list) or len(logs) > LOGS_MAX:
+            raise ChainUnavailable("logs that cannot be")
+        is_received = topics[1] is None
+        found = _read(lambda: [_moved_of(log, token, is_received=is_received) for log in logs])
+        if any(one.block not in blocks for one in found):
+            raise ChainUnavailable("logs of other blocks")
+        return {(one.block, one.log_index): one for one in found}
+
+    async def balance(self, token: Token, *, at_block: int) -> int:
+        """What our address had after a block. Raise CallRefused where the node does not remember it."""
+        data = _BALANCE_OF + word(int(token.receiver, 16))
+        found = await self._ask("eth_call", {"to": token.asset, "data": "0x" + data.hex()}, hex(at_block))
+        return _read(lambda: _integer(found))
+
     async def _tagged(self, tag: str) -> Block:
         found = await self._ask("eth_getBlockByNumber", tag, False)
         return _read(lambda: _block_of(found))
@@ -90,8 +118,10 @@ class Node:
             answer = await self._endpoint.post("", request)
         except Unanswered as error:
             raise ChainUnavailable(f"{method}: {error}") from None
-        if "result" not in answer or answer.get("error") is not None or answer.get("id") != 1:
-            raise ChainUnavailable(f"{method}: refused")
+        if answer.get("error") is not None:
+            raise CallRefused(f"{method}: refused")
+        if "result" not in answer or answer.get("id") != 1:
+            raise ChainUnavailable(f"{method}: no answer")
         return answer["result"]
 
 
@@ -123,6 +153,19 @@ def _log_of(found: Any) -> Log:
         address=Address(_hexadecimal(found["address"], 40)),
         topics=tuple(_digest(topic) for topic in found["topics"]),
         data=_hexadecimal(found["data"]),
+    )
+
+
+def _moved_of(found: Any, token: Token, *, is_received: bool) -> Moved:
+    log = _log_of(found)
+    if not is_transfer(log, token) or found.get("removed") is True:
+        raise ValueError("no transfer")
+    return Moved(
+        transaction=_digest(found["transactionHash"]),
+        block=_integer(found["blockNumber"]),
+        log_index=log.index,
+        is_received=is_received,
+        amount=_integer(log.data),
     )
 
 

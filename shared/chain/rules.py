@@ -89,7 +89,7 @@ def find_transfer(
     """
     if not receipt.succeeded:
         raise TransferRefused("The transaction failed on the chain: nothing was sent.", param="transaction")
-    received = [log for log in receipt.logs if _is_transfer(log, token) and _party(log, 2) == token.receiver]
+    received = [log for log in receipt.logs if is_transfer(log, token) and _party(log, 2) == token.receiver]
     if log_index is not None:
         received = [log for log in received if log.index == log_index]
     if payment_id is not None:
@@ -213,7 +213,7 @@ def _names_an_order(nonce: Digest) -> bool:
     return bytes.fromhex(nonce[2:]).startswith(NONCE_MARK)
 
 
-def _is_transfer(log: Log, token: Token) -> bool:
+def is_transfer(log: Log, token: Token) -> bool:
     """By the token's own contract: any contract can write a log that looks the same."""
     return log.address == token.asset and len(log.topics) == 3 and log.topics[0] == TRANSFER and len(log.data) == 66
 

@@ -60,8 +60,10 @@ class PaymentParts(ChainParts):
 
     @cached_property
     def rails(self) -> "Mapping[RailName, Rail]":
-        """Loads the HTTP client."""
-        return {name: self._rail(name) for name in self.rail_names}
+        """Each loads its own libraries, and the HTTP client, when it is first asked."""
+        from shared.base.lazily import BuiltLazily
+
+        return BuiltLazily(self.rail_names, self._rail)
 
     def inbox(self, name: "RailName") -> "Inbox":
         """Where the rail's events arrive. Raise RailNotOffered where no secret proves them."""

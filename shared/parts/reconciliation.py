@@ -1,6 +1,6 @@
 """Builds what holds our books against those of payment providers, and what operators see of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shared.reconciliation.statements import Statements
     from shared.reconciliation.store import FirestoreBooks, FirestoreHouseBooks
     from shared.reconciliation.tickets import FirestoreTickets, TicketDesk
+    from shared.reconciliation.transfers import FirestoreEarnerPayouts
 
 
 class ReconciliationParts(PaymentParts):
@@ -30,23 +31,42 @@ class ReconciliationParts(PaymentParts):
 
     @cached_property
     def statements(self) -> "Mapping[RailName, Statements]":
-        """The books of those rails that we are let into. One of which we have no key is left out, and no error."""
-        return {statements.name: statements for statements in self._readable_statements()}
+        """The books of the rails that we are let into, each built when it is read. One without its key is left out,
+        and no error."""
+        from shared.base.lazily import BuiltLazily
+        from shared.payments.models import RailName
 
-    def _readable_statements(self) -> "Iterator[Statements]":
         settings = self.settings
-        if settings.stripe_api_key is not None and self.stripe_api is not None:
+        needed: dict[RailName, tuple[object, ...]] = {
+            RailName.STRIPE: (settings.stripe_api_key,),
+            RailName.RAZORPAY: (settings.razorpay_key_id, settings.razorpay_key_secret),
+            RailName.PAYPAL: (settings.paypal_client_id, settings.paypal_client_secret),
+            RailName.CRYPTO: (settings.crypto_rpc_url, settings.crypto_receiver),
+        }
+        names = [name for name, values in needed.items() if all(value is not None for value in values)]
+        return BuiltLazily(names, self._statements_of)
+
+    def _statements_of(self, name: "RailName") -> "Statements":
+        from shared.payments.errors import RailNotOffered
+        from shared.payments.models import RailName
+
+        if name is RailName.STRIPE and self.stripe_api is not None:
             from shared.reconciliation.stripe import StripeStatements
 
-            yield StripeStatements(self.stripe_api)
-        if settings.razorpay_key_secret is not None and self.razorpay_api is not None:
+            return StripeStatements(self.stripe_api)
+        if name is RailName.RAZORPAY and self.razorpay_api is not None:
             from shared.reconciliation.razorpay import RazorpayStatements
 
-            yield RazorpayStatements(self.razorpay_api)
-        if settings.paypal_client_secret is not None and self.paypal_api is not None:
+            return RazorpayStatements(self.razorpay_api)
+        if name is RailName.PAYPAL and self.paypal_api is not None:
             from shared.reconciliation.paypal import PayPalStatements
 
-            yield PayPalStatements(self.paypal_api)
+            return PayPalStatements(self.paypal_api)
+        if name is RailName.CRYPTO:
+            from shared.reconciliation.chain import ChainStatements
+
+            return ChainStatements(self.chain_node, self.chain_token)
+        raise RailNotOffered
 
     @cached_property
     def statement_books(self) -> "FirestoreBooks":
@@ -124,10 +144,16 @@ class ReconciliationParts(PaymentParts):
         return FirestorePaidOrders(self.firestore)
 
     @cached_property
+    def _earner_payouts(self) -> "FirestoreEarnerPayouts":
+        from shared.reconciliation.transfers import FirestoreEarnerPayouts
+
+        return FirestoreEarnerPayouts(self.firestore)
+
+    @cached_property
     def _evidence(self) -> "Evidence":
         from shared.reconciliation.evidence import Evidence
 
-        return Evidence(self.statement_books, self._paid_orders, self.ledger_store)
+        return Evidence(self.statement_books, self._paid_orders, self._earner_payouts, self.ledger_store)
 
     @cached_property
     def _payout_contents(self) -> "PayoutContents":

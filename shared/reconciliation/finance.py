@@ -76,6 +76,19 @@ class CreditsRow(Body, frozen=True, kw_only=True):
     closing_micros: int
 
 
+class RailCreditsRow(Body, frozen=True, kw_only=True):
+    """One rail over the whole range, all origins together: what was sold by it, as the postings themselves say.
+
+    All rails together are what the origins come to, but for a day whose postings differ from what was settled, which is
+    a ticket. Once sold, credits have no rail: what is owed cannot be told by one.
+    """
+
+    rail: str
+    sold_micros: int
+    """Less what was refunded."""
+    disputed_micros: int
+
+
 class OwedRow(Body, frozen=True, kw_only=True):
     """One origin, as of the moment of the report."""
 
@@ -94,6 +107,7 @@ class FinanceReport(Body, frozen=True, kw_only=True):
     """Days of the range that are not kept: they are not over, not reconciled yet, or before the first that was."""
     money: list[MoneyRow]
     credits: list[CreditsRow]
+    credits_by_rail: list[RailCreditsRow]
     owed_at_ms: int
     owed: list[OwedRow]
     drift_micros: int
@@ -122,6 +136,7 @@ class Finance:
             ledger_days_missing=[day for day in days.between(first, last) if day not in kept],
             money=money_rows(day_books),
             credits=credits_rows(house_days),
+            credits_by_rail=rail_rows(house_days),
             owed_at_ms=owed.at_ms,
             owed=owed_rows(owed),
             drift_micros=owed.drift_micros,
@@ -161,6 +176,19 @@ def _money_row(rail: str, currency: str, books: Sequence[DayBook]) -> MoneyRow:
 def credits_rows(house_days: Sequence[HouseDay]) -> list[CreditsRow]:
     """What moved credits into and out of the house, by origin. Days must be in order."""
     return [_credits_row(origin.value, house_days) for origin in Origin]
+
+
+def rail_rows(house_days: Sequence[HouseDay]) -> list[RailCreditsRow]:
+    """What was sold by each rail."""
+    rails = sorted({rail for day in house_days for rails in day.by_rail.values() for rail in rails})
+
+    def moved(account: str, rail: str) -> int:
+        return sum(day.by_rail.get(account, {}).get(rail, 0) for day in house_days)
+
+    return [
+        RailCreditsRow(rail=rail, sold_micros=-moved(HOUSE_PAYMENTS, rail), disputed_micros=moved(HOUSE_DISPUTES, rail))
+        for rail in rails
+    ]
 
 
 def _credits_row(origin: str, house_days: Sequence[HouseDay]) -> CreditsRow:
@@ -207,6 +235,7 @@ def csv_of(report: FinanceReport) -> str:
     sections: dict[str, Sequence[Mapping[str, str | int]]] = {
         "money": to_builtins(report.money),
         "credits": to_builtins(report.credits),
+        "credits_by_rail": to_builtins(report.credits_by_rail),
         "owed": to_builtins(report.owed),
     }
     for section, rows in sections.items():

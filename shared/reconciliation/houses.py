@@ -7,6 +7,8 @@ of them, so a day's sums are exact, whenever its windows were settled and posted
 from collections.abc import Mapping
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from shared.base.ids import AccountId
 from shared.ledger.archive import LedgerArchive
 from shared.ledger.fold_check import window_settled_by
@@ -57,6 +59,12 @@ class HouseDays:
         kept = HouseDay(day=day, opening=opening, moved=moved, cursors=cursors)
         await self._books.put(kept)
         return kept
+
+    async def keep_rails(self, day: str, by_rail: Micros) -> None:
+        """Keep beside a day that is kept which rails its postings against money name."""
+        kept = await self._books.find(day)
+        if kept is not None:
+            await self._books.put(replace(kept, by_rail=by_rail))
 
     async def _fold(
         self,

@@ -40,6 +40,8 @@ class Line(Struct, frozen=True, kw_only=True):
     payment_id: PaymentId | None = None
     order_id: OrderId | None = None
     """What the provider's object names, if anything."""
+    earner_payout: str | None = None
+    """Which of our payouts to earners a transfer is of, as the provider's object names it."""
     money: Money | None = None
     """What the buyer paid, got back or disputes, in the buyer's currency; never negative."""
     is_void: bool = False
@@ -131,6 +133,8 @@ class HouseDay(Struct, frozen=True, kw_only=True):
     moved: Micros
     cursors: Mapping[str, int]
     """By account: the last entry before the first one of a later day."""
+    by_rail: Micros = {}
+    """By account that stands for money, then by rail, of the postings themselves; none until all are compared."""
 
 
 class Progress(Struct, frozen=True, kw_only=True):
@@ -177,6 +181,8 @@ class SubjectKind(StrEnum):
     """By how much our balance in a currency grew on a day."""
     UNPAID = "unpaid"
     """Lines of a day in one currency that no payout has taken to the bank."""
+    EARNER_PAYOUT = "earner_payout"
+    """What we paid to an earner."""
     ENTRY = "entry"
     """A posting of the ledger."""
     LEDGER = "ledger"

@@ -45,6 +45,7 @@ class PayPalStatements:
     name = RailName.PAYPAL
     sells: tuple[RailName, ...] = (RailName.PAYPAL,)
     recounts = False
+    pays_earners = False
     tells_payouts = False
 
     def __init__(self, api: PayPalApi) -> None:

@@ -43,6 +43,7 @@ class RazorpayStatements:
     name = RailName.RAZORPAY
     sells: tuple[RailName, ...] = (RailName.RAZORPAY,)
     recounts = True
+    pays_earners = False
     tells_payouts = True
 
     def __init__(self, api: RazorpayApi) -> None:

@@ -88,6 +88,9 @@ class Recheck:
             case SubjectKind.ORDER:
                 order = await self._evidence.order(OrderId(thing.name))
                 return await self._evidence.of_orders(was.rail, [order]) if order else [was]
+            case SubjectKind.EARNER_PAYOUT:
+                paid = await self._evidence.payout(thing.name)
+                return await self._evidence.of_payouts(was.rail, [paid]) if paid else [was]
             case SubjectKind.PAYOUT | SubjectKind.CONTENT:
                 payout = await statements.bank_payout(thing.name.partition("/")[0])
                 # One that came back takes nothing to the bank: its lines are in another one, or late.

@@ -10,6 +10,7 @@ from shared.base.ids import AccountId, EntryId, entry_id_of
 from shared.ledger.models import Entry, LotChange
 from shared.payments.models import Order, PaymentId, RailName, ReversalState
 from shared.payments.rules import payment_name
+from shared.payouts.models import Payout
 from shared.reconciliation.days import day_of
 from shared.reconciliation.models import (
     Booked,
@@ -21,6 +22,7 @@ from shared.reconciliation.models import (
     Thing,
     TicketKind,
 )
+from shared.reconciliation.transfers import of_transfer
 
 _SUM_OF = {
     LineKind.PAYMENT: "took_minor",
@@ -41,6 +43,8 @@ class Ours(Struct, frozen=True):
     entries: Mapping[EntryRef, Entry]
     returned_minor: int = 0
     """What of a payment was given back at its provider, as far as lines of it are kept."""
+    payout: Payout | None = None
+    """The payout to an earner that a transfer names."""
 
 
 def added(sums: Mapping[str, Sums], lines: Iterable[Line]) -> dict[str, Sums]:
@@ -99,7 +103,7 @@ def of_line(rail: RailName, day: str, line: Line, ours: Ours) -> list[Difference
         elif kind := counted_otherwise(booked, line):
             found[kind] = (told(booked), told(line))
     # What the order says matters more than how the line was booked, so it is what a ticket of the same kind tells.
-    if difference := _of_order(line, ours):
+    if difference := _of_order(line, ours) or of_transfer(line, ours.payout):
         kind, our_side, their_side = difference
         found[kind] = (our_side, their_side)
     thing = Thing(SubjectKind.LINE, line.line_id, day)

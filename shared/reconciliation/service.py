@@ -16,6 +16,7 @@ from shared.base.economy import DAY_MS
 from shared.base.log import write_line
 from shared.payments.errors import RailRefused, RailUnavailable
 from shared.payments.models import RailName
+from shared.payouts.models import Payout
 from shared.reconciliation import days, sum_rules
 from shared.reconciliation.evidence import Evidence
 from shared.reconciliation.healing import Healing
@@ -28,6 +29,7 @@ from shared.reconciliation.settlement import settle_run
 from shared.reconciliation.statements import Statements
 from shared.reconciliation.store import Books
 from shared.reconciliation.tickets import Tickets
+from shared.reconciliation.transfers import PAGE_PAYOUTS_MAX
 
 DAYS_MAX = 7
 """Reconciled in one run after an outage; the next run goes on."""
@@ -39,9 +41,11 @@ AGAIN_DAYS = 7
 """A day's lines are compared once more so long after: fees change, and lines appear in days that were over."""
 ORDERS_DAYS = 1
 """An order is looked for so long after it was paid, when the lines of both days around it are kept: clocks differ."""
+TRANSFERS_DAYS = 30
+"""A payout to an earner is looked for so long after it was asked for: holds and a first look are over by then."""
 LATE_DAYS = 10
 """Longer than a provider holds what it sends to the bank: seven days for cards almost everywhere."""
-STEPS = ("lines", "again", "orders", "payouts", "balances", "late", "done")
+STEPS = ("lines", "again", "orders", "payouts", "transfers", "balances", "late", "done")
 """Of one day of one rail, in this order."""
 RECONCILED_UNTIL = "reconciled_until:{name}"
 """The name of the progress whose step is the last day that was reconciled."""
@@ -167,6 +171,8 @@ class Reconciliation:
                 return await self._paid_orders(run, rail, days.moved(day, -ORDERS_DAYS), progress)
             case "payouts":
                 return await self._payouts(run, rail, day, progress)
+            case "transfers":
+                return await self._transfers(run, rail, days.moved(day, -TRANSFERS_DAYS), progress)
             case "balances":
                 await self._note(run, await self._contents.balances(rail, day))
                 return _after(progress)
@@ -223,6 +229,17 @@ class Reconciliation:
         whole = sum_rules.of_payout(rail, day, payout, page.net_minor) if page.cursor is None else []
         await self._note(run, page.differences + whole)
         return replace(progress, name=payout.payout_id, cursor=page.cursor, counts=page.net_minor)
+
+    async def _transfers(self, run: _Run, rail: RailName, day: str, progress: Progress) -> Progress:
+        """Payouts to earners that were asked for on a day and are paid by now, against the lines that we keep."""
+        if not (self._statements[rail].pays_earners and await self._is_settled(rail, day)):
+            return _after(progress)
+        after = msgspec.json.decode(progress.cursor, type=Payout) if progress.cursor else None
+        page = await self._evidence.payouts_asked(days.start_ms(day), days.end_ms(day), after)
+        await self._note(run, await self._evidence.of_payouts(rail, page))
+        if len(page) < PAGE_PAYOUTS_MAX:
+            return _after(progress)
+        return replace(progress, cursor=msgspec.json.encode(page[-1]).decode())
 
     async def _ledger_day(self, run: _Run, day: str) -> bool:
         run_id = f"reconcile:{LEDGER}:{day}"

@@ -23,6 +23,8 @@ class Statements(Protocol):
     """The rails whose payments stand in these books: itself, and any other that is paid to the same place."""
     recounts: bool
     """True where what a payout contains is told by other books than lines are, so that the two may differ."""
+    pays_earners: bool
+    """True where transfers to earners leave from these books."""
     tells_payouts: bool
     """False where nothing says which payout a line is in: then none is missed, and none is late."""
 

@@ -18,6 +18,7 @@ from shared.payments.errors import PaymentsUnavailable
 from shared.payments.models import PaymentId, RailName
 from shared.reconciliation.models import Booked, DayBook, HouseDay, Line, Progress
 from shared.reconciliation.statements import PAGE_LINES_MAX
+from shared.reconciliation.transfers import kept_under
 
 TIMEOUT_S = 10.0
 IN_MAX = 30
@@ -174,7 +175,8 @@ class FirestoreHouseBooks:
 
 def line_document(rail: RailName, day: str, line: Line) -> dict[str, Any]:
     """A line as it is kept, without the payout, which is known later."""
-    payment = f"{rail.value}:{line.payment_id}" if line.payment_id else None
+    name = line.payment_id or (kept_under(line.earner_payout) if line.earner_payout else None)
+    payment = f"{rail.value}:{name}" if name else None
     return {"rail_day": f"{rail.value}:{day}", "payment": payment, "line": to_builtins(line)}
 
 

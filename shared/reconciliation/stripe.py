@@ -1,5 +1,6 @@
 """Stripe's books: balance transactions and payouts, as https://docs.stripe.com/api/balance_transactions has them."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,7 @@ from shared.payments.errors import RailRefused
 from shared.payments.models import Money, OrderId, PaymentId, RailName, Subject
 from shared.payments.stripe.gateway import StripeApi
 from shared.payments.stripe.rail import ORDER_KEY
+from shared.payouts.stripe import PAYOUT_KEY
 from shared.reconciliation.days import end_ms, start_ms
 from shared.reconciliation.models import BankPayout, Line, LineKind, Page
 from shared.reconciliation.names import order_named
@@ -31,6 +33,7 @@ _KINDS = {
     "payout_failure": LineKind.PAYOUT,
 }
 """By the transaction's `type`. A dispute is an `adjustment`, told from others by its source."""
+_PAYOUT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TO_ARRIVE = ("paid", "pending", "in_transit")
 """Statuses of a payout whose money is at our bank, or ought to be from its arrival date on."""
 _SUBJECTS = {LineKind.PAYMENT: "charge", LineKind.REFUND: "refund", LineKind.DISPUTE: "dispute"}
@@ -42,6 +45,7 @@ class StripeStatements:
     name = RailName.STRIPE
     sells: tuple[RailName, ...] = (RailName.STRIPE,)
     recounts = False
+    pays_earners = True
     tells_payouts = True
 
     def __init__(self, api: StripeApi) -> None:
@@ -115,12 +119,26 @@ def _line(found: Mapping[str, Any]) -> Line:
         fee_minor=int(fee) if fee is not None else None,
         currency=str(found["currency"]).upper(),
         at_ms=int(found["created"]) * 1000,
-        about=str(about.get("id") or source or ""),
+        # The way back is of the transfer that it takes back.
+        about=str(about.get("transfer") or about.get("id") or source or ""),
         payment_id=PaymentId(intent) if isinstance(intent, str) else None,
         order_id=_order_of(kind, about),
-        money=_money(about) if kind in _SUBJECTS else None,
-        is_void=kind is LineKind.REFUND and about.get("status") in ("failed", "canceled"),
+        earner_payout=_earner_payout(about) if kind is LineKind.TRANSFER else None,
+        money=_money(about) if kind in _SUBJECTS or kind is LineKind.TRANSFER else None,
+        is_void=_is_void(kind, about),
     )
+
+
+def _earner_payout(about: Mapping[str, Any]) -> str | None:
+    """A transfer has its own metadata; what takes one back is given the same when it is made by us."""
+    named = about.get("metadata", {}).get(PAYOUT_KEY)
+    return named if isinstance(named, str) and _PAYOUT_ID.fullmatch(named) else None
+
+
+def _is_void(kind: LineKind, about: Mapping[str, Any]) -> bool:
+    if kind is LineKind.TRANSFER:
+        return about.get("reversed") is True
+    return kind is LineKind.REFUND and about.get("status") in ("failed", "canceled")
 
 
 def _order_of(kind: LineKind, about: Mapping[str, Any]) -> OrderId | None:

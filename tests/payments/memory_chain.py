@@ -11,10 +11,10 @@ from typing import Any
 from coincurve import PrivateKey
 from msgspec.structs import replace
 
-from shared.chain.errors import ChainUnavailable, FacilitatorUnavailable, SettlementRefused
+from shared.chain.errors import CallRefused, ChainUnavailable, FacilitatorUnavailable, SettlementRefused
 from shared.chain.keccak import keccak_256
-from shared.chain.models import Address, Authorization, Block, Digest, Log, Offer, Receipt, Token
-from shared.chain.rules import AUTHORIZATION_USED, TRANSFER, claim_text
+from shared.chain.models import Address, Authorization, Block, Digest, Log, Moved, Offer, Receipt, Token
+from shared.chain.rules import AUTHORIZATION_USED, TRANSFER, claim_text, is_transfer
 from shared.chain.signatures import authorization_digest, checksummed, text_digest, word
 
 BLOCKS_TO_FINAL = 2
@@ -83,6 +83,10 @@ class MemoryChain:
         self.receipts: dict[Digest, Receipt] = {}
         self.used: dict[tuple[str, str], Digest] = {}
         self.is_down = False
+        self.forgets = False
+        """Whether the node has the state of the last blocks only."""
+        self.unexplained = 0
+        """What our address has, and no log tells of."""
         self.mine(2 * BLOCKS_TO_FINAL)
 
     def digest(self) -> Digest:
@@ -158,6 +162,30 @@ class MemoryChain:
     async def find_use(self, token: Token, *, sender: Address, nonce: Digest, from_block: int) -> Digest | None:
         self._require_up()
         return self.used.get((sender, nonce))
+
+    async def moved(self, token: Token, *, from_block: int, to_block: int) -> list[Moved]:
+        self._require_up()
+        us = _topic(token.receiver)
+        return [
+            Moved(
+                transaction=receipt.transaction,
+                block=receipt.block,
+                log_index=log.index,
+                is_received=log.topics[2] == us,
+                amount=int(log.data, 16),
+            )
+            for receipt in sorted(self.receipts.values(), key=lambda one: one.block)
+            for log in receipt.logs
+            if from_block <= receipt.block <= to_block and is_transfer(log, token)
+            # What we send to ourselves moves nothing.
+            if (log.topics[1] == us) != (log.topics[2] == us)
+        ]
+
+    async def balance(self, token: Token, *, at_block: int) -> int:
+        if self.forgets:
+            raise CallRefused("too long ago")
+        moved = await self.moved(token, from_block=0, to_block=at_block)
+        return sum(one.amount if one.is_received else -one.amount for one in moved) + self.unexplained
 
     def _put(self, transaction: Digest, logs: tuple[Log, ...], *, succeeds: bool = True) -> Digest:
         self.mine()

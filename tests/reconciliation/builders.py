@@ -30,6 +30,7 @@ from tests.payments.stripe_bench import StripeBench
 from tests.reconciliation.memory import (
     MemoryBooks,
     MemoryDeferredHeads,
+    MemoryEarnerPayouts,
     MemoryHouseBooks,
     MemoryPaidOrders,
     MemorySales,
@@ -51,7 +52,8 @@ class Mortals(Mortal):
     def __init__(self, inner: Statements, fate: Fate) -> None:
         super().__init__(inner, fate)
         self.subject_of = inner.subject_of
-        self.sells, self.recounts, self.tells_payouts = inner.sells, inner.recounts, inner.tells_payouts
+        self.sells, self.recounts = inner.sells, inner.recounts
+        self.pays_earners, self.tells_payouts = inner.pays_earners, inner.tells_payouts
 
 
 class Office:
@@ -64,6 +66,7 @@ class Office:
         self.books = MemoryBooks()
         self.tickets = MemoryTickets()
         self.house_books = MemoryHouseBooks()
+        self.payouts = MemoryEarnerPayouts()
         self.windows = MemoryLedgerWindows(self.shop.ledger_store)
         self.heads = MemoryDeferredHeads(self.shop.ledger_store)
 
@@ -83,7 +86,7 @@ class Office:
         statements: dict[RailName, Statements] = {self.statements.name: shown}
         books, tickets = through(self.books), through(self.tickets)
         orders = through(MemoryPaidOrders(self.shop.store))
-        evidence = Evidence(books, orders, through(self.shop.ledger_store))
+        evidence = Evidence(books, orders, through(self.payouts), through(self.shop.ledger_store))
         contents = PayoutContents(statements, books)
         healing = Healing(statements, Tasks(through(self.shop.queues), "http://{function}", self.clock), self.clock)
         houses = HouseDays(MemoryLedgerArchive(self.shop.ledger_store), self.heads, through(self.house_books))

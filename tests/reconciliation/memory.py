@@ -13,6 +13,7 @@ from shared.ledger.memory import MemoryLedgerStore, MemoryLedgerWindows
 from shared.ledger.models import Origin
 from shared.ledger.store import EntryRef
 from shared.payments.models import Order, OrderId, PaymentId, RailName, Subject
+from shared.payouts.models import Payout, PayoutId
 from shared.reconciliation.days import day_of
 from shared.reconciliation.errors import TicketAbsent
 from shared.reconciliation.models import (
@@ -35,6 +36,7 @@ from shared.reconciliation.statements import PAGE_LINES_MAX
 from shared.reconciliation.store import booked_from, day_document, day_from, line_document
 from shared.reconciliation.sums import balances_of
 from shared.reconciliation.tickets import PAGE_TICKETS_MAX, accepted, is_opened, noted, ticket_document, ticket_from
+from shared.reconciliation.transfers import PAGE_PAYOUTS_MAX
 from tests.payments.memory import MemoryPayments
 
 
@@ -44,6 +46,7 @@ class MemoryStatements:
     name = RailName.STRIPE
     sells: tuple[RailName, ...] = (RailName.STRIPE,)
     recounts = False
+    pays_earners = True
     tells_payouts = True
 
     def __init__(self, page_lines: int = PAGE_LINES_MAX) -> None:
@@ -177,6 +180,25 @@ class MemoryTickets:
     async def open(self, after: str | None) -> Sequence[tuple[str, Ticket]]:
         found = [(name, ticket_from(fields)) for name, fields in sorted(self.kept.items()) if name > (after or "")]
         return [(name, ticket) for name, ticket in found if ticket.state is TicketState.OPEN][:PAGE_TICKETS_MAX]
+
+
+class MemoryEarnerPayouts:
+    """Payouts to earners that a test writes."""
+
+    def __init__(self) -> None:
+        self.kept: dict[PayoutId, Payout] = {}
+
+    async def named(self, payout_ids: Iterable[PayoutId]) -> Mapping[PayoutId, Payout]:
+        return {name: self.kept[name] for name in payout_ids if name in self.kept}
+
+    async def sent_by(self, transfer_ids: Sequence[str]) -> Mapping[str, Payout]:
+        return {str(one.transfer_id): one for one in self.kept.values() if one.transfer_id in transfer_ids}
+
+    async def asked_between(self, start_ms: int, end_ms: int, after: Payout | None) -> Sequence[Payout]:
+        place = (after.asked_at_ms, after.payout_id) if after else (0, "")
+        found = sorted(self.kept.values(), key=lambda one: (one.asked_at_ms, one.payout_id))
+        within = [one for one in found if start_ms <= one.asked_at_ms < end_ms]
+        return [one for one in within if (one.asked_at_ms, one.payout_id) > place][:PAGE_PAYOUTS_MAX]
 
 
 class MemoryPaidOrders:

@@ -95,6 +95,11 @@ def check_rows(report: FinanceReport) -> None:
         came = row.sold_micros - row.disputed_micros + row.promotions_micros
         went = row.revenue_micros + row.breakage_micros + row.other_micros
         assert row.opening_micros + came - went == row.closing_micros
+    by_rail = [(row.sold_micros, row.disputed_micros) for row in report.credits_by_rail]
+    of_origins = [(row.sold_micros, row.disputed_micros) for row in report.credits]
+    assert [sum(column) for column in zip((0, 0), *by_rail, strict=True)] == [
+        sum(column) for column in zip((0, 0), *of_origins, strict=True)
+    ]
     for money in report.money:
         assert money.revenue_minor == money.took_minor - money.refunds_minor - money.disputes_lost_minor
         left = money.fees_minor + money.transferred_minor + money.paid_out_minor

@@ -3,12 +3,16 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from local.stripe.account import StripeAccount
+from shared.base.ids import UserId
 from shared.payments.models import Order, PaymentId
+from shared.payouts.models import Payout, PayoutId, PayoutState
+from shared.payouts.stripe import StripeSender
 from shared.reconciliation.days import day_of, moved
 from shared.reconciliation.models import TicketState
-from shared.reconciliation.service import AGAIN_DAYS
+from shared.reconciliation.service import AGAIN_DAYS, TRANSFERS_DAYS
 from shared.reconciliation.stripe import StripeStatements
 from tests.payments.builders import Shop
 from tests.payments.stripe_bench import StripeBench
@@ -199,3 +203,98 @@ async def test_a_line_that_nobody_shows_any_more(office: Audited) -> None:
     await office.to_the_bank(2)
     office.check_one_ticket("missing_there", "day", state=TicketState.RESOLVED)
     assert day_of(gone["created"] * 1000) == office.all_tickets()[0].difference.thing.day
+
+
+async def paid_out(office: Audited, payout_id: str = "p1", *, amount_minor: int = 2_000) -> Payout:
+    """What a payout is once it was sent to an earner by the platform's own money."""
+    account = office.account
+    account.bank.top_up("usd", 10_000)
+    asked = {"capabilities": {"stripe_balance": {"stripe_transfers": {"requested": True}}}}
+    recipient = account.connect.make_account({"configuration": {"recipient": asked}, "identity": {"country": "US"}})
+    account.connect.onboard(recipient["id"])
+    payout = Payout(
+        payout_id=PayoutId(payout_id),
+        owner=UserId("creator"),
+        micros=amount_minor * 10_000,
+        amount_minor=amount_minor,
+        currency="USD",
+        destination=recipient["id"],
+        state=PayoutState.PAID,
+        asked_at_ms=office.clock(),
+        is_first=False,
+    )
+    sent = await StripeSender(office.shop.bench.api).send(payout)
+    payout = replace(payout, transfer_id=sent.transfer_id)
+    office.payouts.kept[payout.payout_id] = payout
+    return payout
+
+
+async def test_a_payout_to_an_earner_agrees_with_its_transfer_and_its_way_back(office: Audited) -> None:
+    payout = await paid_out(office)
+    await office.to_the_bank(2)
+    office.account.connect.make_reversal(str(payout.transfer_id), {})
+    office.payouts.kept[payout.payout_id] = replace(payout, state=PayoutState.REVERSED)
+    await office.to_the_bank(TRANSFERS_DAYS + 2)
+
+    assert office.all_tickets() == []
+
+
+async def test_a_transfer_that_no_payout_knows(office: Audited) -> None:
+    payout = await paid_out(office)
+    del office.payouts.kept[payout.payout_id]
+
+    await office.to_the_bank(2)
+    office.check_one_ticket("missing_here", "line")
+
+    office.payouts.kept[payout.payout_id] = payout
+    await office.to_the_bank(2)
+    office.check_one_ticket("missing_here", "line", state=TicketState.RESOLVED)
+
+
+async def test_a_transfer_that_came_back_and_is_paid_by_our_books(office: Audited) -> None:
+    payout = await paid_out(office)
+    await office.to_the_bank(2)
+    office.account.connect.make_reversal(str(payout.transfer_id), {})
+
+    await office.to_the_bank(2)
+    office.check_one_ticket("missing_here", "line")
+
+    office.payouts.kept[payout.payout_id] = replace(payout, state=PayoutState.REVERSED)
+    await office.to_the_bank(2)
+    office.check_one_ticket("missing_here", "line", state=TicketState.RESOLVED)
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({"amount_minor": 1_999}, "amount_differs"),
+        ({"currency": "EUR"}, "currency_differs"),
+        ({"transfer_id": "tr_other"}, "paid_twice"),
+        ({"transfer_id": None, "state": PayoutState.RELEASABLE}, "missing_here"),
+    ],
+)
+async def test_a_transfer_that_is_not_its_payouts(office: Audited, fields: dict[str, Any], kind: str) -> None:
+    payout = await paid_out(office)
+    office.payouts.kept[payout.payout_id] = replace(payout, **fields)
+
+    await office.to_the_bank(2)
+    office.check_one_ticket(kind, "line")
+
+    office.payouts.kept[payout.payout_id] = payout
+    await office.to_the_bank(2)
+    office.check_one_ticket(kind, "line", state=TicketState.RESOLVED)
+
+
+async def test_a_payout_that_is_paid_and_that_no_transfer_shows(office: Audited) -> None:
+    payout = await paid_out(office)
+    forged = replace(payout, payout_id=PayoutId("p2"), transfer_id="tr_none")
+    office.payouts.kept[forged.payout_id] = forged
+
+    await office.to_the_bank(TRANSFERS_DAYS)
+    assert office.all_tickets() == []
+    await office.to_the_bank(2)
+    office.check_one_ticket("missing_there", "earner_payout")
+
+    office.payouts.kept[forged.payout_id] = replace(forged, state=PayoutState.HELD)
+    await office.to_the_bank()
+    office.check_one_ticket("missing_there", "earner_payout", state=TicketState.RESOLVED)

@@ -32,6 +32,7 @@ from shared.ledger.sales import FirestoreSales
 from shared.ledger.windows import FirestoreLedgerWindows
 from shared.payments.models import OrderId, PaymentId, RailName
 from shared.payments.waiting import FirestoreReviews, FirestoreWaitingEvents
+from shared.payouts.models import Payout, PayoutId, PayoutState
 from shared.payouts.store import FirestorePayouts
 from shared.pools.models import PoolId
 from shared.pools.session_store import FirestoreSessions
@@ -43,6 +44,7 @@ from shared.reconciliation.orders import FirestorePaidOrders, Place
 from shared.reconciliation.store import FirestoreBooks, FirestoreHouseBooks
 from shared.reconciliation.sums import FirestoreDeferredHeads
 from shared.reconciliation.tickets import FirestoreTickets
+from shared.reconciliation.transfers import FirestoreEarnerPayouts
 from shared.shelf.models import LeaseId
 from shared.shelf.store import FirestoreShelf
 from tests.agents.plain import PlainCommits
@@ -50,6 +52,17 @@ from tests.rules.indexes import IndexFile, QueryRefused, load_index_file, requir
 from tests.rules.recorder import BUILDERS, UNJUDGED, Recording, source_call_sites
 
 ALICE = AccountId("user:alice")
+PAYOUT = Payout(
+    payout_id=PayoutId("p1"),
+    owner=UserId("alice"),
+    micros=1,
+    amount_minor=1,
+    currency="USD",
+    destination="acct_1",
+    state=PayoutState.PAID,
+    asked_at_ms=1,
+    is_first=False,
+)
 STAMP = Stamp(datetime(2026, 1, 1, tzinfo=UTC), ALICE)
 
 
@@ -122,6 +135,13 @@ async def _orders_paid_on_a_day(client: AsyncClient) -> None:
     orders = FirestorePaidOrders(client)
     assert await orders.paid_between(RailName.STRIPE, 1, 2, None) == []
     assert await orders.paid_between(RailName.STRIPE, 1, 2, Place(1, OrderId("a"))) == []
+
+
+async def _payouts_to_earners(client: AsyncClient) -> None:
+    payouts = FirestoreEarnerPayouts(client)
+    assert await payouts.sent_by(["tr_1"]) == {}
+    assert await payouts.asked_between(1, 2, None) == []
+    assert await payouts.asked_between(1, 2, PAYOUT) == []
 
 
 async def _deferred_heads(client: AsyncClient) -> None:
@@ -200,6 +220,7 @@ EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "orders paid on a day": _orders_paid_on_a_day,
     "jobs of agents": _jobs_of_agents,
     "checkpoints of graphs": _checkpoints_of_graphs,
+    "payouts to earners": _payouts_to_earners,
     "deferred heads": _deferred_heads,
     "payouts of an owner": lambda client: FirestorePayouts(client).was_paid(UserId("alice")),
     "keys and leases of the shelf": _what_the_shelf_asks,

@@ -1,5 +1,7 @@
 """List pools that anybody may join, or those that the caller is in. Called by apps and programs; reads only."""
 
+from typing import Literal
+
 from shared.app import App
 from shared.base.body import Body
 from shared.pools.models import PoolId
@@ -12,7 +14,7 @@ class PoolListRequest(Body, frozen=True, kw_only=True):
     """Where to go on among the public ones: behind this pool. Or `mine`, for those that the caller is in."""
 
     after: PoolIdText | None = None
-    mine: bool = False
+    mine: Literal["true", "false"] = "false"
 
 
 class PoolListResponse(Body, frozen=True, kw_only=True):
@@ -25,7 +27,7 @@ class PoolListResponse(Body, frozen=True, kw_only=True):
 @http_function(auth="user", method="GET", body=PoolListRequest, answer=PoolListResponse)
 async def pool_list(body: PoolListRequest, caller: Caller, app: App) -> PoolListResponse:
     """What is in a pool, and who, `pool_get` tells."""
-    if body.mine:
+    if body.mine == "true":
         pools = await app.pools.joined_by(caller.known_user().uid)
     else:
         pools = await app.pools.public(after=PoolId(body.after) if body.after is not None else None)

@@ -17,6 +17,8 @@ MAY_CALL_OUT = {
     "orders.py",
     "tickets.py",
     "waiting.py",
+    "session_store.py",
+    "contexts.py",
     "protobuf.py",
     "gateway.py",
     "connections.py",
@@ -26,7 +28,7 @@ MAY_CALL_OUT = {
     "app.py",
     "base.py",
 }
-"""Stores (the ledger has six, reconciliation three, one writes protocol buffers, two add up, one has what waits),
+"""Stores (the ledger has six, reconciliation and pools three, one writes protocol buffers, two add up, one waits),
 gateways (those of models and of payments keep their connections apart), what fetches for them, and the place that
 builds them, whose base is `parts/base.py`."""
 

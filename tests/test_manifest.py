@@ -178,6 +178,7 @@ def test_only_those_who_call_providers_hold_their_keys() -> None:
         "model_list",
         "price_get",
         "response_create",
+        "session_request",
         "speech_transcribe",
     }
     assert len({row.secrets for row in models}) == 1

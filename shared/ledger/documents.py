@@ -1,7 +1,7 @@
 """Heads and entries as documents and back. Conversion is explicit: a document of any other shape is a broken chain."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -68,10 +68,7 @@ def head_document(head: Head) -> dict[str, Any]:
         "status": head.status.value,
         "balance_micros": head.balance_micros,
         "spent_micros": head.spent_micros,
-        "lots": [
-            {"origin": lot.origin.value, "expires_at_ms": lot.expires_at_ms, "remaining_micros": lot.remaining_micros}
-            for lot in head.lots
-        ],
+        "lots": _lot_documents(head.lots),
         "holds": {
             hold.hold_id: {
                 "amount_micros": hold.amount_micros,
@@ -85,8 +82,20 @@ def head_document(head: Head) -> dict[str, Any]:
         "expires_next_ms": expires_next_ms(head),
         # Only where there is one: most accounts have none, and a head is rewritten with every posting.
         **({"allowance": to_builtins(head.allowance)} if head.allowance else {}),
-        **({"book": to_builtins(head.book)} if head.book else {}),
+        **({"book": _book_document(head.book)} if head.book else {}),
     }
+
+
+def _lot_documents(lots: Iterable[Lot]) -> list[dict[str, Any]]:
+    return [
+        {"origin": lot.origin.value, "expires_at_ms": lot.expires_at_ms, "remaining_micros": lot.remaining_micros}
+        for lot in lots
+    ]
+
+
+def _book_document(book: Book) -> dict[str, Any]:
+    stakes = [{**to_builtins(stake), "lots": _lot_documents(stake.lots)} for stake in book.stakes]
+    return {"stakes": stakes, "draws_open": book.draws_open, "closing": book.closing}
 
 
 def expires_next_ms(head: Head) -> int | None:

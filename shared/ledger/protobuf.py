@@ -70,12 +70,14 @@ def _write(name: str, fields: Fields, stamp: str) -> Any:
 
 
 def _fill(target: Any, value: object) -> None:
-    """Write a value of our documents: text, integer, None, list, mapping. Raise TypeError for any other."""
+    """Write a value of our documents: text, integer, truth, None, list, mapping. Raise TypeError for any other."""
     if isinstance(value, str):
         target.string_value = value
     elif value is None:
         target.null_value = 0
-    elif isinstance(value, int) and not isinstance(value, bool):
+    elif isinstance(value, bool):
+        target.boolean_value = value
+    elif isinstance(value, int):
         target.integer_value = value
     elif isinstance(value, Mapping):
         target.map_value.SetInParent()

@@ -153,8 +153,9 @@ class Pools:
     async def contribute(
         self, user_id: UserId, pool_id: PoolId, amount_micros: int, *, origin: Origin | None, key: str
     ) -> Posted:
-        """Put credits of one's wallet in, once per key. Raise PoolAbsent, CreditTooLow or SendLimitExceeded."""
+        """Put credits of one's wallet in, once per key. Raise PoolAbsent, PoolEnding, or what the ledger says."""
         kept, _ = await self._belonging(user_id, pool_id)
+        rules.check_open(kept.pool)
         facts = {"reason": "pool contribution", "pool": pool_id}
         account_id = kept.pool.account_id
         return await self._pools.contribute(account_id, user_id, amount_micros, origin=origin, key=key, facts=facts)

@@ -9,14 +9,14 @@ from shared.cards.models import Card, CardStatus
 from shared.cards.store import CardStore, FirestoreCards
 from shared.pools.models import PoolId
 
-_UNENDED = (CardStatus.OPENING.value, CardStatus.OPEN.value)
+_BEGUN = (CardStatus.OPENING.value, CardStatus.OPEN.value)
 
 
 class SessionStore(CardStore, Protocol):
     """What sessions ask of a store beside what cards do. Both raise CardsUnavailable."""
 
     async def unended(self, pool_id: PoolId, owner: UserId | None) -> list[Card]:
-        """At most a page of a pool's sessions that nobody has ended, all or one member's."""
+        """At most a page of a pool's sessions whose rest is not back, all or one member's."""
 
     async def overdue(self, at_ms: int) -> list[Card]:
         """At most a page of sessions, anybody's, whose time was over by then and that nobody has ended."""
@@ -27,9 +27,9 @@ class FirestoreSessions(FirestoreCards):
 
     async def unended(self, pool_id: PoolId, owner: UserId | None) -> list[Card]:
         query = self.viewed().where(filter=FieldFilter("pool", "==", pool_id))
-        query = query.where(filter=FieldFilter("status", "in", _UNENDED))
+        query = query.where(filter=FieldFilter("status", "in", (*_BEGUN, CardStatus.CLOSING.value)))
         return await self.page(query if owner is None else query.where(filter=FieldFilter("owner", "==", owner)))
 
     async def overdue(self, at_ms: int) -> list[Card]:
-        query = self.viewed().where(filter=FieldFilter("status", "in", _UNENDED))
+        query = self.viewed().where(filter=FieldFilter("status", "in", _BEGUN))
         return await self.page(query.where(filter=FieldFilter("expires_at_ms", "<=", at_ms)).order_by("expires_at_ms"))

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from local.stack import Stack
 from shared.base.secret import Secret
-from shared.providers.errors import Fault, UpstreamRefused, UpstreamUnavailable
+from shared.providers.errors import Fault, UpstreamUnavailable
 from shared.providers.gateway import Upstreams
 from shared.providers.models import DisconnectPolicy, Provider, Video, VideoState, Wire
 from shared.providers.videos import REASON_CHARS_MAX, VIDEO_BYTES_MAX, video_of
@@ -47,7 +47,7 @@ async def test_a_video_is_asked_for_with_its_key(
     (asked,) = fake.asked
     assert (asked.path, asked.payload) == ("/v1/videos", PAYLOAD)
     assert asked.headers["idempotency-key"] == "job:film"
-    assert asked.headers["authorization"] == f"Bearer {KEY}-acme"
+    assert asked.headers["Authorization"] == f"Bearer {KEY}-acme"
 
 
 def test_what_a_provider_says_of_a_video() -> None:
@@ -96,7 +96,7 @@ async def test_the_stand_in_makes_a_video_in_a_few_looks(standin: Provider) -> N
     again = await upstreams.video_begin(standin, PAYLOAD, key="one")
     other = await upstreams.video_begin(standin, PAYLOAD, key="two")
     assert again.video_id == video.video_id != other.video_id
-    with pytest.raises(UpstreamRefused):
+    with pytest.raises(UpstreamUnavailable):
         await upstreams.video_content(standin, "sora-2", other.video_id)
     await upstreams.close()
 

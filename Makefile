@@ -29,7 +29,7 @@ export PEER
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup clients demo run test check bench bench-ledger bench-chat bench-cold bench-hot bench-verify bench-settle bench-predict bench-stream bench-webhook matrix simulate mutants lock clean format verify
+.PHONY: help setup clients demo run test check bench bench-ledger bench-chat bench-cold bench-hot bench-verify bench-settle bench-predict bench-stream bench-webhook bench-job kills matrix simulate mutants lock clean format verify
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -66,6 +66,7 @@ bench: setup ## Run all benchmarks one after another (PEER=1: beside their peers
 	@$(PYTHON) -m bench.predict
 	@$(PYTHON) -m bench.stream
 	@$(PYTHON) -m bench.webhook
+	@$(PYTHON) -m bench.job
 
 bench-ledger: setup ## Postings per second (PEER=1: beside a peer)
 	@$(PYTHON) -m bench.ledger
@@ -93,6 +94,12 @@ bench-stream: setup ## What a streamed chunk costs beside a bare relay
 
 bench-webhook: setup ## What taking a payment's event costs beside a bare handler
 	@$(PYTHON) -m bench.webhook
+
+bench-job: setup ## What a step of a job costs and how that grows, beside LangGraph in memory
+	@$(PYTHON) -m bench.job
+
+kills: setup ## Kill workers of each kind of job at random moments: KILLS=50 of each, ARGS="--kind research --seed 3"
+	@$(PYTHON) -m tests.agents.kills --kills $(or $(KILLS),50) $(ARGS)
 
 matrix: setup ## Print each rail of payment against each mishap and theft, with the balance it leaves
 	@$(PYTHON) -m tests.payments.matrix

@@ -146,10 +146,9 @@ class FirestoreSaver(BaseCheckpointSaver[int]):
         """Checkpoints, newest first: of a namespace, of a thread, or of all threads."""
         left = limit
         try:
-            async for found in self._listed(config, before).stream(retry=None, timeout=TIMEOUT_S):
+            async for one in self._listed(config, before):
                 if left is not None and left <= 0:
                     return
-                one = await self._tuple(found.to_dict() or {}, keeps=False)
                 if all(dict(one.metadata).get(name) == wanted for name, wanted in (filter or {}).items()):
                     left = None if left is None else left - 1
                     yield one
@@ -173,7 +172,13 @@ class FirestoreSaver(BaseCheckpointSaver[int]):
             await self._commits.commit(portion)
         await self._commits.commit(last, step=step)
 
-    def _listed(self, config: RunnableConfig | None, before: RunnableConfig | None) -> Any:
+    async def _listed(
+        self, config: RunnableConfig | None, before: RunnableConfig | None
+    ) -> AsyncIterator[CheckpointTuple]:
+        if config is not None and get_checkpoint_id(config):
+            if (found := await self.aget_tuple(config)) is not None:
+                yield found
+            return
         if config is None:
             query: Any = self._client.collection_group(CHECKPOINTS).order_by("id", direction="DESCENDING")
         else:
@@ -181,11 +186,10 @@ class FirestoreSaver(BaseCheckpointSaver[int]):
             query = self._client.document(thread_path).collection(CHECKPOINTS).order_by("id", direction="DESCENDING")
             if (namespace := config["configurable"].get("checkpoint_ns")) is not None:
                 query = query.where(filter=FieldFilter("ns", "==", namespace))
-            if checkpoint_id := get_checkpoint_id(config):
-                query = query.where(filter=FieldFilter("id", "==", checkpoint_id))
         if before and (before_id := get_checkpoint_id(before)):
             query = query.where(filter=FieldFilter("id", "<", before_id))
-        return query
+        async for one in query.stream(retry=None, timeout=TIMEOUT_S):
+            yield await self._tuple(one.to_dict() or {}, keeps=False)
 
     async def _tuple(self, fields: Mapping[str, Any], *, keeps: bool) -> CheckpointTuple:
         thread, namespace, checkpoint_id = fields["thread"], fields["ns"], fields["id"]

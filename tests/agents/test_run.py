@@ -27,7 +27,7 @@ async def test_a_job_runs_to_its_end_in_short_legs(yard: Yard) -> None:
     assert done.result["cost_micros"] == done.spent_micros
     assert done.leg >= 2
     assert len(yard.posted.tasks) == done.leg + 1
-    assert (done.holds, await yard.holds(), done.look_due_ms) == ({}, 0, None)
+    assert (done.holds, await yard.held_micros(), done.look_due_ms) == ({}, 0, None)
     assert [event.kind for event in await yard.events(job)] == ["asks"] * 4 + ["succeeded"]
 
 
@@ -175,7 +175,7 @@ async def test_a_providers_trouble_is_tried_again_later_and_then_ends_the_job(ya
     pauses = [at_ms for _, at_ms in yard.posted.tasks.values() if at_ms is not None]
     assert done.state is JobState.FAILED
     assert len(pauses) == FAILURES_MAX
-    assert (done.holds, await yard.holds(), await yard.charges()) == ({}, 0, [])
+    assert (done.holds, await yard.held_micros(), await yard.charges()) == ({}, 0, [])
     assert (await yard.events(job))[-1].kind == "failed"
 
 
@@ -187,7 +187,7 @@ async def test_a_defect_of_a_kind_fails_its_job_at_once(yard: Yard) -> None:
     assert done.failure is not None
     assert done.failure.code == "step_failed"
     assert [step for step, _ in await yard.charges()] == ["ask:0"]
-    assert await yard.holds() == 0
+    assert await yard.held_micros() == 0
 
 
 async def test_a_job_that_ends_its_process_each_time_is_ended(yard: Yard) -> None:

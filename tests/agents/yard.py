@@ -133,19 +133,23 @@ class Yard:
     async def traces(self, job: Job) -> list[Trace]:
         return await self.app.jobs.traces(job)
 
-    async def charges(self) -> list[tuple[str, int]]:
-        """What the ledger was posted for each step: its name and the micros, in order of the names."""
+    async def charges(self, job: Job | None = None) -> list[tuple[str, int]]:
+        """What the ledger was posted for each step of a job, or of all: its name and the micros, by the names."""
         entries = self.app.firestore.collection(f"accounts/{ACCOUNT}/entries")
         found = [one.to_dict() or {} async for one in entries.stream()]
         captures = [one for one in found if one["kind"] == EntryKind.CAPTURE.value]
-        return sorted((dict(one["facts"])["step"], -one["delta_micros"]) for one in captures)
+        return sorted(
+            (one["facts"]["step"], -one["delta_micros"])
+            for one in captures
+            if job is None or one["facts"]["job"] == job.job_id
+        )
 
     async def spendable_micros(self) -> int:
         return self.app.ledger.spendable_micros(await self.app.ledger.head(ACCOUNT))
 
-    async def holds(self) -> int:
-        """How many are open on the account."""
-        return len((await self.app.ledger.head(ACCOUNT)).holds)
+    async def held_micros(self) -> int:
+        """What open holds set aside on the account."""
+        return self.app.ledger.held_micros(await self.app.ledger.head(ACCOUNT))
 
     async def close(self) -> None:
         await self.app.upstreams.close()

@@ -15,8 +15,12 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud.firestore import AsyncClient
 from google.cloud.firestore_v1.base_query import FieldFilter
 from google.cloud.firestore_v1.types import StructuredQuery
+from langgraph.checkpoint.conformance.test_utils import generate_checkpoint, generate_metadata
 from msgspec.structs import replace
 
+from shared.agents.models import JobId
+from shared.agents.saver import FirestoreSaver
+from shared.agents.store import FirestoreJobs
 from shared.base.ids import AccountId, UserId
 from shared.cards.models import CardId
 from shared.cards.store import FirestoreCards
@@ -36,6 +40,7 @@ from shared.reconciliation.orders import FirestorePaidOrders, Place
 from shared.reconciliation.store import FirestoreBooks, FirestoreHouseBooks
 from shared.reconciliation.sums import FirestoreDeferredHeads
 from shared.reconciliation.tickets import FirestoreTickets
+from tests.agents.plain import PlainCommits
 from tests.rules.indexes import IndexFile, QueryRefused, load_index_file, require_index
 from tests.rules.recorder import BUILDERS, UNJUDGED, Recording, source_call_sites
 
@@ -122,6 +127,25 @@ async def _deferred_heads(client: AsyncClient) -> None:
     assert await heads.balances_micros(written.read_time) == -5
 
 
+async def _jobs_of_agents(client: AsyncClient) -> None:
+    jobs = FirestoreJobs(client)
+    assert await jobs.owned_by(UserId("alice"), before_ms=None) == []
+    assert await jobs.owned_by(UserId("alice"), before_ms=1) == []
+    assert await jobs.abandoned(1, count_max=10) == []
+    assert await jobs.events(JobId("job_x"), after=3, count_max=10) == []
+    assert await jobs.traces(JobId("job_x"), count_max=10) == []
+
+
+async def _checkpoints_of_graphs(client: AsyncClient) -> None:
+    saver = FirestoreSaver(client, PlainCommits(client))
+    thread = {"thread_id": "t", "checkpoint_ns": ""}
+    await saver.aput({"configurable": thread}, generate_checkpoint(), generate_metadata(), {})
+    assert await saver.aget_tuple({"configurable": thread}) is not None
+    before: Any = {"configurable": {"checkpoint_id": "~"}}
+    for config in ({"configurable": thread}, {"configurable": {"thread_id": "t"}}, None):
+        assert len([one async for one in saver.alist(config, before=before)]) == 1  # type: ignore[arg-type]
+
+
 EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "archive entries": _entries_of_two_pages,
     "archive head and count": lambda client: FirestoreLedgerArchive(client).head_and_count(ALICE),
@@ -140,6 +164,8 @@ EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "books of providers": _books_of_providers,
     "reviews, tickets and events that wait": _what_waits_for_a_person,
     "orders paid on a day": _orders_paid_on_a_day,
+    "jobs of agents": _jobs_of_agents,
+    "checkpoints of graphs": _checkpoints_of_graphs,
     "deferred heads": _deferred_heads,
     "payouts of an owner": lambda client: FirestorePayouts(client).was_paid(UserId("alice")),
     "open alarms": lambda client: FirestoreAuditMarks(client).open_alarms(10),
@@ -242,7 +268,8 @@ def test_no_time_is_indexed_alone() -> None:
     """A monotone indexed field caps its collection at about 500 writes a second."""
     leading = {index["fields"][0]["fieldPath"] for index in load_index_file().composites}
     # Orders are behind their rail: nobody sells five hundred packs a second by one.
-    assert leading == {"lane", "payees", "rail"}
+    # Jobs are behind their owner, and checkpoints below their job.
+    assert leading == {"lane", "payees", "rail", "owner", "ns"}
     for group in ("accounts", "entries", "audit_marks"):
         assert [load_index_file().single(group, name) for name in ("at", "posted_at", "committed_at")] == [[], [], []]
 

@@ -62,6 +62,12 @@ jobs/alice                               | -      | get      | -        | -     
 jobs/alice/chunks/alice                  | -      | -        | -        | -               | -
 jobs/bob                                 | -      | -        | get      | get             | -
 jobs/alice/more/m                        | -      | -        | -        | -               | -
+jobs/alice/events/00000001               | -      | get      | -        | -               | -
+jobs/alice/steps/s                       | -      | get      | -        | -               | -
+jobs/alice/artifacts/a                   | -      | get      | -        | -               | -
+jobs/alice/graph_checkpoints/c           | -      | -        | -        | -               | -
+jobs/alice/graph_writes/w                | -      | -        | -        | -               | -
+jobs/alice/graph_blobs/b                 | -      | -        | -        | -               | -
 decisions/alice                          | -      | get      | -        | -               | -
 decisions/bob                            | -      | -        | get      | get             | -
 decisions/alice/more/m                   | -      | -        | -        | -               | -
@@ -148,6 +154,13 @@ alice's jobs, without limit              | -      | -        | -        | -     
 jobs                                     | -      | -        | -        | -               | -
 chunks of alice's job                    | -      | -        | -        | -               | -
 chunks of all jobs                       | -      | -        | -        | -               | -
+events of alice's job                    | -      | list     | -        | -               | -
+events of alice's job, without limit     | -      | -        | -        | -               | -
+events of all jobs                       | -      | -        | -        | -               | -
+steps of alice's job                     | -      | list     | -        | -               | -
+steps of alice's job, one too many       | -      | -        | -        | -               | -
+artifacts of alice's job                 | -      | list     | -        | -               | -
+graph_checkpoints of alice's job         | -      | -        | -        | -               | -
 alice's orders                           | -      | list     | -        | -               | -
 alice's orders, one too many             | -      | -        | -        | -               | -
 alice's orders, without limit            | -      | -        | -        | -               | -
@@ -224,6 +237,10 @@ def _owned(owner: str, body: dict[str, Any], collection: str = "cards") -> Query
     return Query(collection, body={**body, "where": {"field_filter": only}})
 
 
+def _of_job(collection: str, body: dict[str, Any]) -> Query:
+    return Query(collection, "/jobs/alice", body=body)
+
+
 QUERIES = {
     "alice's orders": _owned("alice", {"limit": 100}, "orders"),
     "alice's orders, one too many": _owned("alice", {"limit": 101}, "orders"),
@@ -250,6 +267,13 @@ QUERIES = {
     "jobs": Query("jobs"),
     "chunks of alice's job": Query("chunks", "/jobs/alice"),
     "chunks of all jobs": Query("chunks", descend=True),
+    "events of alice's job": _of_job("events", {"limit": 100}),
+    "events of alice's job, without limit": _of_job("events", {}),
+    "events of all jobs": Query("events", descend=True),
+    "steps of alice's job": _of_job("steps", {"limit": 100}),
+    "steps of alice's job, one too many": _of_job("steps", {"limit": 101}),
+    "artifacts of alice's job": _of_job("artifacts", {"limit": 100}),
+    "graph_checkpoints of alice's job": _of_job("graph_checkpoints", {"limit": 1}),
     "alice's cards": _owned("alice", {"limit": 100}),
     "alice's cards, one too many": _owned("alice", {"limit": 101}),
     "alice's cards, without limit": _owned("alice", {}),

@@ -1,0 +1,214 @@
+"""What a job may spend: the ceiling, the warning, the pause, the top-up; and what a death between two writes costs."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from shared.agents import rules
+from shared.agents.errors import CeilingTooLow, JobOver
+from shared.agents.models import CallState, Job, JobState
+from shared.agents.tenure import Tenure
+from shared.base.economy import HOLD_LIFETIME_MS
+from shared.metering.models import Charge, Usage
+from tests.agents.yard import ACCOUNT, Yard
+
+WHO: dict[str, Any] = {"account_id": ACCOUNT, "uid": None}
+
+
+class Died(BaseException):
+    """The process is gone."""
+
+
+async def _one_call_micros(yard: Yard) -> tuple[int, int]:
+    """What one call holds and what it costs."""
+    job = await yard.start(calls=1)
+    await yard.finish(job)
+    [trace] = await yard.traces(job)
+    return int(trace.quote["amount_micros"]), trace.charged_micros
+
+
+async def test_a_job_pauses_at_its_ceiling_and_goes_on_after_a_top_up(yard: Yard) -> None:
+    """It never spends more, nothing is held meanwhile, and it ends as if it had never waited."""
+    held, cost = await _one_call_micros(yard)
+    undisturbed = await yard.finish(await yard.start(calls=4))
+    job = await yard.start(calls=4, ceiling_micros=held + cost)
+
+    paused = await yard.finish(job)
+
+    assert paused.state is JobState.PAUSED_BUDGET
+    assert paused.pause is not None
+    assert (paused.pause.limit, paused.pause.needed_micros) == ("ceiling", held)
+    assert paused.spent_micros <= paused.ceiling_micros
+    assert paused.calls == 2
+    assert (paused.holds, await yard.held_micros()) == ({}, 0)
+    again = await yard.deliver(job)
+    assert again.state is JobState.PAUSED_BUDGET
+
+    await yard.app.jobs.resume(job.job_id, 50_000_000, **WHO)
+    await yard.app.jobs.resume(job.job_id, 50_000_000, **WHO)
+    done = await yard.finish(job)
+
+    assert done.state is JobState.SUCCEEDED
+    assert done.result == undisturbed.result
+    assert done.spent_micros == undisturbed.spent_micros
+    assert [event.kind for event in await yard.events(job)].count("paused_budget") == 1
+
+
+async def test_the_owner_is_warned_once_at_four_fifths(yard: Yard) -> None:
+    held, cost = await _one_call_micros(yard)
+    ceiling = held + 3 * cost
+    job = await yard.start(calls=4, ceiling_micros=ceiling)
+
+    paused = await yard.finish(job)
+
+    warnings = [event for event in await yard.events(job) if event.kind == "budget_warning"]
+    crossed = paused.spent_micros >= ceiling * 4 // 5
+    assert len(warnings) == int(crossed)
+    low = await yard.start(calls=3, ceiling_micros=held + 2 * cost + 1)
+    await yard.app.job_store.write(
+        kept := await yard.kept(low), replace(kept.job, spent_micros=(held + 2 * cost + 1) * 4 // 5 - 1)
+    )
+    await yard.finish(low)
+    assert [event.kind for event in await yard.events(low)].count("budget_warning") <= 1
+
+
+@pytest.mark.parametrize(
+    ("spent", "charged", "crosses"), [(0, 79, False), (0, 80, True), (79, 1, True), (80, 10, False), (10, 90, True)]
+)
+def test_a_charge_crosses_the_warning_once(spent: int, charged: int, crosses: bool) -> None:
+    """Whatever it is that the charges come to."""
+    assert rules.crosses_warning(_job(spent_micros=spent, ceiling_micros=100), charged) is crosses
+
+
+def _job(**fields: Any) -> Job:
+    known: dict[str, Any] = {
+        "job_id": "job_x",
+        "owner": "ada",
+        "account_id": ACCOUNT,
+        "kind": "asking",
+        "params": {},
+        "model_id": "m",
+        "request_hash": "",
+        "created_at_ms": 0,
+        "delete_at_ms": 0,
+        "steps_expected": 10,
+        "ceiling_micros": 100,
+    }
+    return Job(**{**known, **fields})
+
+
+def test_the_forecast_goes_on_as_it_went_so_far() -> None:
+    assert rules.forecast_micros(_job()) is None
+    assert rules.forecast_micros(_job(steps_done=5, calls=3, spent_micros=50)) == 100
+    assert rules.forecast_micros(_job(steps_done=10, calls=3, spent_micros=50)) == 55
+    assert rules.forecast_micros(_job(steps_done=5, spent_micros=50, state=JobState.SUCCEEDED)) == 50
+
+
+async def test_a_wallet_that_is_empty_pauses_a_job_too(yard: Yard) -> None:
+    """And the same ceiling is enough to go on, once there is something in it."""
+    job = await yard.start(calls=1)
+    spendable = await yard.spendable_micros()
+    await yard.app.ledger.debit(ACCOUNT, spendable, key="all", facts={})
+
+    paused = await yard.finish(job)
+
+    assert paused.state is JobState.PAUSED_BUDGET
+    assert paused.pause is not None
+    assert paused.pause.limit == "wallet"
+    await yard.app.ledger.grant_paid(ACCOUNT, spendable, key="more", facts={})
+    await yard.app.jobs.resume(job.job_id, job.ceiling_micros, **WHO)
+    assert (await yard.finish(job)).state is JobState.SUCCEEDED
+
+
+async def test_a_ceiling_is_never_lowered_and_nothing_over_is_resumed(yard: Yard) -> None:
+    job = await yard.start(calls=1)
+    with pytest.raises(CeilingTooLow):
+        await yard.app.jobs.resume(job.job_id, job.ceiling_micros - 1, **WHO)
+    await yard.finish(job)
+    with pytest.raises(JobOver):
+        await yard.app.jobs.resume(job.job_id, job.ceiling_micros + 1, **WHO)
+
+
+@pytest.mark.parametrize("dies", ["before the hold", "after the hold", "before its answer is kept", "after the charge"])
+async def test_a_step_is_charged_once_wherever_its_process_dies(yard: Yard, dies: str) -> None:
+    """The next process goes on under the same hold."""
+    undisturbed = await yard.finish(await yard.start(calls=1))
+    before = await yard.spendable_micros()
+    job = await yard.start(calls=1)
+    doomed = yard.process()
+    meter, calls = doomed.meter, doomed.calls
+    begin, routed, resume = meter.begin, calls.routed, calls.resume
+
+    async def begin_and_die(*args: Any, **named: Any) -> Any:
+        if dies == "before the hold":
+            raise Died
+        await begin(*args, **named)
+        raise Died
+
+    async def ask_and_die(*args: Any, **named: Any) -> Any:
+        await routed(*args, **named)
+        raise Died
+
+    class Charging:
+        def __init__(self, *args: Any) -> None:
+            self._inner = resume(*args)
+
+        async def collect(self, usage: Usage, facts: Any) -> Charge:
+            await self._inner.collect(usage, facts)
+            raise Died
+
+    if dies == "after the charge":
+        calls.resume = Charging  # type: ignore[method-assign, assignment]
+    elif dies == "before its answer is kept":
+        calls.routed = ask_and_die  # type: ignore[method-assign, assignment]
+    else:
+        meter.begin = begin_and_die  # type: ignore[method-assign]
+    with pytest.raises(Died):
+        await yard.finish(job, doomed)
+    await doomed.upstreams.close()
+    yard.wall.ahead_ms += yard.pace.lease_ms
+
+    done = await yard.finish(job)
+
+    assert done.state is JobState.SUCCEEDED
+    assert done.result == undisturbed.result
+    assert before - await yard.spendable_micros() == undisturbed.spent_micros == done.spent_micros
+    assert (done.holds, await yard.held_micros()) == ({}, 0)
+
+
+async def test_a_hold_that_is_old_is_replaced(yard: Yard) -> None:
+    """Under another id: the first may run out before a slow provider has answered."""
+    job = await yard.start(calls=1)
+    doomed = yard.process()
+    begin = doomed.meter.begin
+
+    async def begin_and_die(*args: Any, **named: Any) -> Any:
+        await begin(*args, **named)
+        raise Died
+
+    doomed.meter.begin = begin_and_die  # type: ignore[method-assign]
+    with pytest.raises(Died):
+        await yard.finish(job, doomed)
+    yard.wall.ahead_ms += HOLD_LIFETIME_MS
+
+    done = await yard.finish(job)
+
+    [trace] = await yard.traces(job)
+    assert (trace.attempt, trace.state, done.state) == (1, CallState.DONE, JobState.SUCCEEDED)
+    assert await yard.held_micros() == 0
+    assert len(await yard.charges()) == 1
+
+
+async def test_what_a_job_held_when_it_ended_is_given_back(yard: Yard) -> None:
+    """Also when whoever ended it died before doing so."""
+    job = await yard.start(calls=1)
+    tenure = await Tenure.begin(yard.app.job_store, await yard.kept(job), yard.wall, leg=0)
+    hold_id = rules.hold_id_of(job.job_id, "ask:0", 0)
+    await yard.app.ledger.hold(ACCOUNT, 1_000, hold_id=hold_id)  # type: ignore[arg-type]
+    await tenure.write(lambda job: {"holds": {hold_id: 1_000}, "state": JobState.FAILED}, keeps=False)
+    assert await yard.held_micros() == 1_000
+
+    done = await yard.deliver(job)
+
+    assert (done.holds, await yard.held_micros()) == ({}, 0)

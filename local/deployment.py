@@ -46,7 +46,9 @@ PASSED_ON = tuple(
 )
 """What the developer's environment (or `.env`) may add: a real provider's key takes the place of the stand-in."""
 
-MODEL_KEYS = tuple(name for name in PASSED_ON if name.endswith("_API_KEY") and name != "STRIPE_API_KEY")
+MODEL_KEYS = tuple(
+    name for name in PASSED_ON if name.endswith("_API_KEY") and name not in ("STRIPE_API_KEY", "TAVILY_API_KEY")
+)
 
 
 class Deployment:

@@ -1,9 +1,11 @@
 // The model stand-in on 127.0.0.1:<port given as argument>: aimock, without any model. It speaks OpenAI's wire under /v1,
 // Anthropic's under /v1/messages and Google's under /v1beta.
-// Started by local/standin.py. A magic word in the last user message selects how the call goes; tests rely on them.
+// Jobs are answered by standin_kinds.mjs, videos by standin_videos.mjs. Started by local/standin.py. A magic word in the last user message selects how the call goes; tests rely on them.
 // Without one, a tool that is forced or named is called, JSON that is asked for is made up, and all else is quoted.
 import { createServer } from "@copilotkit/aimock";
+import { kindFixtures } from "./standin_kinds.mjs";
 import { meantTool, objectFor, valueFor } from "./standin_values.mjs";
+import { serveVideos } from "./standin_videos.mjs";
 
 const QUOTE_CHARS_MAX = 120;
 const CHARS_PER_TOKEN = 4; // aimock's own estimate, used when a fixture states no usage.
@@ -92,6 +94,7 @@ const fixtures = [
   onWord("error-401", refusal(401, "invalid_request_error", "invalid_api_key", "Incorrect API key provided.")),
   onWord("error-429", refusal(429, "requests", "rate_limit_exceeded", "Rate limit reached.", { retryAfter: 1 })),
   onWord("error-500", refusal(500, "server_error", null, "The server had an error processing your request.")),
+  ...kindFixtures(lastUserText, capped),
   {
     match: { endpoint: "chat", hasToolResult: false, predicate: (request) => toolOf(request) !== undefined },
     response: meantToolCall,
@@ -102,6 +105,10 @@ const fixtures = [
   },
   { match: { endpoint: "chat", predicate: () => true }, response: friendlyAnswer },
   { match: { endpoint: "transcription", predicate: () => true }, response: { transcription: RECORDED } },
+  {
+    match: { endpoint: "image", userMessage: "[[refused]]" },
+    response: refusal(400, "invalid_request_error", "moderation_blocked", "This prompt is not allowed."),
+  },
   { match: { endpoint: "image", predicate: () => true }, response: { images: [{ b64Json: PIXEL }] } },
 ];
 
@@ -111,6 +118,7 @@ const { server } = await createServer(fixtures, {
   logLevel: "warn",
   journalMaxEntries: JOURNAL_ENTRIES_MAX,
 });
+serveVideos(server);
 server.keepAliveTimeout = KEEP_ALIVE_MS;
 
 // A key that begins like this is none: it is refused as OpenAI does it, which quotes it.

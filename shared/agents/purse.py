@@ -78,12 +78,10 @@ class Purse:
     async def _begin(self, call: PaidCall, known: Trace | None) -> Trace:
         """Decide on the hold. From here on the ceiling counts it, and the job's end gives it back."""
         now_ms = self._clock()
-        stale: str | None = None
         if known is not None and known.state is CallState.BEGUN and known.begun_at_ms + call.hold_ms // 2 > now_ms:
             trace = known
         else:
             attempt = 0 if known is None else known.attempt + 1
-            stale = known.hold_id if known is not None and known.state is CallState.BEGUN else None
             quote = await self._calls.quoted(call.model, call.quote)
             trace = Trace(
                 step=call.step,
@@ -97,6 +95,8 @@ class Purse:
                 quote=to_builtins(quote),
             )
         amount_micros = int(trace.quote["amount_micros"])
+        # Whoever made the attempt before may have died before giving its hold back, or before its successor did.
+        stale = rules.hold_id_of(self._tenure.job.job_id, call.step, trace.attempt - 1) if trace.attempt else None
 
         def decide(job: Job) -> Mapping[str, Any]:
             self._tenure.check_cancel()

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from shared.tools.sandbox import Sandbox as ProgramSandbox
 
 
-class Corpus(Protocol):
-    """Something that can be searched."""
+class Search(Protocol):
+    """Something that can be searched: a corpus, or the web."""
 
     async def search(self, query: str, *, count: int) -> list[Passage]:
         """The passages nearest to the query, best first."""
@@ -44,5 +44,5 @@ class Confined:
 class Tools(Struct, frozen=True):
     """What there is. Without a sandbox no program is run."""
 
-    corpus: Corpus
+    search: Search
     sandbox: Sandbox | None = None

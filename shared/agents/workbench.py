@@ -189,7 +189,7 @@ class Workbench:
 
     async def search(self, query: str, *, count: int) -> list[Passage]:
         begun_at_ms, begun_s = self._clock(), time.monotonic()
-        passages = await self._trade.tools.corpus.search(query, count=count)
+        passages = await self._trade.tools.search.search(query, count=count)
         await self._record(f"search:{query}", "search", begun_at_ms, begun_s, {"passages": len(passages)})
         return passages
 

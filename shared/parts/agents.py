@@ -1,6 +1,7 @@
 """Builds what works at jobs of agents."""
 
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.parts.gateway import GatewayParts
@@ -12,7 +13,10 @@ if TYPE_CHECKING:
     from shared.agents.service import Jobs
     from shared.agents.store import FirestoreJobs
     from shared.agents.sweep import JobSweep
-    from shared.agents.tools import Tools
+    from shared.agents.tools import Search, Tools
+
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class AgentParts(GatewayParts):
@@ -50,10 +54,22 @@ class AgentParts(GatewayParts):
 
     @cached_property
     def job_tools(self) -> "Tools":
-        from shared.agents.corpus import LocalCorpus
-        from shared.agents.tools import Tools
+        from shared.agents.tools import Confined, Tools
+        from shared.tools.sandbox import Sandbox
 
-        return Tools(LocalCorpus())
+        return Tools(self._search(), Confined(Sandbox()))
+
+    def _search(self) -> "Search":
+        """The web where a key for it is configured, else the corpus."""
+        if self.settings.tavily_api_key is None:
+            from shared.tools.corpus import FolderCorpus
+
+            return FolderCorpus(ROOT / self.settings.corpus_folder)
+        from shared.base.fetcher import Fetcher
+        from shared.tools.gateway import Tavily
+        from shared.tools.web import Web
+
+        return Web(Tavily(self.settings.tavily_base_url, self.settings.tavily_api_key), Fetcher())
 
     @cached_property
     def job_pace(self) -> "Pace":

@@ -3,6 +3,7 @@
 Source of the formula: Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009.
 """
 
+import asyncio
 import math
 import re
 from collections import Counter
@@ -72,6 +73,20 @@ class Corpus:
         return score
 
 
+class FolderCorpus:
+    """The corpus of a folder, read when it is first searched."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._corpus: Corpus | None = None
+
+    async def search(self, query: str, *, count: int) -> list[Passage]:
+        """As the corpus does."""
+        if (corpus := self._corpus) is None:
+            self._corpus = corpus = await asyncio.to_thread(corpus_in, self._folder)
+        return await corpus.search(query, count=count)
+
+
 def corpus_in(folder: Path) -> Corpus:
     """The corpus of all texts below a folder, in the order of their paths. A document is named by its path there."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
@@ -81,7 +96,7 @@ def corpus_in(folder: Path) -> Corpus:
 def _read(path: Path, folder: Path) -> Document:
     text, source = path.read_text(encoding="utf-8", errors="replace"), path.relative_to(folder).as_posix()
     first = next((line.strip("# \t") for line in text.splitlines() if line.strip("# \t")), "")
-    return Document(source, first[:200] or source, text)
+    return Document(source, first[:200] or source, text, f"{folder.name}/{source}")
 
 
 def words_of(text: str) -> list[str]:

@@ -23,7 +23,7 @@ from typing import Any, Self
 from local.node import REPOSITORY
 from local.stack import Stack
 from shared.agents.models import Job, JobState
-from tests.agents.yard import Yard
+from tests.agents.yard import FUNDS_MICROS, Yard
 
 LEASE_MS = 400
 """So long a killed worker keeps others out. Short, or a test would mostly wait."""
@@ -34,6 +34,14 @@ KILLS_PER_JOB_MAX = 8
 """After so many a job is left to finish, and another begun: kills are to fall on its late steps too."""
 
 CASES: Mapping[str, dict[str, Any]] = {
+    "code": {"task": "Count the words of a text."},
+    "data": {"question": "What is sold in all?", "tables": {"sales.csv": "month,credits\n1,10\n2,20.5\n"}},
+    "images": {
+        "prompts": ["a cat", "[[refused]]", "a dog", "a bird"],
+        "model": "black-forest-labs/flux-schnell",
+        "size": "512x512",
+    },
+    "video": {"prompt": "A cat sleeps.", "model": "google/veo-3.1-fast-generate-001", "seconds": 1},
     "research": {"topic": "How are credits held? How does a job resume? Who signs the log?"},
 }
 """What is asked of a job of each kind: enough for several steps, each with the same outcome every time."""
@@ -156,7 +164,7 @@ async def _harass(
 async def _open_yard(stack: Stack) -> AsyncIterator[Yard]:
     os.environ["FIRESTORE_EMULATOR_HOST"] = stack.firestore_address
     yard = Yard(stack, f"demo-{secrets.token_hex(8)}")
-    await yard.open()
+    await yard.open(FUNDS_MICROS * 100)
     yield yard
     await yard.close()
 

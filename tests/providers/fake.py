@@ -55,7 +55,7 @@ class FakeProvider:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         multipart = request.content_type == "multipart/form-data"
-        payload = await _form(request) if multipart else await request.json()
+        payload = await _form(request) if multipart else await request.json() if request.can_read_body else {}
         self.asked.append(Asked(request.path_qs, dict(request.headers), payload))
         reply = self.replies.popleft() if self.replies else refuse(599, "unscripted")
         response = await reply(request)
@@ -68,7 +68,7 @@ async def serve_provider(name: str) -> AsyncIterator[FakeProvider]:
     """A provider while the block lasts."""
     fake = FakeProvider(name)
     app = web.Application(client_max_size=64 * 1024 * 1024)
-    app.router.add_post("/{path:.*}", fake.answer)
+    app.router.add_route("*", "/{path:.*}", fake.answer)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:

@@ -18,6 +18,7 @@ from dotenv import load_dotenv
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
 
+from local import sharing
 from local.buyer import Buyer
 from local.deployment import MODEL_KEYS, Deployment
 from local.interrupt import interrupt_on_signals
@@ -98,6 +99,32 @@ def _run_steps(stack: Stack, deployment: Deployment) -> None:
     print(f"    forged entry {entry_id} in a copy of the account")
     _expect(_verify(deployment, person, FORGED_PROJECT, must_name=entry_id) == 1, "verification names the forged entry")
     _expect(_verify(deployment, person, PROJECT) == 0, "the original still verifies")
+
+    _step(8, "Let somebody's key serve this person's call, and pay its owner")
+    _share(deployment, people, person)
+
+
+def _share(deployment: Deployment, people: People, caller: Person) -> None:
+    """A key from its deposit to its owner's earnings, with the receipt of a call that it served."""
+    owner = people.sign_up(f"owner-{int(time.time())}@example.com")
+    people.verify_email(owner)
+    _call(deployment, owner, "POST", "/v1/account")
+    key = sharing.lend(deployment, owner)
+    key_id = key["key_id"]
+    print(f"    key {key_id} is {key['status']}; advanced {_credits(key['advance_micros'])}, locked until earned")
+    receipt_id = sharing.served_call(deployment, caller, key_id, _expect)
+    receipt = _call(deployment, caller, "GET", f"/v1/receipts/{receipt_id}")
+    for leg in receipt["entry"]["legs"]:
+        print(f"    {_credits(leg['amount_micros'])} ({leg['origin']}) to {leg['account']}")
+    _prove(deployment, caller, receipt_id)
+    advanced_micros = sharing.settle(deployment, key["advance_account_id"], _expect)
+    earned = sharing.check_earnings(deployment, owner, key_id, advanced_micros, _expect)
+    print(f"    the key served {earned['calls']} calls for {_credits(earned['used_micros'])}; its owner was paid")
+    print(
+        f"    {_credits(earned['settled_micros'])} by settlement and {_credits(advanced_micros)} of the advance:",
+        end="",
+    )
+    print(f" {_credits(earned['earned_micros'])}, which is 85 %")
 
 
 def _buy(stack: Stack, deployment: Deployment, person: Person) -> None:

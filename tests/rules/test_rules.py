@@ -8,7 +8,7 @@ import base64
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,10 @@ accounts/pool:club/entries/first         | -      | get      | -        | -     
 accounts/pool:left                       | -      | -        | -        | -               | -
 accounts/card:session/entries/first      | -      | -        | -        | -               | -
 accounts/escrow:alice                    | -      | -        | -        | -               | -
+accounts/escrow:advance-alice            | -      | get      | -        | -               | -
+accounts/escrow:advance-alice/entries/e  | -      | get      | -        | -               | -
+accounts/escrow:advance-bob              | -      | -        | get      | get             | -
+accounts/escrow:advance-ghost            | -      | -        | -        | -               | -
 accounts/earn:alice                      | -      | -        | -        | -               | -
 accounts/house:revenue                   | -      | -        | -        | -               | -
 accounts/house:revenue/entries/first     | -      | -        | -        | -               | -
@@ -73,6 +77,18 @@ cards/alice                              | -      | get      | -        | -     
 cards/bob                                | -      | -        | get      | get             | -
 cards/alice/more/m                       | -      | -        | -        | -               | -
 cards/nobody                             | -      | -        | -        | -               | -
+contributions/alice                      | -      | get      | -        | -               | -
+contributions/bob                        | -      | -        | get      | get             | -
+contributions/alice/health/alice         | -      | get      | -        | -               | -
+contributions/alice/days/alice           | -      | get      | -        | -               | -
+contributions/alice/pending/bob          | -      | -        | get      | get             | -
+contributions/alice/windows/alice        | -      | -        | -        | -               | -
+contributions/alice/more/m               | -      | -        | -        | -               | -
+key_fingerprints/alice                   | -      | -        | -        | -               | -
+pool_providers/alice                     | -      | -        | -        | -               | -
+pool_providers/alice/history/alice       | -      | -        | -        | -               | -
+resources/alice                          | -      | -        | -        | -               | -
+resources/alice/windows/alice            | -      | -        | -        | -               | -
 jobs/alice                               | -      | get      | -        | -               | -
 jobs/alice/chunks/alice                  | -      | -        | -        | -               | -
 jobs/bob                                 | -      | -        | get      | get             | -
@@ -118,6 +134,9 @@ users/alice                              | -      | -        | -        | -     
 users/alice/notifications/first          | -      | get      | -        | -               | -
 users/alice/notifications/first/more/m   | -      | -        | -        | -               | -
 users/alice/notes/first                  | -      | -        | -        | -               | -
+users/alice/contribution_days/first      | -      | get      | -        | -               | -
+users/alice/contribution_models/first    | -      | get      | -        | -               | -
+users/bob/contribution_days/first        | -      | -        | get      | get             | -
 users/bob/notifications/first            | -      | -        | get      | get             | -
 answers/first                            | -      | -        | -        | -               | -
 price_state/demand                       | -      | -        | -        | -               | -
@@ -195,6 +214,18 @@ reconciliation_tickets                   | -      | -        | -        | -     
 ledger_days                              | -      | -        | -        | -               | -
 chain_authorizations                     | -      | -        | -        | -               | -
 invoice_series                           | -      | -        | -        | -               | -
+alice's contributions                    | -      | list     | -        | -               | -
+alice's contributions, one too many      | -      | -        | -        | -               | -
+alice's contributions, without limit     | -      | -        | -        | -               | -
+contributions                            | -      | -        | -        | -               | -
+history of alice's key                   | -      | list     | -        | -               | -
+history of alice's key, whoever's lines  | -      | -        | -        | -               | -
+days that alice earned                   | -      | list     | -        | -               | -
+days that alice earned, without limit    | -      | -        | -        | -               | -
+resources                                | -      | -        | -        | -               | -
+resources of alice                       | -      | -        | -        | -               | -
+key_fingerprints                         | -      | -        | -        | -               | -
+pool_providers                           | -      | -        | -        | -               | -
 alice's cards                            | -      | list     | -        | -               | -
 alice's cards, one too many              | -      | -        | -        | -               | -
 alice's cards, without limit             | -      | -        | -        | -               | -
@@ -307,6 +338,18 @@ QUERIES = {
     "steps of alice's job, one too many": _of_job("steps", {"limit": 101}),
     "artifacts of alice's job": _of_job("artifacts", {"limit": 100}),
     "graph_checkpoints of alice's job": _of_job("graph_checkpoints", {"limit": 1}),
+    "alice's contributions": _owned("alice", {"limit": 100}, "contributions"),
+    "alice's contributions, one too many": _owned("alice", {"limit": 101}, "contributions"),
+    "alice's contributions, without limit": _owned("alice", {}, "contributions"),
+    "contributions": Query("contributions"),
+    "history of alice's key": replace(_owned("alice", {"limit": 100}, "health"), parent="/contributions/alice"),
+    "history of alice's key, whoever's lines": Query("health", "/contributions/alice"),
+    "days that alice earned": Query("contribution_days", "/users/alice", {"limit": 100}),
+    "days that alice earned, without limit": Query("contribution_days", "/users/alice", {}),
+    "resources": Query("resources"),
+    "resources of alice": _owned("alice", {"limit": 1}, "resources"),
+    "key_fingerprints": Query("key_fingerprints"),
+    "pool_providers": Query("pool_providers"),
     "alice's cards": _owned("alice", {"limit": 100}),
     "alice's cards, one too many": _owned("alice", {"limit": 101}),
     "alice's cards, without limit": _owned("alice", {}),

@@ -190,7 +190,7 @@ async def _bare(app: App, counted: Counted, steps: int, rounds: int) -> tuple[li
 
 
 async def _run_job(app: App, steps: int, artifact_bytes: int) -> Job:
-    job = await app.jobs.start(
+    job = await app.job_starts.start(
         Asking(account_id=ACCOUNT, request_id=new_request_id()),
         UserId("bench"),
         kind="bench",

@@ -91,14 +91,14 @@ async def test_a_repeated_start_is_one_job(yard: Yard) -> None:
     from shared.calls.models import Asking
 
     asking = Asking(account_id=ACCOUNT, request_id=new_request_id())
-    first = await yard.app.jobs.start(asking, job.owner, ceiling_micros=5_000_000, **asked)  # type: ignore[arg-type]
+    first = await yard.app.job_starts.start(asking, job.owner, ceiling_micros=5_000_000, **asked)  # type: ignore[arg-type]
     await yard.finish(first)
-    again = await yard.app.jobs.start(asking, job.owner, ceiling_micros=5_000_000, **asked)  # type: ignore[arg-type]
+    again = await yard.app.job_starts.start(asking, job.owner, ceiling_micros=5_000_000, **asked)  # type: ignore[arg-type]
 
     assert again.job_id == first.job_id
     assert again.state is JobState.SUCCEEDED
     with pytest.raises(JobKeyReused):
-        await yard.app.jobs.start(asking, job.owner, ceiling_micros=6_000_000, **asked)  # type: ignore[arg-type]
+        await yard.app.job_starts.start(asking, job.owner, ceiling_micros=6_000_000, **asked)  # type: ignore[arg-type]
 
 
 async def test_a_zombie_writes_nothing(yard: Yard) -> None:

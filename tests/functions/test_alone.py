@@ -42,6 +42,7 @@ FOREIGN = {
 GRAPHS = {"langgraph", "langchain_core", "pydantic"}
 RUNS_GRAPHS = {"job_step"}
 """LangGraph takes a second to load, with LangChain's core and pydantic. Who only starts or shows jobs has none."""
+"""LangGraph takes a second to load, and brings LangChain's core and pydantic. Who starts or shows jobs has none."""
 CALL_PROVIDERS = {
     "chat_completions",
     "embedding_create",

@@ -51,7 +51,15 @@ SET_UP_TIMEOUT_S = 30.0
 IMAGE_MODEL = "black-forest-labs/flux-schnell"
 SPEECH_MODEL = "openai/whisper-1"
 CALL_PROVIDERS = frozenset(
-    {"chat_completions", "embedding_create", "image_generate", "image_run", "response_create", "speech_transcribe"}
+    {
+        "chat_completions",
+        "embedding_create",
+        "image_generate",
+        "image_run",
+        "job_step",
+        "response_create",
+        "speech_transcribe",
+    }
 )
 CHAIN_CALLERS = frozenset({"credit_topup", "crypto_claim"})
 PAYMENT_CALLERS = CHAIN_CALLERS | {
@@ -207,6 +215,29 @@ class FirstRequests:
                 path = path.replace("{job_id}", self._image_job_id())
             case "image_run":
                 token, body = self._deployment.task_token, {"job_id": self._image_job_id()}
+            case "artifact_get":
+                job = self._job()
+                path = (
+                    f"{path.replace('{artifact_id}', job['result']['artifacts'][0]['artifact_id'])}?job_id={job['id']}"
+                )
+            case "job_start":
+                body = self._job_body()
+            case "job_get":
+                path = path.replace("{job_id}", self._job()["id"])
+            case "job_approve":
+                job = self._job(approve_plan=True)
+                path = path.replace("{job_id}", job["id"])
+                body = {"interrupt_id": job["approval"]["interrupt_id"], "answer": "yes"}
+            case "job_resume":
+                path = path.replace("{job_id}", self._job(approve_plan=True)["id"])
+                body = {"ceiling_micros": 9_000_000}
+            case "job_cancel":
+                path = path.replace("{job_id}", self._job(approve_plan=True)["id"])
+            case "job_step":
+                # One that is cancelled: what is timed is the start of the function, and not the work of a job.
+                job_id = self._ask("/v1/jobs", self._person.token, self._job_body()).json()["id"]
+                self._ask(f"/v1/jobs/{job_id}/cancel", self._person.token, {})
+                token, body = self._deployment.task_token, {"job_id": job_id, "leg": 0}
             case "credit_debit":
                 body = {
                     "account_id": f"user:{self._person.uid}",
@@ -305,6 +336,24 @@ class FirstRequests:
         body = {"model": IMAGE_MODEL, "prompt": "A cat", "background": True}
         accepted = self._ask("/v1/images/generations", self._person.token, body, status=requests.codes.accepted)
         return str(accepted.json()["id"])
+
+    def _job(self, *, approve_plan: bool = False) -> dict[str, Any]:
+        """A job of one question that was worked at, by tasks delivered here because its queue is paused."""
+        job_id = self._ask("/v1/jobs", self._person.token, self._job_body(approve_plan=approve_plan)).json()["id"]
+        self._ask(f"{TASK_PATH}/job_step", self._deployment.task_token, {"job_id": job_id, "leg": 0})
+        headers = {"authorization": f"Bearer {self._person.token}"}
+        answered = requests.get(f"{self._deployment.url}/v1/jobs/{job_id}", headers=headers, timeout=SET_UP_TIMEOUT_S)
+        job: dict[str, Any] = answered.json()["job"]
+        return job
+
+    def _job_body(self, *, approve_plan: bool = False) -> dict[str, Any]:
+        return {
+            "kind": "research",
+            "params": {"topic": "How are credits held?", "approve_plan": approve_plan},
+            "model": MODEL,
+            "ceiling_micros": 9_000_000,
+            "idempotency_key": secrets.token_hex(8),
+        }
 
     def _started_person(self) -> Person:
         person = self._people.add(self._deployment.project_id)

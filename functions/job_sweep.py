@@ -1,4 +1,4 @@
-"""Requeue jobs that stand still, and end those that did so too often. Called by Cloud Scheduler; a repeat is harmless."""
+"""Requeue jobs that stand still, and end those that did so too often. Called by Cloud Scheduler; repeatable."""
 
 from shared.app import App
 from shared.base.body import Body, Empty

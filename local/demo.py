@@ -1,4 +1,5 @@
-"""The main job, end to end, on the local stack: sign up, buy credits, chat, prove every credit, catch a forger.
+"""The main job, end to end, on the local stack: sign up, buy credits, chat, have a job done that
+survives its worker, prove every credit, catch a forger.
 
 `PROMPT="..." make demo` chats about something else. With a provider's key in `.env`, a real model answers.
 """
@@ -19,6 +20,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
 
 from local.buyer import Buyer
+from local.demo_job import report_of, research
 from local.deployment import MODEL_KEYS, Deployment
 from local.interrupt import interrupt_on_signals
 from local.live import LiveDocument
@@ -33,6 +35,8 @@ MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
 PROJECT = "demo-credence"
 FORGED_PROJECT = "demo-credence-forged"
 TIMEOUT_S = 60.0
+ENVIRONMENT = {"JOB_LEASE_S": "2"}
+"""So long the demo waits after it has killed a worker; in the cloud it is a minute."""
 
 
 class StepFailed(Exception):
@@ -45,7 +49,7 @@ def main() -> int:
     interrupt_on_signals()
     print("Credence: AI by the credit, every credit proved.\n")
     try:
-        with Stack(_say) as stack, Deployment(stack, PROJECT) as deployment:
+        with Stack(_say) as stack, Deployment(stack, PROJECT, environment=ENVIRONMENT) as deployment:
             _say(f"Gateway: {deployment.url}")
             _run_steps(stack, deployment)
     except KeyboardInterrupt:
@@ -87,13 +91,16 @@ def _run_steps(stack: Stack, deployment: Deployment) -> None:
     print(f"    {'hash':<18} {receipt['entry']['hash']}")
     print(f"    {'previous hash':<18} {receipt['entry']['prev_hash']}")
 
-    _step(5, "Verify the chain from the raw documents")
+    _step(5, "Have a job researched, watch it as an app does, and kill its worker on purpose")
+    _research(stack, deployment, person)
+
+    _step(6, "Verify the chain from the raw documents")
     _expect(_verify(deployment, person, PROJECT) == 0, "the account verifies")
 
-    _step(6, "Sign the books, and check the receipt offline with the public key alone")
+    _step(7, "Sign the books, and check the receipt offline with the public key alone")
     _prove(deployment, person, receipt_id)
 
-    _step(7, "Forge a copy: make the call look a tenth as dear, then verify the copy")
+    _step(8, "Forge a copy: make the call look a tenth as dear, then verify the copy")
     entry_id = _forge_copy(stack, person)
     print(f"    forged entry {entry_id} in a copy of the account")
     _expect(_verify(deployment, person, FORGED_PROJECT, must_name=entry_id) == 1, "verification names the forged entry")
@@ -145,6 +152,21 @@ def _chat(deployment: Deployment, person: Person) -> str:
     print(f"\n    answered by {raw.headers['x-credence-model']} at {who}; {usage.completion_tokens} tokens,", end="")
     print(f" {usage.cost:.6f} credits")
     return str(raw.headers["x-credence-receipt"])
+
+
+def _research(stack: Stack, deployment: Deployment, person: Person) -> None:
+    """A worker of the job dies in the middle: it comes to its end all the same, and each step is paid once."""
+    before = _balance(deployment, person)
+    done = research(stack, deployment, person)
+    job, paid = done["job"], [step for step in done["steps"] if step["charged_micros"]]
+    _expect(job["status"] == "succeeded", f"the job succeeds: {job}")
+    spent = job["cost"]["spent_micros"]
+    _expect(sum(step["charged_micros"] for step in paid) == spent, "the steps' charges add up to the job's cost")
+    _expect(before - _balance(deployment, person) == spent, "the wallet lost exactly that")
+    _expect(len({step["receipt_id"] for step in paid}) == len(paid) == job["cost"]["calls"], "each step is paid once")
+    print(f"    {len(paid)} calls, {_credits(spent)}, each with a receipt; the report cites", end=" ")
+    report = report_of(deployment, person, job)
+    print(f"{len(job['result']['sources'])} sources, in {len(report)} characters of Markdown")
 
 
 def _prove(deployment: Deployment, person: Person, receipt_id: str) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -74,6 +75,7 @@ class Deployment:
         self._events = events
         self._exit = ExitStack()
         self._service: Service | None = None
+        self._command: list[str] = []
         self.project_id = project_id
         self.issuer = beside.issuer if beside else LocalIssuer.new()
         self._is_first = beside is None
@@ -205,14 +207,8 @@ class Deployment:
             ad_keys = folder / "ad_keys.json"
             ad_keys.write_text(self.admob.verifier_keys(), encoding="utf-8")
             self._ad_keys = {"AD_KEYS_FILE": str(ad_keys)}
-            command = [sys.executable, "-m", "local.gateway", str(self._port), certificates]
-            inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-            environment = {**inherited, "PYTHONPATH": str(REPOSITORY), **self.environment}
-            child = start_child("Gateway", command, folder=folder, environment=environment)
-            service = Service("Gateway", f"{HOST}:{self._port}", child, READY_PATH, GATEWAY_DEADLINE_S)
-            until_ready.callback(service.stop)
-            service.wait_until_ready()
-            self._service = service
+            self._command = [sys.executable, "-m", "local.gateway", str(self._port), str(certificates)]
+            self._start(folder, until_ready)
             if self._is_first:
                 self._have_delivered(until_ready)
             self._exit = until_ready.pop_all()
@@ -220,6 +216,24 @@ class Deployment:
 
     def __exit__(self, *_: object) -> None:
         self._exit.close()
+
+    def crash(self) -> None:
+        """End the gateway as a machine that fails would, with all that it was doing, and start another in its place."""
+        if self._service is None or self._service.child is None:
+            raise RuntimeError("the gateway is not running")
+        child = self._service.child
+        os.killpg(child.popen.pid, signal.SIGKILL)
+        child.popen.wait()
+        self._start(child.log.parent, self._exit)
+
+    def _start(self, folder: Path, until_done: ExitStack) -> None:
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        environment = {**inherited, "PYTHONPATH": str(REPOSITORY), **self.environment}
+        child = start_child("Gateway", self._command, folder=folder, environment=environment)
+        service = Service("Gateway", f"{HOST}:{self._port}", child, READY_PATH, GATEWAY_DEADLINE_S)
+        until_done.callback(service.stop)
+        service.wait_until_ready()
+        self._service = service
 
     def _have_delivered(self, until_done: ExitStack) -> None:
         """Tasks, the payment provider's events, and Firestore's."""

@@ -1,5 +1,6 @@
 """People and services that call a deployment over real HTTP."""
 
+import time
 from typing import Any
 
 import requests
@@ -70,3 +71,14 @@ def debit(
     token = rest.pop("token", deployment.backend_token)
     fields = {"account_id": f"user:{person.uid}", "amount_micros": amount_micros, "reason": "a report"}
     return call(deployment, "POST", "/v1/debits", token, json={**fields, "idempotency_key": key, **rest})
+
+
+def wait_for_job(deployment: Deployment, token: str, job_id: str, status: str) -> dict[str, Any]:
+    """The job once it has this status."""
+    ends_s = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < ends_s:
+        job: dict[str, Any] = answer(call(deployment, "GET", f"/v1/jobs/{job_id}", token))["job"]
+        if job["status"] == status:
+            return job
+        time.sleep(0.1)
+    raise AssertionError(f"the job never came to be {status}: {job}")

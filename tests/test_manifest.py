@@ -172,6 +172,8 @@ def test_only_those_who_call_providers_hold_their_keys() -> None:
         "embedding_create",
         "image_generate",
         "image_run",
+        "job_start",
+        "job_step",
         "model_get",
         "model_list",
         "price_get",

@@ -142,7 +142,7 @@ class Tenure:
         raise JobsUnavailable
 
     def _look_due(self, job: Job, now_ms: int) -> int:
-        """Put off now and then only: the field is indexed, and one that rises with every write has a limit of its own."""
+        """Put off now and then only: an indexed field that rises with every write caps the writes of its collection."""
         due_ms = now_ms + self._lease_ms + LOOK_AFTER_MS
         if job.look_due_ms is not None and due_ms - LOOK_AFTER_MS // 2 <= job.look_due_ms <= due_ms:
             return job.look_due_ms

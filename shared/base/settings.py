@@ -110,6 +110,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     address_from_end: Literal["1", "2", "3", "4"] = "1"
     """Which address of `X-Forwarded-For` is the client's, from its end: 1 on Cloud Run, 2 behind a load balancer
     of Google's, whose functions must then take nothing past it."""
+    job_lease_s: Literal["2", "20", "60"] = "60"
+    """So long after a worker died may the next one go on with its job. It is renewed three times as often."""
     paypal_client_id: str | None = None
     paypal_client_secret: Secret | None = None
     paypal_merchant_id: Annotated[str, Meta(pattern=rf"^[2-9A-HJ-NP-Z]{{13}}{LAST}")] | None = None

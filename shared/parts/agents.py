@@ -75,7 +75,7 @@ class AgentParts(GatewayParts):
     def job_pace(self) -> "Pace":
         from shared.agents.run import Pace
 
-        return Pace()
+        return Pace(lease_ms=1_000 * int(self.settings.job_lease_s))
 
     @cached_property
     def job_runner(self) -> "JobRunner":

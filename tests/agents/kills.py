@@ -14,6 +14,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ LEASE_MS = 400
 """So long a killed worker keeps others out. Short, or a test would mostly wait."""
 STEPS_PER_LEG = 3
 ENDS_WITHIN_S = 60.0
+WORDS_TOLD_MAX = 4_000
 KILLS_PER_JOB_MAX = 8
 """After so many a job is left to finish, and another begun: kills are to fall on its late steps too."""
 
@@ -49,6 +51,8 @@ class Nursery:
     """Worker processes, one at a time."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
+        # A file, because a pipe that nobody reads fills up and stops whoever writes.
+        self._log = tempfile.TemporaryFile(mode="w+")  # noqa: SIM115 - closed where the process ends
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.agents.nursery"],
@@ -56,7 +60,7 @@ class Nursery:
             env={**inherited, **environment, "PYTHONPATH": str(REPOSITORY)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._log,
             text=True,
         )
 
@@ -65,6 +69,7 @@ class Nursery:
 
     def __exit__(self, *_: object) -> None:
         self._process.communicate(timeout=ENDS_WITHIN_S)
+        self._log.close()
 
     async def run(self, job: Job, *, dies_after_s: float | None) -> bool:
         """A worker until it ends by itself, or is killed. True when it was killed."""
@@ -78,8 +83,12 @@ class Nursery:
             if not ending.done():
                 os.kill(child, signal.SIGKILL)
         status = int(await asyncio.wait_for(ending, ENDS_WITHIN_S))
-        assert status in (0, -signal.SIGKILL), f"the worker failed: {status}"
+        assert status in (0, -signal.SIGKILL), self._last_words()
         return status == -signal.SIGKILL
+
+    def _last_words(self) -> str:
+        self._log.seek(0)
+        return self._log.read()[-WORDS_TOLD_MAX:]
 
     async def _line(self) -> str:
         assert self._process.stdout is not None

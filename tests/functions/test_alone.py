@@ -21,7 +21,7 @@ from local.razorpay.wire import sign_payment
 from local.stack import Stack
 from local.stripe.wire import sign
 from local.treasury import Treasury
-from tests.clients import TIMEOUT_S, add_member, answer, call
+from tests.clients import TIMEOUT_S, add_member, answer, call, wait_for_job
 from tests.functions.framework import TELL_IMPORTS, start_alone
 
 ROWS = {row.name: row for row in read_manifest()}
@@ -37,12 +37,16 @@ FOREIGN = {
     "local",
     "tests",
 }
-"""What no function of today needs, and what of ours is not deployed."""
+"""What no function of today needs but one, and what of ours is not deployed."""
+GRAPHS = {"langgraph", "langchain_core", "pydantic"}
+RUNS_GRAPHS = {"job_step"}
+"""LangGraph takes a second to load, and brings LangChain's core and pydantic. Who starts or shows jobs has none."""
 CALL_PROVIDERS = {
     "chat_completions",
     "embedding_create",
     "image_generate",
     "image_run",
+    "job_step",
     "response_create",
     "speech_transcribe",
 }
@@ -70,9 +74,10 @@ OPERATED = {
     "ticket_list",
 }
 """What operators call."""
-CATALOG_READERS = {*CALL_PROVIDERS, "demand_set", "model_get", "model_list", "model_update", "price_get"}
+CATALOG_READERS = {*CALL_PROVIDERS, "demand_set", "job_start", "model_get", "model_list", "model_update", "price_get"}
 PAYMENTS = {*PAYMENT_CALLERS, "order_get", "paypal_webhook", "stripe_webhook"} - {"reconcile_daily", "settlement_daily"}
 RAZORPAY = {"payment_confirm", "razorpay_webhook"}
+JOBS = {"job_approve", "job_cancel", "job_get", "job_list", "job_resume", "job_start", "job_step", "job_sweep"}
 STORE = {"google.cloud.firestore", "grpc", "shared.ledger.store"}
 
 
@@ -144,6 +149,8 @@ def _request(
         asked = {"model": "black-forest-labs/flux-schnell", "prompt": "A cat", "background": True}
         job_id = call(deployment, "POST", "/v1/images/generations", token, json=asked).json()["id"]
         return row.path.replace("{job_id}", job_id), {"json": {"job_id": job_id} if row.trigger.task else None}
+    if row.name == "artifact_get" or row.name in JOBS:
+        return _job_request(row, deployment, token)
     if row.name == "finance_report":
         return f"{row.path}?month=2026-01", {}
     if row.name == "review_resolve":
@@ -188,6 +195,36 @@ def _request(
         "image_generate": {"model": "black-forest-labs/flux-schnell", "prompt": "A cat"},
     }
     return row.path, {"json": bodies.get(row.name)}
+
+
+def _job_request(row: FunctionRow, deployment: Deployment, token: str) -> tuple[str, dict[str, Any]]:
+    job = {
+        "kind": "research",
+        "params": {"topic": "How are credits held?", "approve_plan": row.name in ("job_approve", "job_resume")},
+        "model": "google/gemma-2-2b-it",
+        "ceiling_micros": 9_000_000,
+        "idempotency_key": row.name,
+    }
+    if row.name in ("job_start", "job_list", "job_sweep"):
+        return row.path, {"json": job if row.name == "job_start" else None}
+    job_id = answer(call(deployment, "POST", "/v1/jobs", token, json=job))["id"]
+    if row.name == "artifact_get":
+        made = wait_for_job(deployment, token, job_id, "succeeded")["result"]["artifacts"][0]["artifact_id"]
+        return row.path.replace("{artifact_id}", made) + f"?job_id={job_id}", {}
+    bodies: dict[str, Any] = {
+        "job_resume": {"ceiling_micros": 9_000_000},
+        "job_cancel": {},
+        "job_step": {"job_id": job_id, "leg": 0},
+    }
+    if row.name == "job_approve":
+        waiting = wait_for_job(deployment, token, job_id, "waiting")
+        bodies[row.name] = {"interrupt_id": waiting["approval"]["interrupt_id"], "answer": "yes"}
+    if row.name == "job_resume":
+        wait_for_job(deployment, token, job_id, "waiting")
+    if row.name == "job_step":
+        # Nobody else is at it when the task comes once more.
+        wait_for_job(deployment, token, job_id, "succeeded")
+    return row.path.replace("{job_id}", job_id), {"json": bodies.get(row.name)}
 
 
 def _payment_request(row: FunctionRow, buyer: Buyer, paypal: Signatory) -> tuple[str, dict[str, Any]]:
@@ -257,7 +294,9 @@ def test_it_loads_no_other_function(answered: Answered) -> None:
 
 def test_it_loads_nothing_foreign(answered: Answered) -> None:
     """No SDK that it does not call, nothing of the local stack, nothing of the tests."""
-    assert not {module.partition(".")[0] for module in answered.modules} & FOREIGN
+    loaded = {module.partition(".")[0] for module in answered.modules} & FOREIGN
+    assert loaded <= (GRAPHS if answered.name in RUNS_GRAPHS else set())
+    assert ("langgraph" in loaded) == (answered.name in RUNS_GRAPHS)
 
 
 def test_only_what_calls_providers_loads_an_http_client(answered: Answered) -> None:
@@ -271,6 +310,7 @@ def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:
     Who tells of entries is given them, and reads none.
     """
     without_ledger = {"demand_set", "entry_created", "image_job_get", "model_get", "model_list", "model_update"}
+    without_ledger |= {"artifact_get", *JOBS} - {"job_step", "job_sweep"}
     without_ledger |= {"order_get", "price_get", "price_predict", "price_trends"}
     without_ledger |= {"payment_sweep", "review_list", "review_resolve", "settlement_daily", "ticket_list"}
     # Who takes payments' events leaves them to a queue, which speaks gRPC too; who tells of packs reads nothing.

@@ -370,14 +370,35 @@ async def test_a_run_that_is_given_up_ends_at_once(namespaces: bool, tmp_path: P
     assert not set(before) & set(Path(mine).read_text().split())
 
 
-async def test_where_nothing_can_confine_it_no_program_runs(
-    namespaces: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    "lacking",
+    [
+        "system_calls.MACHINE = 'another'",
+        "kernel.landlock_version, world.leave_namespaces = (lambda: 0), (lambda: False)",
+        "kernel.filter_calls = None",
+        "kernel.landlock_allow = None",
+        "kernel.gain_nothing = None",
+    ],
+)
+async def test_where_something_cannot_confine_it_no_program_runs(
+    namespaces: bool, lacking: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A machine whose kernel filters no calls as we know them: nothing happens but the refusal."""
-    launcher = "import sys; sys.path.insert(0, sys.argv[1])\n"
-    launcher += "from shared.tools.confinement import system_calls; system_calls.MACHINE = 'another'\n"
-    launcher += "from shared.tools.confinement.launch import main; main()"
+    """A machine of another sort, one without both walls, a kernel that refuses to put one up: a refusal and no more."""
+    launcher = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from shared.tools.confinement import kernel, system_calls, world\n"
+        f"{lacking}\n"
+        "from shared.tools.confinement.launch import main; main()"
+    )
     monkeypatch.setattr("shared.tools.sandbox._START", launcher)
 
     with pytest.raises(SandboxUnavailable):
-        await Sandbox(namespaces=namespaces).run("pass")
+        await Sandbox(namespaces=namespaces).run("print('broken')")
+
+
+async def test_who_could_be_anybody_is_somebody_who_owns_nothing(namespaces: bool) -> None:
+    """In a root of its own, that is, where it can read the libraries as anybody. Who was nobody before still is."""
+    ran = await attack("import os\nprint(os.getuid())", namespaces=namespaces)
+
+    is_dropped = namespaces and os.getuid() == 0
+    assert (int(ran.stdout) > 1_000_000) if is_dropped else (int(ran.stdout) == os.getuid())

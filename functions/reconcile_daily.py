@@ -19,7 +19,7 @@ class ReconcileDailyResponse(Body, frozen=True, kw_only=True):
     finished: bool
 
 
-@http_function(auth="service", scope="timer", answer=ReconcileDailyResponse, imports_ahead="aiohttp")
+@http_function(auth="service", scope="timer", answer=ReconcileDailyResponse)
 async def reconcile_daily(body: Empty, caller: Caller, app: App) -> ReconcileDailyResponse:
     """Raise PaymentsUnavailable, LedgerUnavailable or TasksUnavailable (503)."""
     done = await app.reconciliation.run()

@@ -31,7 +31,6 @@ class SettlementDailyResponse(Body, frozen=True, kw_only=True):
     scope="timer",
     body=SettlementDailyRequest,
     answer=SettlementDailyResponse,
-    imports_ahead="aiohttp",
 )
 async def settlement_daily(body: SettlementDailyRequest, caller: Caller, app: App) -> SettlementDailyResponse:
     """Raise RangeWrong (400) or PaymentsUnavailable (503)."""

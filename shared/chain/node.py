@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from shared.chain.errors import CallRefused, ChainUnavailable, WrongChain
 from shared.chain.gateway import Endpoint, Unanswered
-from shared.chain.keccak import keccak_256
 from shared.chain.models import Address, Block, Digest, Log, Moved, Receipt, Token
 from shared.chain.rules import AUTHORIZATION_USED, TRANSFER, is_transfer
 from shared.chain.signatures import word
@@ -19,8 +18,9 @@ BLOCKS_MAX = 2_000
 LOGS_MAX = 20_000
 """In one transaction; a block's gas does not suffice for more."""
 Taken = TypeVar("Taken")
-_BALANCE_OF = keccak_256(b"balanceOf(address)")[:4]
-_AUTHORIZATION_STATE = keccak_256(b"authorizationState(address,bytes32)")[:4]
+BALANCE_OF = bytes.fromhex("70a08231")
+AUTHORIZATION_STATE = bytes.fromhex("e94a0102")
+"""The first four bytes of the hashes of `balanceOf(address)` and `authorizationState(address,bytes32)`."""
 
 
 class Node:
@@ -51,7 +51,7 @@ class Node:
 
     async def is_used(self, token: Token, *, sender: Address, nonce: Digest) -> bool:
         """Whether the token has carried out this authorization, or cancelled it."""
-        data = _AUTHORIZATION_STATE + word(int(sender, 16)) + bytes.fromhex(nonce[2:])
+        data = AUTHORIZATION_STATE + word(int(sender, 16)) + bytes.fromhex(nonce[2:])
         found = await self._ask("eth_call", {"to": token.asset, "data": "0x" + data.hex()}, "latest")
         return _read(lambda: _integer(found)) == 1
 
@@ -94,7 +94,7 @@ class Node:
 
     async def balance(self, token: Token, *, at_block: int) -> int:
         """What our address had after a block. Raise CallRefused where the node does not remember it."""
-        data = _BALANCE_OF + word(int(token.receiver, 16))
+        data = BALANCE_OF + word(int(token.receiver, 16))
         found = await self._ask("eth_call", {"to": token.asset, "data": "0x" + data.hex()}, hex(at_block))
         return _read(lambda: _integer(found))
 

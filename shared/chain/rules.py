@@ -27,8 +27,8 @@ from shared.chain.models import (
 )
 from shared.chain.signatures import NotASignature, authorization_digest, signer_of, text_digest
 
-TRANSFER = Digest("0x" + keccak_256(b"Transfer(address,address,uint256)").hex())
-AUTHORIZATION_USED = Digest("0x" + keccak_256(b"AuthorizationUsed(address,bytes32)").hex())
+TRANSFER = Digest("0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef")
+AUTHORIZATION_USED = Digest("0x98de503528ee59b575ef0c0a2576a82497bfc029a5685b209e9ec333479b10a5")
 
 NONCE_MARK = b"credence"
 """How nonces made for orders begin. A random one does so once in 2**64 times; what does is for its order only."""

@@ -6,11 +6,9 @@ from shared.chain.models import Address, Authorization, Token
 SIGNATURE_BYTES = 65
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 """Of the group of secp256k1."""
-_DOMAIN_TYPE = keccak_256(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
-_TRANSFER_TYPE = keccak_256(
-    b"TransferWithAuthorization(address from,address to,uint256 value,"
-    b"uint256 validAfter,uint256 validBefore,bytes32 nonce)"
-)
+DOMAIN_TYPE = bytes.fromhex("8b73c3c69bb8fe3d512ecc4cf759cc79239f7b179b0ffacaa9a75d522b39400f")
+TRANSFER_TYPE = bytes.fromhex("7c7c6cdb67a18743f49ec6fa9b35f50d52ed05cbed4cc592e13b44501c1a2267")
+"""Hashes of the two types' signatures, written out, for each takes a millisecond of a cold start."""
 
 
 class NotASignature(Exception):
@@ -26,14 +24,14 @@ def text_digest(text: str) -> bytes:
 def authorization_digest(token: Token, authorization: Authorization) -> bytes:
     """What the sender of an EIP-3009 transfer signs, under the token's own EIP-712 domain."""
     domain = keccak_256(
-        _DOMAIN_TYPE
+        DOMAIN_TYPE
         + keccak_256(token.name.encode())
         + keccak_256(token.version.encode())
         + word(token.chain_id)
         + word(int(token.asset, 16))
     )
     message = keccak_256(
-        _TRANSFER_TYPE
+        TRANSFER_TYPE
         + word(int(authorization.sender, 16))
         + word(int(authorization.receiver, 16))
         + word(authorization.amount)

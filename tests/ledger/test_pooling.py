@@ -9,21 +9,11 @@ from shared.base.ids import AccountId, UserId
 from shared.base.periods import Period
 from shared.ledger import shares
 from shared.ledger.administration import Administration
-from shared.ledger.errors import (
-    AccountNotOpen,
-    ChainBroken,
-    CreditTooLow,
-    DrawUnseen,
-    PoolEnding,
-    PoolFull,
-    PoolInUse,
-    SpendLimitReached,
-    StakeAbsent,
-    StakesOnly,
-)
+from shared.ledger.errors import AccountNotOpen, ChainBroken, CreditTooLow, SpendLimitReached
 from shared.ledger.funds import Funds
 from shared.ledger.memory import MemoryLedgerArchive, MemoryLedgerStore
 from shared.ledger.models import Book, Origin, SpendLimit, Stake
+from shared.ledger.pool_errors import DrawUnseen, PoolEnding, PoolFull, PoolInUse, StakeAbsent, StakesOnly
 from shared.ledger.pools import PoolLedger, draw_entry_id, wallet_of
 from shared.ledger.rules import LOTS_MAX
 from shared.ledger.service import Ledger

@@ -12,15 +12,7 @@ from msgspec.structs import replace
 
 from shared.base.ids import AccountId, UserId
 from shared.ledger import rules, shares
-from shared.ledger.errors import (
-    CreditTooLow,
-    DrawUnseen,
-    NothingToMove,
-    PoolEnding,
-    PoolFull,
-    PoolInUse,
-    StakesOnly,
-)
+from shared.ledger.errors import CreditTooLow, NothingToMove
 from shared.ledger.models import (
     Book,
     Entry,
@@ -34,6 +26,7 @@ from shared.ledger.models import (
     Stake,
 )
 from shared.ledger.operation import Entries, Facts, Heads, Posted, Posting, Step, flat, post, present
+from shared.ledger.pool_errors import DrawUnseen, PoolEnding, PoolFull, PoolInUse, StakesOnly
 from shared.ledger.postings import move
 from shared.ledger.standing import Close
 

@@ -3,9 +3,10 @@
 from shared.base.clock import Clock
 from shared.base.ids import AccountId, EntryId, UserId, entry_id_of
 from shared.ledger.engine import Engine
-from shared.ledger.errors import AccountAbsent, EntryAbsent, PoolFull, StakeAbsent
+from shared.ledger.errors import AccountAbsent, EntryAbsent
 from shared.ledger.models import HOUSE_BREAKAGE, Book, Entry, Origin, SpendLimit, Stake
 from shared.ledger.operation import Posted, facts_of
+from shared.ledger.pool_errors import PoolFull, StakeAbsent
 from shared.ledger.pooling import ClosePool, Contribute, Draw, EndPool, GiveBack, Leave, Seat, TakeOut, book_of
 from shared.ledger.postings import OpenAccount
 from shared.ledger.service import SEND_LIMITS, Facts, Ledger

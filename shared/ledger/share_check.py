@@ -27,6 +27,12 @@ def rows_of(entry: Entry) -> list[Row]:
     return rows
 
 
+def check_shares(entry: Entry) -> None:
+    """Raise ChainBroken unless a pool's entry says whose credits it moved. Any other account's passes."""
+    if account_class(entry.account_id) == POOL_CLASS:
+        rows_of(entry)
+
+
 class ShareFold:
     """Adds up a pool's entries, from the first one on. Any other account passes."""
 

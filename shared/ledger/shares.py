@@ -13,8 +13,9 @@ from shared.base.ids import UserId
 from shared.base.micros import split
 from shared.base.periods import Period, period_start_ms
 from shared.ledger import allowances, rules
-from shared.ledger.errors import CreditTooLow, SpendLimitReached, StakeAbsent, StakesOnly
+from shared.ledger.errors import CreditTooLow, SpendLimitReached
 from shared.ledger.models import Book, Lot, LotChange, Origin, Stake
+from shared.ledger.pool_errors import StakeAbsent, StakesOnly
 
 SHARES_FACT = "shares"
 """The fact of a pool's entry that says whose lots it changed: rows of user, origin, expiry and micros, as JSON."""

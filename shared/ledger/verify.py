@@ -18,7 +18,7 @@ from shared.ledger.errors import AccountAbsent, ChainBroken
 from shared.ledger.fold_check import FoldCheck
 from shared.ledger.legs import broken_at, check_legs, counterpart_refs, is_paired
 from shared.ledger.models import DEFERRED_CLASSES, IMMEDIATE_CLASSES, Entry, Head, account_class
-from shared.ledger.share_check import ShareFold
+from shared.ledger.share_check import ShareFold, check_shares
 
 BATCH_ENTRIES_MAX = 100
 """Entries checked together; the counterparts of their transfers are fetched in one read."""
@@ -191,6 +191,7 @@ async def walk_entries(
             if entry.hash == hash_entry(entry):
                 # Of an entry that was changed, the walk says just that.
                 check_legs(entry, counterparts)
+                check_shares(entry)
             walk.step(entry)
             if on_entry:
                 on_entry(entry, document)

@@ -8,8 +8,9 @@ from msgspec.structs import replace
 
 from shared.base.ids import AccountId, UserId
 from shared.base.log import write_line
-from shared.ledger.errors import NothingToMove, PoolEnding, PoolInUse, StakeAbsent
+from shared.ledger.errors import NothingToMove
 from shared.ledger.models import SpendLimit
+from shared.ledger.pool_errors import PoolEnding, PoolInUse, StakeAbsent
 from shared.ledger.pools import PoolLedger
 from shared.pools import rules
 from shared.pools.errors import MemberAbsent, OwnerStays, PoolAbsent, PoolsBusy, RoleMissing

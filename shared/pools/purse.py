@@ -11,10 +11,11 @@ from shared.base.periods import Period
 from shared.cards.models import Card
 from shared.cards.purse import Wallets
 from shared.ledger import shares
-from shared.ledger.errors import CreditTooLow, NothingToMove, StakeAbsent
+from shared.ledger.errors import CreditTooLow, NothingToMove
 from shared.ledger.funds import Funds
 from shared.ledger.models import SpendLimit
 from shared.ledger.operation import Posted
+from shared.ledger.pool_errors import StakeAbsent
 from shared.ledger.pools import PoolLedger
 from shared.ledger.service import Facts
 from shared.pools.models import account_of

@@ -10,7 +10,7 @@ from msgspec import UNSET, Struct, structs
 
 from shared.base.ids import UserId
 from shared.base.secret import Secret
-from shared.ledger.errors import PoolEnding
+from shared.ledger.pool_errors import PoolEnding
 from shared.pools.errors import InvitationWrong, MemberBarred, OwnerStays, PoolAbsent, PublicNeedsLimit, RoleMissing
 from shared.pools.models import (
     Invitation,

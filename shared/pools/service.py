@@ -10,9 +10,10 @@ from shared.base.ids import UserId
 from shared.base.log import write_line
 from shared.base.secret import Secret
 from shared.ledger import shares
-from shared.ledger.errors import KeyReused, PoolFull
+from shared.ledger.errors import KeyReused
 from shared.ledger.models import Book, Origin
 from shared.ledger.operation import Posted
+from shared.ledger.pool_errors import PoolFull
 from shared.ledger.pools import PoolLedger, wallet_of
 from shared.ledger.service import Ledger
 from shared.pools import rules

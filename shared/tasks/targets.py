@@ -16,5 +16,7 @@ TARGETS: dict[str, Target] = {
     "image_run": Target("images", deadline_s=600),
     "order_check": Target("payments", deadline_s=60),
     "payment_apply": Target("payments", deadline_s=60),
+    "payout_apply": Target("payments", deadline_s=60),
+    "payout_send": Target("payments", deadline_s=60),
 }
 """By the name of the function."""

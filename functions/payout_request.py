@@ -22,8 +22,8 @@ class PayoutRequestResponse(Body, frozen=True, kw_only=True):
 
 @http_function(auth="user_now", body=PayoutRequestRequest, answer=PayoutRequestResponse, imports_ahead="aiohttp")
 async def payout_request(body: PayoutRequestRequest, caller: Caller, app: App) -> PayoutRequestResponse:
-    """Raise PayoutsNotOffered (404), SignInNeeded (403), PayoutRefused with the reason, KeyReused (409), PayoutBusy (429)
-    or RailUnavailable (503).
+    """Raise PayoutsNotOffered (404), SignInNeeded (403), PayoutRefused with the reason, KeyReused (409),
+    PayoutBusy (429) or RailUnavailable (503).
     """
     owner = caller.signed_in_user().uid
     payout = await app.payouts.request(owner, body.amount_micros, key=body.idempotency_key)

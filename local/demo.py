@@ -1,4 +1,4 @@
-"""The main job, end to end, on the local stack: sign up, buy credits, chat, prove every credit, catch a forger.
+"""The main job, end to end, on the local stack: sign up, buy credits, chat, prove every credit, catch a forger, be paid.
 
 `PROMPT="..." make demo` chats about something else. With a provider's key in `.env`, a real model answers.
 """
@@ -20,11 +20,13 @@ from google.cloud import firestore
 
 from local.buyer import Buyer
 from local.deployment import MODEL_KEYS, Deployment
+from local.earner import Earner
 from local.interrupt import interrupt_on_signals
 from local.live import LiveDocument
 from local.node import REPOSITORY
 from local.people import People, Person
 from local.stack import CANNOT_START, Stack
+from local.treasury import Treasury
 from shared.base.micros import format_credits
 from shared.ledger.models import EntryKind
 
@@ -33,6 +35,10 @@ MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
 PROJECT = "demo-credence"
 FORGED_PROJECT = "demo-credence-forged"
 TIMEOUT_S = 60.0
+EARNED_MICROS = 2_500_000_000
+WAIT_S = 1
+SETTINGS = {"PAYOUT_WAIT_S": str(WAIT_S)}
+"""Nobody watches a demo for a week. In production the setting is refused."""
 
 
 class StepFailed(Exception):
@@ -45,7 +51,7 @@ def main() -> int:
     interrupt_on_signals()
     print("Credence: AI by the credit, every credit proved.\n")
     try:
-        with Stack(_say) as stack, Deployment(stack, PROJECT) as deployment:
+        with Stack(_say) as stack, Deployment(stack, PROJECT, environment=SETTINGS) as deployment:
             _say(f"Gateway: {deployment.url}")
             _run_steps(stack, deployment)
     except KeyboardInterrupt:
@@ -98,6 +104,30 @@ def _run_steps(stack: Stack, deployment: Deployment) -> None:
     print(f"    forged entry {entry_id} in a copy of the account")
     _expect(_verify(deployment, person, FORGED_PROJECT, must_name=entry_id) == 1, "verification names the forged entry")
     _expect(_verify(deployment, person, PROJECT) == 0, "the original still verifies")
+
+    _step(8, "Be paid out for what one earned")
+    _pay_out(stack, deployment, person)
+
+
+def _pay_out(stack: Stack, deployment: Deployment, person: Person) -> None:
+    """Onboarded, asked for, approved by an operator, sent by a task, paid by the webhook of the stand-in for Stripe."""
+    Treasury(deployment.environment).grant_earnings(person.uid, EARNED_MICROS)
+    print(f"    {_credits(EARNED_MICROS)} of earnings, posted by hand: nothing sells to others here yet")
+    print(f"    here earnings and new bank details wait {WAIT_S} second, by PAYOUT_WAIT_S; in production 7 and 3 days")
+    earner = Earner(deployment, stack.stripe, person.token)
+    earner.onboard()
+    payout = earner.ask(EARNED_MICROS)
+    amount = f"{payout['amount_minor'] / 100:.2f} {payout['currency']}"
+    print(f"    asked: {_credits(payout['micros'])} set aside for {amount}, {payout['state']} for {payout['waits_for']}")
+    left = _call(deployment, person, "GET", "/v1/earnings")["settled_paid_micros"]
+    _expect(left == EARNED_MICROS - payout["micros"], "what is set aside is no longer there to spend")
+    time.sleep(WAIT_S)
+    earner.approve(payout)
+    earner.wait_until(payout, "transferring")
+    print("    approved by an operator; a task transferred it, and sent it on to the bank")
+    earner.arrive(payout)
+    paid = earner.wait_until(payout, "paid")
+    print(f"    the bank took it, the webhook told: {paid['state']}")
 
 
 def _buy(stack: Stack, deployment: Deployment, person: Person) -> None:

@@ -19,8 +19,8 @@ OPERATOR = "operator@local.iam.gserviceaccount.com"
 TASKS = "tasks@local.iam.gserviceaccount.com"
 CALLERS = (
     f"credit:debit={BACKEND} card:charge={BACKEND} card:validate={BACKEND} timer={SCHEDULER} event={EVENTARC} "
-    f"catalog:write={OPERATOR} payment:refund={OPERATOR} payment:review={OPERATOR} payout:review={OPERATOR} finance:read={OPERATOR} "
-    f"task={TASKS}"
+    f"catalog:write={OPERATOR} payment:refund={OPERATOR} payment:review={OPERATOR} finance:read={OPERATOR} "
+    f"payout:review={OPERATOR} task={TASKS}"
 )
 KEY_ID = "local"
 TOKEN_LIFETIME_S = 3600

@@ -199,10 +199,18 @@ def test_only_those_who_sell_hold_the_keys_of_rails() -> None:
     # Who holds books against ours reads them, and only Stripe's so far.
     bookkeepers = {"reconcile_daily", "settlement_daily"}
 
-    for key, others in (("STRIPE_API_KEY", bookkeepers), ("PAYPAL_CLIENT_SECRET", set())):
+    paymasters = {"payout_apply", "payout_onboard", "payout_request", "payout_send"}
+
+    for key, others in (("STRIPE_API_KEY", bookkeepers | paymasters), ("PAYPAL_CLIENT_SECRET", set())):
         assert {row.name for row in ROWS if key in row.secrets} == cashiers | others
     assert next(row.secrets for row in ROWS if row.name == "paypal_webhook") == ()
     assert selling["stripe_webhook"] == ("STRIPE_WEBHOOK_SECRET",)
+    assert selling["stripe_connect_webhook"] == ("STRIPE_CONNECT_WEBHOOK_SECRET",)
+    # Who pays out takes nothing in, and who sells sends nothing out.
+    assert {name for name, keys in selling.items() if "STRIPE_CONNECT_WEBHOOK_SECRET" in keys} == {
+        "stripe_connect_webhook",
+        *paymasters,
+    }
     assert {row.name for row in ROWS if "RAZORPAY_KEY_SECRET" in row.secrets} == {
         "checkout_create",
         "order_check",
@@ -234,6 +242,7 @@ def test_only_those_who_count_people_hold_the_key_of_their_hashes() -> None:
     """Whoever has it can tell whether a number or an address is known to us."""
     selling = {row.name for row in ROWS if "STRIPE_API_KEY" in row.secrets}
     selling -= {"pack_list", "reconcile_daily", "settlement_daily"}
+    selling -= {"payout_apply", "payout_onboard", "payout_request", "payout_send"}
     others = {"account_start", "credit_topup", "crypto_claim", "payment_confirm"}
 
     assert {row.name for row in ROWS if "RISK_KEY" in row.secrets} == selling | others

@@ -11,10 +11,10 @@ from shared.base.ids import UserId
 from shared.payouts import rules
 from shared.payouts.errors import PayoutBusy
 from shared.payouts.models import Payout, PayoutState
-from shared.payouts.service import PayoutStore
+from shared.payouts.ports import PayoutStore
 from shared.payouts.store import FirestorePayouts
 from tests.ledger.builders import NOW
-from tests.payouts.test_payouts import ADA, MemoryPayouts
+from tests.payouts.bench import ADA, MemoryPayouts
 
 BEN = UserId("ben")
 

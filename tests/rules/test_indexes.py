@@ -22,13 +22,16 @@ from shared.cards.models import CardId
 from shared.cards.store import FirestoreCards
 from shared.catalog.store import FirestoreModels
 from shared.ledger.archive import PAGE_ENTRIES_MAX, FirestoreLedgerArchive, Stamp
+from shared.ledger.income import PAGE_ENTRIES, FirestoreIncome
 from shared.ledger.lapsed import FirestoreLapsed
 from shared.ledger.marks import FirestoreAuditMarks
+from shared.ledger.memory import MemoryLedgerStore
 from shared.ledger.sales import FirestoreSales
 from shared.ledger.windows import FirestoreLedgerWindows
 from shared.payments.models import OrderId, PaymentId, RailName
 from shared.payments.waiting import FirestoreReviews, FirestoreWaitingEvents
-from shared.payouts.store import FirestorePayouts
+from shared.payouts.models import PayoutId
+from shared.payouts.store import FirestorePayouts, FirestorePurchases, FirestoreRecipients
 from shared.proof.log import LoggedHead, Statement
 from shared.proof.store import PAGE_STATEMENTS_MAX, FirestoreLogStore, logged_document, statement_id
 from shared.proof.sums import FirestoreEpochSums, Totals
@@ -36,6 +39,7 @@ from shared.reconciliation.orders import FirestorePaidOrders, Place
 from shared.reconciliation.store import FirestoreBooks, FirestoreHouseBooks
 from shared.reconciliation.sums import FirestoreDeferredHeads
 from shared.reconciliation.tickets import FirestoreTickets
+from tests.ledger.builders import Ticker, opened
 from tests.rules.indexes import IndexFile, QueryRefused, load_index_file, require_index
 from tests.rules.recorder import BUILDERS, UNJUDGED, Recording, source_call_sites
 
@@ -122,6 +126,25 @@ async def _deferred_heads(client: AsyncClient) -> None:
     assert await heads.balances_micros(written.read_time) == -5
 
 
+async def _payouts(client: AsyncClient) -> None:
+    store = FirestorePayouts(client)
+    assert await store.due(at_ms=1) == []
+    assert await store.owned_by(UserId("alice"), after=PayoutId("a" * 24)) == []
+
+
+async def _income_of_two_pages(client: AsyncClient) -> None:
+    memory = MemoryLedgerStore(Ticker())
+    await opened(memory, paid=1, accounts=(ALICE,))
+    [document] = [one for one in memory.entries.values() if one["seq"] == 2]
+    batch = client.batch()
+    for seq in range(PAGE_ENTRIES + 1):
+        batch.set(client.document(f"accounts/{ALICE}/entries/{seq}"), {**document, "seq": seq})
+    await batch.commit()
+
+    found = await FirestoreIncome(client).since(ALICE, datetime.fromtimestamp(0, UTC))
+    assert len(found or ()) == PAGE_ENTRIES + 1
+
+
 EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "archive entries": _entries_of_two_pages,
     "archive head and count": lambda client: FirestoreLedgerArchive(client).head_and_count(ALICE),
@@ -142,6 +165,10 @@ EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "orders paid on a day": _orders_paid_on_a_day,
     "deferred heads": _deferred_heads,
     "payouts of an owner": lambda client: FirestorePayouts(client).was_paid(UserId("alice")),
+    "payouts that are due, and pages of them": _payouts,
+    "recipients by account": lambda client: FirestoreRecipients(client).find_by("acct_1"),
+    "orders of an owner": lambda client: FirestorePurchases(client).of(UserId("alice")),
+    "income of two pages": _income_of_two_pages,
     "open alarms": lambda client: FirestoreAuditMarks(client).open_alarms(10),
 }
 

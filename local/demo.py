@@ -1,4 +1,4 @@
-"""The main job, end to end, on the local stack: sign up, buy credits, chat, prove every credit, catch a forger, be paid.
+"""The main job, end to end, on the local stack: sign up, buy credits, chat, prove it all, catch a forger, be paid.
 
 `PROMPT="..." make demo` chats about something else. With a provider's key in `.env`, a real model answers.
 """
@@ -118,7 +118,9 @@ def _pay_out(stack: Stack, deployment: Deployment, person: Person) -> None:
     earner.onboard()
     payout = earner.ask(EARNED_MICROS)
     amount = f"{payout['amount_minor'] / 100:.2f} {payout['currency']}"
-    print(f"    asked: {_credits(payout['micros'])} set aside for {amount}, {payout['state']} for {payout['waits_for']}")
+    print(
+        f"    asked: {_credits(payout['micros'])} set aside for {amount}, {payout['state']} for {payout['waits_for']}"
+    )
     left = _call(deployment, person, "GET", "/v1/earnings")["settled_paid_micros"]
     _expect(left == EARNED_MICROS - payout["micros"], "what is set aside is no longer there to spend")
     time.sleep(WAIT_S)

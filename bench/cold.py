@@ -29,7 +29,8 @@ from local.buyer import Buyer, apply_task
 from local.cloudevent import a_large_entry, created_event
 from local.coin_buyer import CoinBuyer
 from local.contributor import PROVIDER, Contributor
-from local.deployment import WEBHOOK_SECRET, Deployment
+from local.deployment import CONNECT_SECRET, WEBHOOK_SECRET, Deployment
+from local.earner import PAYOUT_MICROS, Earner, connect_task, payout_of
 from local.manifest import TASK_PATH, FunctionRow, read_manifest, read_queues
 from local.node import REPOSITORY
 from local.paypal.authority import approval_of
@@ -71,6 +72,10 @@ PAYMENT_CALLERS = CHAIN_CALLERS | {
     "order_release",
     "payment_apply",
     "payment_refund",
+    "payout_apply",
+    "payout_onboard",
+    "payout_request",
+    "payout_send",
     "reconcile_daily",
     "settlement_daily",
 }
@@ -241,6 +246,27 @@ class FirstRequests:
                 raw = json.dumps(self._stripe_event()).encode()
                 signature = sign(raw, WEBHOOK_SECRET, int(time.time()))
                 return FirstRequest("POST", path, "", raw, {"stripe-signature": signature})
+            case "payout_onboard":
+                token, body = self._new_earner().token, {"country": "us"}
+            case "payout_request":
+                token, body = self._new_earner().token, payout_of(secrets.token_hex(8))
+            case "payout_get" | "payout_cancel":
+                earner = self._new_earner()
+                token, path = earner.token, path.replace("{payout_id}", earner.ask(PAYOUT_MICROS)["payout_id"])
+            case "payout_review":
+                path = path.replace("{payout_id}", self._new_earner().ask(PAYOUT_MICROS)["payout_id"])
+                token, body = self._deployment.operator_token, {"verdict": "approve", "reason": "bench"}
+            case "payout_send":
+                body = {"payout_id": self._new_earner().ask(PAYOUT_MICROS)["payout_id"]}
+                token = self._deployment.task_token
+            case "payout_apply":
+                self._new_earner()
+                token, body = self._deployment.task_token, connect_task(self._stripe_event())
+            case "stripe_connect_webhook":
+                self._new_earner()
+                raw = json.dumps(self._stripe_event()).encode()
+                signature = sign(raw, CONNECT_SECRET, int(time.time()))
+                return FirstRequest("POST", path, "", raw, {"stripe-signature": signature})
             case "paypal_webhook":
                 raw = approval_of(self._buyer.order(rail="paypal")["url"].rpartition("/")[2])
                 webhook_id = self._deployment.paypal_webhook_id
@@ -301,6 +327,7 @@ class FirstRequests:
                 | "ledger_settle"
                 | "lease_sweep"
                 | "payment_sweep"
+                | "payout_schedule"
                 | "price_refresh"
                 | "reconcile_daily"
                 | "session_sweep"
@@ -346,9 +373,10 @@ class FirstRequests:
                 | "key_get"
                 | "model_list"
                 | "pack_list"
+                | "payout_list"
+                | "pool_list"
+                | "session_list"
             ):
-                pass
-            case "pool_list" | "session_list":
                 pass
             case _:
                 raise BenchFailed(f"bench/cold.py does not know how to call {row.name}")
@@ -364,6 +392,14 @@ class FirstRequests:
         self._buyer.pay(order)
         self._ask(f"{TASK_PATH}/order_check", self._deployment.task_token, {"order_id": order["order_id"]})
         return self._buyer.wait_until(order, "granted")
+
+    def _new_earner(self) -> Earner:
+        """Somebody with earnings whom the provider knows."""
+        person = self._started_person()
+        earner = Earner(self._deployment, self._buyer.stripe, person.token)
+        earner.onboard()
+        Treasury(self._deployment.environment).grant_earnings(person.uid, PAYOUT_MICROS)
+        return earner
 
     def _new_coin_buyer(self) -> CoinBuyer:
         return CoinBuyer(self._deployment, self._chain, self._started_person().token)

@@ -1,5 +1,5 @@
 """The main job, end to end, on the local stack: sign up, buy credits, chat, have a job done that
-survives its worker, prove every credit, catch a forger.
+survives its worker, prove every credit, catch a forger, lend a key, be paid.
 
 `PROMPT="..." make demo` chats about something else. With a provider's key in `.env`, a real model answers.
 """
@@ -23,11 +23,13 @@ from local import sharing
 from local.buyer import Buyer
 from local.demo_job import report_of, research
 from local.deployment import MODEL_KEYS, Deployment
+from local.earner import Earner
 from local.interrupt import interrupt_on_signals
 from local.live import LiveDocument
 from local.node import REPOSITORY
 from local.people import People, Person
 from local.stack import CANNOT_START, Stack
+from local.treasury import Treasury
 from shared.base.micros import format_credits
 from shared.ledger.models import EntryKind
 
@@ -36,8 +38,14 @@ MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
 PROJECT = "demo-credence"
 FORGED_PROJECT = "demo-credence-forged"
 TIMEOUT_S = 60.0
-ENVIRONMENT = {"JOB_LEASE_S": "2"}
-"""So long the demo waits after it has killed a worker; in the cloud it is a minute."""
+EARNED_MICROS = 2_500_000_000
+WAIT_S = 1
+SETTINGS = {
+    # So long the demo waits after it has killed a worker; in the cloud it is a minute.
+    "JOB_LEASE_S": "2",
+    # Nobody watches a demo for a week. In production the setting is refused.
+    "PAYOUT_WAIT_S": str(WAIT_S),
+}
 
 
 class StepFailed(Exception):
@@ -50,7 +58,7 @@ def main() -> int:
     interrupt_on_signals()
     print("Credence: AI by the credit, every credit proved.\n")
     try:
-        with Stack(_say) as stack, Deployment(stack, PROJECT, environment=ENVIRONMENT) as deployment:
+        with Stack(_say) as stack, Deployment(stack, PROJECT, environment=SETTINGS) as deployment:
             _say(f"Gateway: {deployment.url}")
             _run_steps(stack, deployment)
     except KeyboardInterrupt:
@@ -110,6 +118,9 @@ def _run_steps(stack: Stack, deployment: Deployment) -> None:
     _step(8, "Let somebody's key serve this person's call, and pay its owner")
     _share(deployment, people, person)
 
+    _step(9, "Be paid out for what one earned")
+    _pay_out(stack, deployment, person)
+
 
 def _share(deployment: Deployment, people: People, caller: Person) -> None:
     """A key from its deposit to its owner's earnings, with the receipt of a call that it served."""
@@ -132,6 +143,29 @@ def _share(deployment: Deployment, people: People, caller: Person) -> None:
         end="",
     )
     print(f" {_credits(earned['earned_micros'])}, which is 85 %")
+
+
+def _pay_out(stack: Stack, deployment: Deployment, person: Person) -> None:
+    """Onboarded, asked for, approved by an operator, sent by a task, paid by the webhook of the stand-in for Stripe."""
+    Treasury(deployment.environment).grant_earnings(person.uid, EARNED_MICROS)
+    print(f"    {_credits(EARNED_MICROS)} of earnings, posted by hand: nothing sells to others here yet")
+    print(f"    here earnings and new bank details wait {WAIT_S} second, by PAYOUT_WAIT_S; in production 7 and 3 days")
+    earner = Earner(deployment, stack.stripe, person.token)
+    earner.onboard()
+    payout = earner.ask(EARNED_MICROS)
+    amount = f"{payout['amount_minor'] / 100:.2f} {payout['currency']}"
+    print(
+        f"    asked: {_credits(payout['micros'])} set aside for {amount}, {payout['state']} for {payout['waits_for']}"
+    )
+    left = _call(deployment, person, "GET", "/v1/earnings")["settled_paid_micros"]
+    _expect(left == EARNED_MICROS - payout["micros"], "what is set aside is no longer there to spend")
+    time.sleep(WAIT_S)
+    earner.approve(payout)
+    earner.wait_until(payout, "transferring")
+    print("    approved by an operator; a task transferred it, and sent it on to the bank")
+    earner.arrive(payout)
+    paid = earner.wait_until(payout, "paid")
+    print(f"    the bank took it, the webhook told: {paid['state']}")
 
 
 def _buy(stack: Stack, deployment: Deployment, person: Person) -> None:

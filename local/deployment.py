@@ -30,18 +30,20 @@ GATEWAY_DEADLINE_S = 60.0
 """It is ready in about two seconds; the rest is for a machine that is busy."""
 LOG_ORIGIN = "credence.local/log"
 STRIPE_PATH = "/v1/webhooks/stripe"
+CONNECT_PATH = "/v1/webhooks/stripe-connect"
 PAYPAL_PATH = "/v1/webhooks/paypal"
 PAYPAL_SANDBOX = "https://api-m.sandbox.paypal.com"
 RAZORPAY_PATH = "/v1/webhooks/razorpay"
 RAZORPAY_KEY_SECRET = "razorpay_key_local"  # noqa: S105 - of a stand-in
 WEBHOOK_SECRET = "whsec_local"  # noqa: S105 - of a stand-in
 """What the stand-ins for Stripe and Razorpay sign with. They listen on this machine only."""
+CONNECT_SECRET = "whsec_local_connect"  # noqa: S105 - the same
 PASSED_ON = tuple(
     name.upper()
     for name in Settings.__struct_fields__
     if name.endswith(("_api_key", "_base_url"))
     or name.startswith("crypto_")
-    or name in ("cloudflare_account_id", "custom_providers", "stripe_webhook_secret")
+    or name in ("cloudflare_account_id", "custom_providers", "stripe_webhook_secret", "stripe_connect_webhook_secret")
     or name in ("paypal_client_id", "paypal_client_secret", "paypal_merchant_id", "paypal_webhook_id")
     or name in ("razorpay_key_id", "razorpay_key_secret", "razorpay_webhook_secret")
 )
@@ -99,6 +101,8 @@ class Deployment:
             **self._log_files,
             "STRIPE_API_KEY": self.stripe_key,
             "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
+            "STRIPE_CONNECT_WEBHOOK_SECRET": CONNECT_SECRET,
+            "PAYOUT_RETURN_URL": f"{self.url}/_local/onboarded",
             "CHECKOUT_RETURN_URL": f"{self.url}/_local/paid",
             **({} if os.environ.get("CRYPTO_RPC_URL") else self._stack.chain.environment),
             # A real key speaks with the real Stripe.
@@ -240,6 +244,7 @@ class Deployment:
         self._stack.cloud_tasks.attach(self.project_id, self.issuer, read_queues())
         until_done.callback(self._stack.cloud_tasks.detach, self.project_id, read_queues())
         self._stack.stripe.hook(self.stripe_key, self.url + STRIPE_PATH, WEBHOOK_SECRET)
+        self._stack.stripe.hook_connect(self.stripe_key, self.url + CONNECT_PATH, CONNECT_SECRET)
         self._stack.paypal.hook(self.paypal_client_id, self.url + PAYPAL_PATH, self.paypal_webhook_id)
         self._stack.razorpay.hook(self.razorpay_credentials, self.url + RAZORPAY_PATH, WEBHOOK_SECRET)
         if self._events:

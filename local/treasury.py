@@ -1,4 +1,4 @@
-"""Puts into a local deployment what cannot come about here: paid credits, a settlement, prices of before, a doubt."""
+"""Puts into a local deployment what cannot come about here: paid credits, earnings, settlements, old prices, doubts."""
 
 import asyncio
 import os
@@ -35,6 +35,16 @@ class Treasury:
             await app.ledger.grant_paid(
                 AccountId(f"user:{uid}"), amount_micros, key=f"treasury:{secrets.token_hex(8)}", facts={}
             )
+
+        self._run(post)
+
+    def grant_earnings(self, uid: str, amount_micros: int) -> None:
+        """Put paid credits on a person's earnings, in place of sales that a settlement would have posted there."""
+        account_id = AccountId(f"earn:{uid}")
+
+        async def post(app: App) -> None:
+            await app.ledger_engine.run(OpenAccount(account_id=account_id, at_ms=0))
+            await app.ledger.grant_paid(account_id, amount_micros, key=f"treasury:{secrets.token_hex(8)}", facts={})
 
         self._run(post)
 

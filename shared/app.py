@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from shared.base.settings import GOOGLE_AD_KEYS_URL, Settings
 from shared.parts.agents import AgentParts
+from shared.parts.payouts import PayoutParts
 from shared.parts.pools import PoolParts
-from shared.parts.reconciliation import ReconciliationParts
 from shared.parts.resources import ResourceParts
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from shared.notices.service import Notices
 
 
-class App(AgentParts, ResourceParts, ReconciliationParts, PoolParts):
+class App(AgentParts, ResourceParts, PayoutParts, PoolParts):
     """One process's collaborators, on one event loop: those of its people here, the others in `shared/parts`."""
 
     @cached_property

@@ -204,8 +204,18 @@ def test_only_those_who_sell_hold_the_keys_of_rails() -> None:
 
     for key in ("STRIPE_API_KEY", "PAYPAL_CLIENT_SECRET"):
         assert {row.name for row in ROWS if key in row.secrets} == cashiers | bookkeepers
+    paymasters = {"payout_apply", "payout_onboard", "payout_request", "payout_send"}
+
+    for key, others in (("STRIPE_API_KEY", bookkeepers | paymasters), ("PAYPAL_CLIENT_SECRET", set())):
+        assert {row.name for row in ROWS if key in row.secrets} == cashiers | others
     assert next(row.secrets for row in ROWS if row.name == "paypal_webhook") == ()
     assert selling["stripe_webhook"] == ("STRIPE_WEBHOOK_SECRET",)
+    assert selling["stripe_connect_webhook"] == ("STRIPE_CONNECT_WEBHOOK_SECRET",)
+    # Who pays out takes nothing in, and who sells sends nothing out.
+    assert {name for name, keys in selling.items() if "STRIPE_CONNECT_WEBHOOK_SECRET" in keys} == {
+        "stripe_connect_webhook",
+        *paymasters,
+    }
     assert {row.name for row in ROWS if "RAZORPAY_KEY_SECRET" in row.secrets} == {
         *cashiers,
         *bookkeepers,
@@ -235,6 +245,8 @@ def test_only_those_who_count_people_hold_the_key_of_their_hashes() -> None:
     selling = {row.name for row in ROWS if "STRIPE_API_KEY" in row.secrets}
     selling -= {"pack_list", "reconcile_daily", "settlement_daily"}
     others = {"account_start", "credit_topup", "crypto_claim", "payment_confirm", "review_resolve"}
+    selling -= {"payout_apply", "payout_onboard", "payout_request", "payout_send"}
+    others = {"account_start", "credit_topup", "crypto_claim", "payment_confirm"}
 
     assert {row.name for row in ROWS if "RISK_KEY" in row.secrets} == selling | others
 

@@ -42,11 +42,15 @@ class StripeStandin:
 
     def newest_event(self, api_key: str) -> dict[str, Any]:
         """The account's last event."""
+        return self.events(api_key)[0]
+
+    def events(self, api_key: str) -> list[dict[str, Any]]:
+        """The account's last events, newest first."""
         headers = {"authorization": f"Bearer {api_key}"}
         response = requests.get(f"{self.url}/v1/events", headers=headers, timeout=TIMEOUT_S)
         response.raise_for_status()
-        event: dict[str, Any] = response.json()["data"][0]
-        return event
+        found: list[dict[str, Any]] = response.json()["data"]
+        return found
 
     def _post(self, path: str, api_key: str, body: dict[str, Any]) -> dict[str, Any]:
         headers = {"authorization": f"Bearer {api_key}"}

@@ -114,6 +114,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stripe_webhook_secret: Secret | None = None
     """What Stripe signs events with; two with a comma between while one replaces the other. Without it no event comes
     in, so without it nothing is sold either."""
+    stripe_connect_webhook_secret: Secret | None = None
+    """The same for events about those whom we pay; two with a comma between. Without it nobody is paid out."""
+    payout_return_url: str | None = None
+    """Where recipients come back to from the pages on which Stripe asks who they are."""
+    payout_wait_s: Annotated[str, Meta(pattern=rf"^[0-9]{{1,7}}{LAST}")] | None = None
+    """For development: how long earnings and new bank details wait, instead of seven and three days."""
     stripe_base_url: str = "https://api.stripe.com"
     risk_key: Secret | None = None
     """What addresses, devices, cards and people are kept under, instead of by name: 32 characters or more. With another
@@ -171,6 +177,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError(f"VAULT_FINGERPRINT_KEY must have {RISK_KEY_CHARS_MIN} characters or more")
         parse_webhook_ids(self.paypal_webhook_id)
         parse_signing_secrets(self.stripe_webhook_secret, "STRIPE_WEBHOOK_SECRET")
+        parse_signing_secrets(self.stripe_connect_webhook_secret, "STRIPE_CONNECT_WEBHOOK_SECRET")
         parse_signing_secrets(self.razorpay_webhook_secret, "RAZORPAY_WEBHOOK_SECRET")
         if self.environment is Environment.PRODUCTION:
             _refuse_emulators(self)
@@ -194,7 +201,7 @@ def _refuse_emulators(settings: Settings) -> None:
     """An emulator accepts unsigned tokens: in production that would let anyone be anyone.
 
     And a key in a file can be copied, a folder be emptied; who writes the file of ad keys makes credits, and who writes
-    that of certificates makes events.
+    that of certificates makes events. A payout that waits for seconds leaves before anybody finds out.
     """
     local_only = {
         "FIRESTORE_EMULATOR_HOST": settings.firestore_emulator_host,
@@ -203,6 +210,7 @@ def _refuse_emulators(settings: Settings) -> None:
         "STANDIN_URL": settings.standin_url,
         "AD_KEYS_FILE": settings.ad_keys_file,
         "PAYPAL_CERTIFICATES_FILE": settings.paypal_certificates_file,
+        "PAYOUT_WAIT_S": settings.payout_wait_s,
         "CHECKPOINT_KEY_FILE": settings.checkpoint_key_file,
         "CHECKPOINT_FOLDER": settings.checkpoint_folder,
         "VAULT_KEY_FILE": settings.vault_key_file,

@@ -18,6 +18,16 @@ class PayoutRefused(CredenceError):
         return {"reason": self.reason}
 
 
+class PayoutsNotOffered(CredenceError):
+    """This deployment pays nobody out."""
+
+    code = "payouts_not_offered"
+    kind = Kind.ABSENT
+
+    def __init__(self) -> None:
+        super().__init__("Nothing is paid out here.")
+
+
 class PayoutAbsent(CredenceError):
     """The caller has no such payout."""
 

@@ -2,30 +2,54 @@
 
 import hashlib
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from shared.base.economy import DAY_MS
 from shared.base.ids import UserId
-from shared.payouts.models import Payout, PayoutId, PayoutState, Standing
+from shared.payouts.models import Earned, Payout, PayoutId, PayoutState, Recipient, RecipientSeen, Standing
 
 MINOR_NUMERATOR, MICROS_DENOMINATOR = 7, 10_000_000
 """0.70 US cents a credit: below the lowest price that one is sold at, so buying to be paid out always loses."""
 CURRENCY = "USD"
 AMOUNT_MINOR_MIN = 1_000
 HOLD_MS = 7 * DAY_MS
+"""From when credits were earned until they may leave: most stolen cards are found out in a week."""
 COOLDOWN_MS = 3 * DAY_MS
 """After a change of bank details: who stole an account is found out before the money leaves."""
+RETRY_MS = DAY_MS
+"""After the provider or the bank refused. By then keys are forgotten, and what was asked is looked for by its group."""
+ATTEMPTS_MAX = 10
+"""Then a person decides."""
+QUIET_MS = 10 * 60_000
+"""After a refusal until credits go back: far longer than a request that was given up could still be on its way."""
+LOOK_MS, LOOK_PAID_MS = 60 * 60_000, DAY_MS
+"""Between two looks of the timer. The provider tells of changes at once; this is for when it could not."""
+WATCH_MS = 10 * DAY_MS
+"""Banks send money back up to five days after they took it."""
+
+
+class Waits(Struct, frozen=True):
+    """How long things wait; in production always as long as here."""
+
+    hold_ms: int = HOLD_MS
+    cooldown_ms: int = COOLDOWN_MS
+
 
 TRANSITIONS = {
     PayoutState.ACCRUED: {PayoutState.HELD, PayoutState.REFUSED},
-    PayoutState.HELD: {PayoutState.RELEASABLE, PayoutState.REFUSED},
+    PayoutState.HELD: {PayoutState.RELEASABLE, PayoutState.REFUSED, PayoutState.REVERSED},
     PayoutState.RELEASABLE: {PayoutState.TRANSFERRING, PayoutState.HELD},
-    PayoutState.TRANSFERRING: {PayoutState.PAID, PayoutState.FAILED},
+    PayoutState.TRANSFERRING: {PayoutState.PAID, PayoutState.FAILED, PayoutState.REVERSED},
     PayoutState.PAID: {PayoutState.FAILED, PayoutState.REVERSED},
     PayoutState.FAILED: {PayoutState.HELD, PayoutState.REVERSED},
     PayoutState.REVERSED: set(),
     PayoutState.REFUSED: set(),
 }
+OVER = frozenset({PayoutState.REVERSED, PayoutState.REFUSED})
+"""The earner has the credits again, or never gave them."""
+NOT_EARNED = "not_earned"
+"""Why a payout is refused whose credits were never taken."""
 
 
 def moved_to(payout: Payout, state: PayoutState) -> Payout:
@@ -52,7 +76,8 @@ def cost_micros(amount_minor: int) -> int:
 
 def obstacle(standing: Standing) -> str | None:
     """What keeps an earner from being paid at all."""
-    if standing.recipient is None or not standing.recipient.is_active:
+    recipient = standing.recipient
+    if recipient is None or not recipient.is_active or recipient.bank is None:
         return "not_onboarded"
     if not standing.is_open:
         return "account_not_open"
@@ -63,8 +88,10 @@ def obstacle(standing: Standing) -> str | None:
     return None
 
 
-def wait(payout: Payout, standing: Standing, *, at_ms: int) -> str | None:
+def wait(payout: Payout, standing: Standing, *, at_ms: int, waits: Waits) -> str | None:
     """What a held payout still waits for."""
+    if payout.is_recalled:
+        return "recalled"
     if reason := obstacle(standing):
         return reason
     recipient = standing.recipient
@@ -72,8 +99,59 @@ def wait(payout: Payout, standing: Standing, *, at_ms: int) -> str | None:
         return "destination_changed"
     if payout.is_first and payout.approved_by is None:
         return "review"
-    if at_ms < payout.asked_at_ms + HOLD_MS:
+    if payout.attempt > ATTEMPTS_MAX:
+        return "attempts_used"
+    if at_ms < payout.hold_until_ms:
         return "hold"
-    if at_ms < recipient.bank_changed_at_ms + COOLDOWN_MS:
+    if at_ms < recipient.bank_changed_at_ms + waits.cooldown_ms:
         return "cooldown"
     return None
+
+
+def hold_until_ms(payout: Payout, earned: Earned, waits: Waits) -> int:
+    """When the credits of a payout are old enough. `earned` is of after they were taken.
+
+    What is left covers all that came in lately: then only older ones were taken. In any other case some may be young,
+    and all of them are old once the hold is over, since they were there when it was asked for.
+    """
+    if earned.fresh_micros is not None and earned.paid_micros >= earned.fresh_micros:
+        return payout.asked_at_ms
+    return payout.asked_at_ms + waits.hold_ms
+
+
+def refused(payout: Payout, reason: str) -> Payout:
+    """The payout, never to be sent."""
+    return replace(moved_to(payout, PayoutState.REFUSED), reason=reason)
+
+
+def failed(payout: Payout, reason: str, *, at_ms: int) -> Payout:
+    """The payout, refused by the provider or sent back by the bank."""
+    return replace(moved_to(payout, PayoutState.FAILED), reason=reason, failed_at_ms=at_ms)
+
+
+def reopened(payout: Payout) -> Payout:
+    """A failed payout, held for another attempt."""
+    until_ms = max(payout.hold_until_ms, (payout.failed_at_ms or 0) + RETRY_MS)
+    held = moved_to(payout, PayoutState.HELD)
+    return replace(held, attempt=payout.attempt + 1, hold_until_ms=until_ms, arrival_id=None, paid_at_ms=None)
+
+
+def may_be_under_way(payout: Payout, *, at_ms: int) -> bool:
+    """Whether a request of an attempt that failed could still reach the provider."""
+    return payout.failed_at_ms is not None and at_ms < payout.failed_at_ms + QUIET_MS
+
+
+def next_look_ms(payout: Payout, *, at_ms: int) -> int | None:
+    """When the timer is to look at a payout again. None: never more."""
+    if payout.state in OVER:
+        return None
+    if payout.state is PayoutState.PAID:
+        is_settled = at_ms >= (payout.paid_at_ms or 0) + WATCH_MS
+        return None if is_settled else at_ms + LOOK_PAID_MS
+    return at_ms + LOOK_MS
+
+
+def recipient_after(before: Recipient, seen: RecipientSeen, *, at_ms: int) -> Recipient:
+    """The recipient after a look. Another bank account starts the cooldown, and so does the first one."""
+    after = replace(before, is_active=seen.is_active, bank=seen.bank)
+    return replace(after, bank_changed_at_ms=at_ms) if seen.bank != before.bank else after

@@ -18,5 +18,7 @@ TARGETS: dict[str, Target] = {
     "key_validate": Target("keys", deadline_s=120),
     "order_check": Target("payments", deadline_s=60),
     "payment_apply": Target("payments", deadline_s=60),
+    "payout_apply": Target("payments", deadline_s=60),
+    "payout_send": Target("payments", deadline_s=60),
 }
 """By the name of the function."""

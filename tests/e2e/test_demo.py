@@ -18,6 +18,8 @@ STEPS = (
     "5. Verify the chain from the raw documents",
     "6. Sign the books, and check the receipt offline with the public key alone",
     "7. Forge a copy: make the call look a tenth as dear, then verify the copy",
+    "8. Be paid out for what one earned",
+    "the bank took it, the webhook told: paid",
     "Every step held.",
 )
 

@@ -13,7 +13,8 @@ from local.buyer import Buyer, apply_task
 from local.cloudevent import a_large_entry, created_event
 from local.coin_buyer import CoinBuyer
 from local.contributor import Contributor
-from local.deployment import WEBHOOK_SECRET, Deployment
+from local.deployment import CONNECT_SECRET, WEBHOOK_SECRET, Deployment
+from local.earner import PAYOUT_MICROS, Earner, connect_task, payout_of
 from local.manifest import FunctionRow, read_manifest
 from local.paypal.authority import Signatory, approval_of
 from local.process import ProcessFailed
@@ -63,6 +64,10 @@ PAYMENT_CALLERS = {
     "payment_apply",
     "payment_confirm",
     "payment_refund",
+    "payout_apply",
+    "payout_onboard",
+    "payout_request",
+    "payout_send",
     "reconcile_daily",
     "settlement_daily",
 }
@@ -75,6 +80,7 @@ OPERATED = {
     "order_release",
     "payment_refund",
     "provider_allow",
+    "payout_review",
     "review_list",
     "review_resolve",
     "ticket_list",
@@ -94,6 +100,10 @@ CATALOG_READERS = {
 }
 PAYMENTS = {*PAYMENT_CALLERS, "order_get", "paypal_webhook", "stripe_webhook"} - {"reconcile_daily", "settlement_daily"}
 CONTRIBUTIONS = {"contribution_get", "key_deposit", "key_pause", "key_resume", "key_validate", "key_withdraw"}
+CATALOG_READERS = {*CALL_PROVIDERS, "demand_set", "model_get", "model_list", "model_update", "price_get"}
+PAYOUTS = {row for row in ROWS if row.startswith("payout_") and row != "payout_schedule"} | {"stripe_connect_webhook"}
+PAYMENTS = {*PAYMENT_CALLERS, "order_get", "paypal_webhook", "stripe_webhook"} - {"reconcile_daily", "settlement_daily"}
+PAYMENTS -= PAYOUTS
 RAZORPAY = {"payment_confirm", "razorpay_webhook"}
 JOBS = {"job_approve", "job_cancel", "job_get", "job_list", "job_resume", "job_start", "job_step", "job_sweep"}
 STORE = {"google.cloud.firestore", "grpc", "shared.ledger.store"}
@@ -161,6 +171,9 @@ def _request(
         return _razorpay_request(row, stack, deployment, token)
     if row.name in CHAIN_CALLERS:
         return _chain_request(row, CoinBuyer(deployment, stack.chain, token))
+    if row.name in PAYOUTS:
+        treasury.grant_earnings(uid, PAYOUT_MICROS)
+        return _payout_request(row, Earner(deployment, stack.stripe, token))
     if row.name in PAYMENTS:
         return _payment_request(row, Buyer(deployment, stack.stripe, token), stack.paypal.signatory)
     if row.name in ("image_job_get", "image_run"):
@@ -313,6 +326,26 @@ def _payment_request(row: FunctionRow, buyer: Buyer, paypal: Signatory) -> tuple
     return row.path.replace("{order_id}", order_id), {"json": bodies.get(row.name)}
 
 
+def _payout_request(row: FunctionRow, earner: Earner) -> tuple[str, dict[str, Any]]:
+    if row.name == "payout_onboard":
+        return row.path, {"json": {"country": "us"}}
+    earner.onboard()
+    if row.name in ("payout_request", "payout_list"):
+        return row.path, {"json": payout_of(row.name)} if row.name == "payout_request" else {}
+    event = earner.stripe.newest_event(earner.deployment.stripe_key)
+    if row.name == "stripe_connect_webhook":
+        raw = json.dumps(event).encode()
+        return row.path, {"data": raw, "headers": {"stripe-signature": sign(raw, CONNECT_SECRET, int(time.time()))}}
+    payout_id = earner.ask(PAYOUT_MICROS)["payout_id"]
+    bodies: dict[str, Any] = {
+        "payout_apply": connect_task(event),
+        "payout_cancel": {},
+        "payout_review": {"verdict": "approve", "reason": "a test"},
+        "payout_send": {"payout_id": payout_id},
+    }
+    return row.path.replace("{payout_id}", payout_id), {"json": bodies.get(row.name)}
+
+
 def _razorpay_request(row: FunctionRow, stack: Stack, deployment: Deployment, token: str) -> tuple[str, dict[str, Any]]:
     credentials = deployment.razorpay_credentials
     order = Buyer(deployment, stack.stripe, token).order_by_razorpay()
@@ -378,8 +411,12 @@ def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:
     without_ledger |= {"order_get", "price_get", "price_predict", "price_trends"}
     without_ledger |= {"payment_sweep", "review_list", "review_resolve", "settlement_daily"}
     without_ledger |= {"ticket_list", "ticket_resolve"}
+    without_ledger |= {"payout_cancel", "payout_get", "payout_list", "payout_review", "payout_schedule"}
+    without_ledger |= {"payment_sweep", "review_list", "review_resolve", "settlement_daily", "ticket_list"}
     # Who takes payments' events leaves them to a queue, which speaks gRPC too; who tells of packs reads nothing.
-    without_store = {"pack_list": set()} | {f"{rail}_webhook": {"grpc"} for rail in ("paypal", "razorpay", "stripe")}
+    without_store = {"pack_list": set()} | {
+        f"{rail}_webhook": {"grpc"} for rail in ("paypal", "razorpay", "stripe", "stripe_connect")
+    }
     if answered.name in without_store:
         assert answered.modules & STORE == without_store[answered.name]
         return

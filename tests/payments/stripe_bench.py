@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from local.stripe.account import StripeAccount
+from local.stripe.objects import PLATFORM
 from local.stripe.refusal import StripeRefusal
 from local.stripe.wire import parse_form, sign
 from shared.base.secret import Secret
@@ -12,7 +13,7 @@ from shared.payments.errors import RailRefused
 from shared.payments.models import Order, PaymentId, RailName, Subject
 from shared.payments.rails import EventReader, Rail
 from shared.payments.stripe.events import StripeEvents
-from shared.payments.stripe.gateway import form_of
+from shared.payments.stripe.gateway import SECOND_API, form_of
 from shared.payments.stripe.rail import ORDER_KEY, StripeRail
 from tests.payments.bench import Delivery
 
@@ -25,15 +26,22 @@ class AccountApi:
     def __init__(self, account: StripeAccount) -> None:
         self._account = account
 
-    async def get(self, path: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        return self._answer("GET", path, params, None)
+    async def get(self, path: str, params: Mapping[str, Any], *, account: str | None = None) -> dict[str, Any]:
+        return self._answer("GET", path, params, None, account)
 
-    async def post(self, path: str, params: Mapping[str, Any], *, key: str) -> dict[str, Any]:
-        return self._answer("POST", path, params, key)
+    async def post(
+        self, path: str, params: Mapping[str, Any], *, key: str, account: str | None = None
+    ) -> dict[str, Any]:
+        return self._answer("POST", path, params, key, account)
 
-    def _answer(self, method: str, path: str, params: Mapping[str, Any], key: str | None) -> dict[str, Any]:
+    def _answer(
+        self, method: str, path: str, params: Mapping[str, Any], key: str | None, account: str | None
+    ) -> dict[str, Any]:
+        # The second API takes JSON, as it is.
+        is_form = method == "GET" or not path.startswith(SECOND_API)
+        sent = parse_form(form_of(params)) if is_form else params
         try:
-            return self._account.handle(method, path, parse_form(form_of(params)), key)
+            return self._account.handle(method, path, sent, key, account or PLATFORM)
         except StripeRefusal as refusal:
             raise RailRefused("Stripe", refusal.body["error"]["code"]) from None
 

@@ -10,11 +10,11 @@ from local.stack import Stack
 from shared.base.ids import UserId
 from shared.payouts import rules
 from shared.payouts.errors import PayoutBusy
-from shared.payouts.models import Payout, PayoutState
-from shared.payouts.service import PayoutStore
-from shared.payouts.store import FirestorePayouts
+from shared.payouts.models import Payout, PayoutState, Recipient
+from shared.payouts.ports import PayoutStore, RecipientStore
+from shared.payouts.store import FirestorePayouts, FirestoreRecipients
 from tests.ledger.builders import NOW
-from tests.payouts.test_payouts import ADA, MemoryPayouts
+from tests.payouts.bench import ADA, MemoryPayouts, MemoryRecipients
 
 BEN = UserId("ben")
 
@@ -70,3 +70,52 @@ async def test_one_that_was_paid_is_remembered_of_its_owner_only(store: PayoutSt
     await store.replace(before, replace(before, state=PayoutState.PAID, transfer_id="tr_1"))
 
     assert (await store.was_paid(ADA), await store.was_paid(BEN)) == (True, False)
+
+
+async def test_what_was_changed_is_due_at_once_and_what_was_looked_at_later(store: PayoutStore) -> None:
+    before = await store.create(payout())
+    assert await store.due(at_ms=0) == [before.payout_id]
+
+    await store.looked(before.payout_id, due_ms=NOW)
+    assert await store.due(at_ms=NOW - 1) == []
+    assert await store.due(at_ms=NOW) == [before.payout_id]
+    assert await store.find(before.payout_id) == before
+
+    held = rules.moved_to(before, PayoutState.HELD)
+    await store.replace(before, held)
+    assert await store.due(at_ms=0) == [before.payout_id]
+
+    await store.looked(before.payout_id, due_ms=None)
+    assert await store.due(at_ms=NOW * 2) == []
+
+
+async def test_an_owner_finds_their_own_and_nobody_elses(store: PayoutStore) -> None:
+    mine = sorted([(await store.create(payout(key))).payout_id for key in ("one", "two")])
+    await store.create(payout("three", BEN))
+
+    assert [one.payout_id for one in await store.owned_by(ADA, after=None)] == mine
+    assert [one.payout_id for one in await store.owned_by(ADA, after=mine[0])] == mine[1:]
+
+
+@pytest.fixture(params=["memory", pytest.param("firestore", marks=pytest.mark.stack)])
+def recipients(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> RecipientStore:
+    if request.param == "memory":
+        return MemoryRecipients()
+    stack: Stack = request.getfixturevalue("stack")
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", stack.firestore_address)
+    return FirestoreRecipients(firestore.AsyncClient(project=request.getfixturevalue("project_id")))
+
+
+async def test_an_earner_has_one_recipient_who_is_written_over_as_read(recipients: RecipientStore) -> None:
+    first = Recipient(owner=ADA, destination="acct_1")
+    assert await recipients.find(ADA) is None
+    assert await recipients.create(first) == first
+    assert await recipients.create(replace(first, destination="acct_2")) == first
+    assert (await recipients.find_by("acct_1"), await recipients.find_by("acct_2")) == (first, None)
+
+    changed = replace(first, is_active=True, bank="ba_1", bank_changed_at_ms=NOW)
+    await recipients.replace(first, changed)
+
+    assert await recipients.find(ADA) == changed
+    with pytest.raises(PayoutBusy):
+        await recipients.replace(first, replace(first, bank="ba_2"))

@@ -26,14 +26,16 @@ from shared.cards.models import CardId
 from shared.cards.store import SESSION_VIEWS, FirestoreCards
 from shared.catalog.store import FirestoreModels
 from shared.ledger.archive import PAGE_ENTRIES_MAX, FirestoreLedgerArchive, Stamp
+from shared.ledger.income import PAGE_ENTRIES, FirestoreIncome
 from shared.ledger.lapsed import FirestoreLapsed
 from shared.ledger.marks import FirestoreAuditMarks
+from shared.ledger.memory import MemoryLedgerStore
 from shared.ledger.sales import FirestoreSales
 from shared.ledger.windows import FirestoreLedgerWindows
 from shared.payments.models import OrderId, PaymentId, RailName
 from shared.payments.waiting import FirestoreReviews, FirestoreWaitingEvents
 from shared.payouts.models import Payout, PayoutId, PayoutState
-from shared.payouts.store import FirestorePayouts
+from shared.payouts.store import FirestorePayouts, FirestorePurchases, FirestoreRecipients
 from shared.pools.models import PoolId
 from shared.pools.session_store import FirestoreSessions
 from shared.pools.store import FirestorePools
@@ -48,6 +50,7 @@ from shared.reconciliation.transfers import FirestoreEarnerPayouts
 from shared.shelf.models import LeaseId
 from shared.shelf.store import FirestoreShelf
 from tests.agents.plain import PlainCommits
+from tests.ledger.builders import Ticker, opened
 from tests.rules.indexes import IndexFile, QueryRefused, load_index_file, require_index
 from tests.rules.recorder import BUILDERS, UNJUDGED, Recording, source_call_sites
 
@@ -197,6 +200,25 @@ async def _checkpoints_of_graphs(client: AsyncClient) -> None:
         assert len([one async for one in saver.alist(config, before=before)]) == 1  # type: ignore[arg-type]
 
 
+async def _payouts(client: AsyncClient) -> None:
+    store = FirestorePayouts(client)
+    assert await store.due(at_ms=1) == []
+    assert await store.owned_by(UserId("alice"), after=PayoutId("a" * 24)) == []
+
+
+async def _income_of_two_pages(client: AsyncClient) -> None:
+    memory = MemoryLedgerStore(Ticker())
+    await opened(memory, paid=1, accounts=(ALICE,))
+    [document] = [one for one in memory.entries.values() if one["seq"] == 2]
+    batch = client.batch()
+    for seq in range(PAGE_ENTRIES + 1):
+        batch.set(client.document(f"accounts/{ALICE}/entries/{seq}"), {**document, "seq": seq})
+    await batch.commit()
+
+    found = await FirestoreIncome(client).since(ALICE, datetime.fromtimestamp(0, UTC))
+    assert len(found or ()) == PAGE_ENTRIES + 1
+
+
 EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "archive entries": _entries_of_two_pages,
     "archive head and count": lambda client: FirestoreLedgerArchive(client).head_and_count(ALICE),
@@ -224,6 +246,10 @@ EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "deferred heads": _deferred_heads,
     "payouts of an owner": lambda client: FirestorePayouts(client).was_paid(UserId("alice")),
     "keys and leases of the shelf": _what_the_shelf_asks,
+    "payouts that are due, and pages of them": _payouts,
+    "recipients by account": lambda client: FirestoreRecipients(client).find_by("acct_1"),
+    "orders of an owner": lambda client: FirestorePurchases(client).of(UserId("alice")),
+    "income of two pages": _income_of_two_pages,
     "open alarms": lambda client: FirestoreAuditMarks(client).open_alarms(10),
 }
 

@@ -112,7 +112,10 @@ invoice_series/alice                     | -      | -        | -        | -     
 payments/alice                           | -      | -        | -        | -               | -
 payment_events/alice                     | -      | -        | -        | -               | -
 payment_reviews/alice                    | -      | -        | -        | -               | -
-payouts/alice                            | -      | -        | -        | -               | -
+payouts/alice                            | -      | get      | -        | -               | -
+payouts/bob                              | -      | -        | get      | get             | -
+payouts/alice/more/m                     | -      | -        | -        | -               | -
+payout_recipients/alice                  | -      | -        | -        | -               | -
 statement_lines/alice                    | -      | -        | -        | -               | -
 settlement_days/alice                    | -      | -        | -        | -               | -
 settlement_runs/alice                    | -      | -        | -        | -               | -
@@ -206,7 +209,12 @@ invoices                                 | -      | -        | -        | -     
 payments                                 | -      | -        | -        | -               | -
 payment_events                           | -      | -        | -        | -               | -
 payment_reviews                          | -      | -        | -        | -               | -
+alice's payouts                          | -      | list     | -        | -               | -
+alice's payouts, one too many            | -      | -        | -        | -               | -
+alice's payouts, without limit           | -      | -        | -        | -               | -
 payouts                                  | -      | -        | -        | -               | -
+payout_recipients                        | -      | -        | -        | -               | -
+payout_recipients of alice               | -      | -        | -        | -               | -
 statement_lines                          | -      | -        | -        | -               | -
 settlement_days                          | -      | -        | -        | -               | -
 settlement_runs                          | -      | -        | -        | -               | -
@@ -317,7 +325,12 @@ QUERIES = {
     "payments": Query("payments"),
     "payment_events": Query("payment_events"),
     "payment_reviews": Query("payment_reviews"),
+    "alice's payouts": _owned("alice", {"limit": 100}, "payouts"),
+    "alice's payouts, one too many": _owned("alice", {"limit": 101}, "payouts"),
+    "alice's payouts, without limit": _owned("alice", {}, "payouts"),
     "payouts": Query("payouts"),
+    "payout_recipients": Query("payout_recipients"),
+    "payout_recipients of alice": _owned("alice", {"limit": 1}, "payout_recipients"),
     "statement_lines": Query("statement_lines"),
     "settlement_days": Query("settlement_days"),
     "settlement_runs": Query("settlement_runs"),

@@ -62,12 +62,7 @@ class StripeEvents:
         """The secret is all it takes."""
 
     def read(self, raw: bytes, headers: Mapping[str, str], *, now_ms: int) -> Event:
-        time, signatures = _parse(headers.get(HEADER, ""))
-        # The signature first: who does not know the secret learns nothing of our clock.
-        if not _is_signed(raw, time, signatures, self._secrets):
-            raise EventRefused("the signature is wrong")
-        if abs(now_ms - int(time) * 1000) > TOLERANCE_MS:
-            raise EventRefused("it was not signed just now")
+        check_signature(raw, headers, self._secrets, now_ms=now_ms)
         try:
             envelope = msgspec.json.decode(raw, type=_Envelope)
         except (msgspec.DecodeError, RecursionError):
@@ -81,6 +76,16 @@ class StripeEvents:
             subject=_subject(envelope.data.object),
             body_sha256=hashlib.sha256(raw).hexdigest(),
         )
+
+
+def check_signature(raw: bytes, headers: Mapping[str, str], secrets: Sequence[bytes], *, now_ms: int) -> None:
+    """Raise EventRefused for whatever Stripe did not sign just now with one of the secrets."""
+    time, signatures = _parse(headers.get(HEADER, ""))
+    # The signature first: who does not know the secret learns nothing of our clock.
+    if not _is_signed(raw, time, signatures, secrets):
+        raise EventRefused("the signature is wrong")
+    if abs(now_ms - int(time) * 1000) > TOLERANCE_MS:
+        raise EventRefused("it was not signed just now")
 
 
 def _parse(header: str) -> tuple[str, list[str]]:

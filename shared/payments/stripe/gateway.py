@@ -8,22 +8,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
+import msgspec
+
 from shared.base.secret import Secret
 from shared.payments.connections import Connections, Found
 
 API_VERSION = "2026-10-28.endive"
 """The version whose shapes `rail.py` reads; an account's default may be another."""
+SECOND_API = "/v2/"
+"""Takes JSON instead of forms: https://docs.stripe.com/api-v2-overview."""
 Params = Mapping[str, Any]
 
 
 class StripeApi(Protocol):
     """What the rail asks of Stripe. Raise RailUnavailable when nothing is known of the outcome, or RailRefused."""
 
-    async def get(self, path: str, params: Params) -> dict[str, Any]:
-        """Read an object or a list."""
+    async def get(self, path: str, params: Params, *, account: str | None = None) -> dict[str, Any]:
+        """Read an object or a list: ours, or that of a connected account."""
 
-    async def post(self, path: str, params: Params, *, key: str) -> dict[str, Any]:
-        """Make something, once per key."""
+    async def post(self, path: str, params: Params, *, key: str, account: str | None = None) -> dict[str, Any]:
+        """Make something, once per key; for a connected account where one is named."""
 
 
 class StripeGateway(Connections):
@@ -35,12 +39,16 @@ class StripeGateway(Connections):
         super().__init__(base_url)
         self._api_key = api_key
 
-    async def get(self, path: str, params: Params) -> dict[str, Any]:
+    async def get(self, path: str, params: Params, *, account: str | None = None) -> dict[str, Any]:
         query = form_of(params)
-        return await self._ask("GET", f"{path}?{query}" if query else path, None, {})
+        return await self._ask("GET", f"{path}?{query}" if query else path, None, _on_behalf_of(account))
 
-    async def post(self, path: str, params: Params, *, key: str) -> dict[str, Any]:
-        return await self._ask("POST", path, form_of(params).encode(), {"idempotency-key": key})
+    async def post(self, path: str, params: Params, *, key: str, account: str | None = None) -> dict[str, Any]:
+        headers = {"idempotency-key": key, **_on_behalf_of(account)}
+        if path.startswith(SECOND_API):
+            json = {**headers, "content-type": "application/json"}
+            return await self._ask("POST", path, msgspec.json.encode(params), json)
+        return await self._ask("POST", path, form_of(params).encode(), headers)
 
     async def _attempt(
         self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]
@@ -59,6 +67,10 @@ class StripeGateway(Connections):
     def _passes(self, status: int, body: Found) -> bool:
         """Another request of the same key is under way; it is the only 409 that passes."""
         return status == 409 and self._word_of(body) == "idempotency_key_in_use"
+
+
+def _on_behalf_of(account: str | None) -> dict[str, str]:
+    return {"stripe-account": account} if account is not None else {}
 
 
 def form_of(params: Params) -> str:

@@ -57,7 +57,9 @@ def test_a_key_is_deposited_tried_paused_resumed_and_withdrawn(
 
 def test_a_key_that_its_provider_refuses_is_refused(contributor: Contributor) -> None:
     """The provider quotes it in the refusal, which goes no further."""
-    refused = contributor.wait_for(contributor.deposit(contributor.deposit_of("sk-dead"))["key_id"], "refused", "active")
+    refused = contributor.wait_for(
+        contributor.deposit(contributor.deposit_of("sk-dead"))["key_id"], "refused", "active"
+    )
 
     assert (refused["status"], refused["advance_micros"]) == ("refused", 0)
 
@@ -69,7 +71,9 @@ def test_somebody_elses_key_is_as_none_and_taken_from_nobody_twice(
     contribution, other = contributor.deposit(body), add_member(stack, deployment)
 
     for method, what in (("GET", ""), ("POST", "/pause"), ("POST", "/resume"), ("POST", "/withdraw")):
-        assert refusal(call(deployment, method, path_of(contribution, what), other.token), 404) == "contribution_not_found"
+        assert (
+            refusal(call(deployment, method, path_of(contribution, what), other.token), 404) == "contribution_not_found"
+        )
     stolen = call(deployment, "POST", "/v1/contributions", other.token, json=body)
     assert refusal(stolen, 409) == "key_duplicate"
 

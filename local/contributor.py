@@ -46,7 +46,7 @@ class Contributor:
 
     def contribute(self) -> dict[str, Any]:
         """A key that its provider knows, once it was tried."""
-        return self.wait_for(self.deposit(self.deposit_of("sk-live"))["key_id"], "active", "paused")
+        return self.wait_for(self.deposit(self.deposit_of("sk-live"))["key_id"], "active")
 
     def get(self, key_id: str) -> dict[str, Any]:
         """The contribution as it stands."""

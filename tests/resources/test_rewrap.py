@@ -16,7 +16,7 @@ from shared.vault.rotation import Rotation
 from shared.vault.service import Vault
 from tests.accounts.test_claims_contract import firestore_at
 from tests.ledger.builders import NOW
-from tests.resources.builders import SECRET, MemoryKeys, key
+from tests.resources.builders import BEN, SECRET, MemoryKeys, key
 
 
 async def kept_in(store: MemoryKeys, wrapping: FileKey, names: str = "abc") -> Vault:
@@ -81,7 +81,7 @@ async def test_a_key_that_does_not_open_is_counted_and_stops_nothing(tmp_path: P
     store, wrapping = MemoryKeys(), FileKey(tmp_path / "k")
     await kept_in(store, wrapping)
     moved = store.kept[key("a").id].key.sealed
-    store.put(key("b", sealed=moved))
+    store.put(key("b", owner=BEN, sealed=moved))
     await Rotation(wrapping).rotate()
 
     report = await command(store, wrapping).run()

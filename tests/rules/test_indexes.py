@@ -47,6 +47,8 @@ from shared.reconciliation.store import FirestoreBooks, FirestoreHouseBooks
 from shared.reconciliation.sums import FirestoreDeferredHeads
 from shared.reconciliation.tickets import FirestoreTickets
 from shared.reconciliation.transfers import FirestoreEarnerPayouts
+from shared.resources.models import KeyId
+from shared.resources.store import FirestoreKeys
 from shared.shelf.models import LeaseId
 from shared.shelf.store import FirestoreShelf
 from tests.agents.plain import PlainCommits
@@ -155,6 +157,16 @@ async def _deferred_heads(client: AsyncClient) -> None:
     assert await heads.balances_micros(written.read_time) == -5
 
 
+async def _contributed_keys(client: AsyncClient) -> None:
+    # The second page asks for what comes after a document, which adds the name to the order.
+    keys = FirestoreKeys(client)
+    for after in (None, KeyId("a" * 12)):
+        assert await keys.owned_by(UserId("alice"), after=after) == []
+        assert await keys.of_provider("standin", after=after) == []
+        assert await keys.all(after=after) == []
+    assert await keys.due(1) == []
+
+
 async def _what_the_shelf_asks(client: AsyncClient) -> None:
     shelf = FirestoreShelf(client)
     assert await shelf.active() == []
@@ -245,6 +257,7 @@ EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "payouts to earners": _payouts_to_earners,
     "deferred heads": _deferred_heads,
     "payouts of an owner": lambda client: FirestorePayouts(client).was_paid(UserId("alice")),
+    "contributed keys": _contributed_keys,
     "keys and leases of the shelf": _what_the_shelf_asks,
     "payouts that are due, and pages of them": _payouts,
     "recipients by account": lambda client: FirestoreRecipients(client).find_by("acct_1"),

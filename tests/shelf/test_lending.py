@@ -12,6 +12,7 @@ from shared.metering.collector import Collector
 from shared.providers.errors import UpstreamRefused, UpstreamUnavailable
 from shared.providers.models import DisconnectPolicy
 from shared.resources.models import KEY_FACT, KeyId, KeyStatus
+from shared.routing.breaker import CALLS_MIN
 from shared.shelf.complaints import COOL_MS
 from shared.shelf.models import LEASE_FACT
 from tests.chat.builders import request_of
@@ -24,7 +25,6 @@ from tests.shelf.conftest import SECRET, Library, asked_with
 GRACE = AccountId("earn:grace")
 ANSWERED = fake.whole(fake.completion(usage=fake.usage(400, 600)))
 PRICE = 1_000
-FIRST_ROUTE = "first/model"
 
 
 async def read_all(library: Library, **fields: object) -> None:
@@ -177,6 +177,21 @@ async def test_a_provider_that_only_contributed_keys_open_refuses_when_none_is_l
     assert refusal.value.tried == "first=no_key, second=no_key"
     assert len(library.shop.first.asked) == 1
     assert not library.shop.captures()
+
+
+async def test_calls_without_a_key_left_do_not_rest_the_provider(library: Library) -> None:
+    """It serves whoever comes with a key: the one that is deposited next serves at once."""
+    library.shop.lent_only = True
+    chats = library.shop.chats()
+    for _ in range(2 * CALLS_MIN):
+        with pytest.raises(UpstreamUnavailable):
+            await chats.answer(library.shop.asking(), request_of())
+    await library.add()
+    library.shop.first.replies.append(ANSWERED)
+
+    await chats.answer(library.shop.asking(), request_of())
+
+    assert [asked_with(asked) for asked in library.shop.first.asked] == [f"{SECRET}-key1"]
 
 
 async def test_a_failing_provider_is_a_failing_provider(library: Library) -> None:

@@ -139,7 +139,7 @@ def _share(deployment: Deployment, people: People, caller: Person) -> None:
     earned = sharing.check_earnings(deployment, owner, key_id, advanced_micros, _expect)
     print(f"    the key served {earned['calls']} calls for {_credits(earned['used_micros'])}; its owner was paid")
     print(
-        f"    {_credits(earned['settled_micros'])} by settlement and {_credits(advanced_micros)} of the advance:",
+        f"    {_credits(earned['by_calls_micros'])} by the calls and {_credits(advanced_micros)} of the advance:",
         end="",
     )
     print(f" {_credits(earned['earned_micros'])}, which is 85 %")

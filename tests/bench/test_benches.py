@@ -160,3 +160,9 @@ def test_the_route_benchmark_chooses_warm_without_a_read(stack: Stack) -> None:
 
     assert_numbers(figures, ("choose_ms", "reads_warm"))
     assert figures["reads_warm"] == figures["rpcs_warm"] == 0
+
+
+def test_the_job_benchmark_finishes_every_job(stack: Stack) -> None:
+    """Each with all of its artifacts, or it could not be run."""
+    figures = run_quick("bench.job", stack)
+    assert_numbers(figures, ("exponent", "overhead_ms_per_step", "writes_per_step", "memory_ms_per_step"))

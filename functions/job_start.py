@@ -32,7 +32,7 @@ async def job_start(body: JobStartRequest, caller: Caller, app: App) -> JobView:
 
     Nothing is held before the first call of a model, and then the worst case of that call alone.
     """
-    job = await app.jobs.start(
+    job = await app.job_starts.start(
         asking(caller),
         caller.owner_uid(),
         kind=body.kind,

@@ -6,6 +6,7 @@ at the next write. A job's graph goes on from its last checkpoint, in which ever
 
 import time
 from collections.abc import Mapping
+from contextlib import aclosing
 from typing import Any
 
 from google.cloud import firestore
@@ -140,12 +141,15 @@ class JobRunner:
         control, ends_s = RunControl(), time.monotonic() + self._pace.leg_s_max
         asked: Interrupt | None = None
         try:
-            async for update in graph.astream(given, config, stream_mode="updates", durability="sync", control=control):
-                tenure.check_cancel()
-                if found := update.get(_INTERRUPT):
-                    asked = found[0]
-                if self._is_enough(tenure.job.steps_done + 1 - job.steps_done) or time.monotonic() > ends_s:
-                    control.request_drain("the leg is over")
+            running: Any = graph.astream(given, config, stream_mode="updates", durability="sync", control=control)
+            # Closed at once when we leave in the middle, so that nothing of it goes on beside what comes next.
+            async with aclosing(running) as updates:
+                async for update in updates:
+                    tenure.check_cancel()
+                    if found := update.get(_INTERRUPT):
+                        asked = found[0]
+                    if self._is_enough(tenure.job.steps_done + 1 - job.steps_done) or time.monotonic() > ends_s:
+                        control.request_drain("the leg is over")
         except GraphDrained:
             return _Unfinished()
         if asked is not None:

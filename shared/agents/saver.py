@@ -11,7 +11,6 @@ what any process says: two that run one thread at once both go on, and every nod
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
-from urllib.parse import quote
 
 from google.api_core import exceptions as google_errors
 from google.cloud import firestore
@@ -34,6 +33,7 @@ from shared.agents.blobs import BLOBS, Held, blob_puts, held_as, held_from
 from shared.agents.commits import Commits, Delete, Put, portions
 from shared.agents.errors import JobsUnavailable
 from shared.agents.limits import COMMIT_BYTES_MAX
+from shared.agents.names import checkpoint_name, safe_name
 
 TIMEOUT_S = 20.0
 CHECKPOINTS, WRITES = "graph_checkpoints", "graph_writes"
@@ -91,7 +91,7 @@ class FirestoreSaver(BaseCheckpointSaver[int]):
             "metadata": _typed(self.serde.dumps_typed(get_checkpoint_metadata(config, metadata))),
             "values": values,
         }
-        puts.append(Put(f"{path}/{CHECKPOINTS}/{_checkpoint_name(namespace, checkpoint['id'])}", fields))
+        puts.append(Put(f"{path}/{CHECKPOINTS}/{checkpoint_name(namespace, checkpoint['id'])}", fields))
         finished = metadata.get("step") if metadata.get("source") == _LOOP and not namespace else None
         await self._put(puts, step=finished)
         self._known = {key: held for key, held in self._known.items() if key[:2] != (thread, namespace)} | held_now
@@ -110,12 +110,12 @@ class FirestoreSaver(BaseCheckpointSaver[int]):
             held = held_as(kind, content, inline_bytes_max=INLINE_WRITE_BYTES_MAX)
             puts.extend(blob_puts(path, held, content))
             stored.append({"idx": WRITES_IDX_MAP.get(channel, position), "channel": channel, **held.fields()})
-        checkpoint_name = _checkpoint_name(namespace, str(get_checkpoint_id(config)))
-        fields = {"of": checkpoint_name, "task_id": task_id, "task_path": task_path, "writes": stored}
+        of = checkpoint_name(namespace, str(get_checkpoint_id(config)))
+        fields = {"of": of, "task_id": task_id, "task_path": task_path, "writes": stored}
         # What a task says of itself, an error or a question, is kept apart from what it wrote; newer replaces older.
         which = ",".join(str(write["idx"]) for write in stored)
         name = hashlib.sha256(f"{task_id}:{which}".encode()).hexdigest()
-        puts.append(Put(f"{path}/{WRITES}/{checkpoint_name}-{name}", fields))
+        puts.append(Put(f"{path}/{WRITES}/{of}-{name}", fields))
         await self._put(puts)
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
@@ -124,7 +124,7 @@ class FirestoreSaver(BaseCheckpointSaver[int]):
         checkpoints = self._client.document(self._thread_path(thread)).collection(CHECKPOINTS)
         try:
             if checkpoint_id := get_checkpoint_id(config):
-                found = await checkpoints.document(_checkpoint_name(namespace, checkpoint_id)).get(
+                found = await checkpoints.document(checkpoint_name(namespace, checkpoint_id)).get(
                     retry=None, timeout=TIMEOUT_S
                 )
                 return await self._tuple(found.to_dict() or {}, keeps=False) if found.exists else None
@@ -194,7 +194,7 @@ class FirestoreSaver(BaseCheckpointSaver[int]):
     async def _tuple(self, fields: Mapping[str, Any], *, keeps: bool) -> CheckpointTuple:
         thread, namespace, checkpoint_id = fields["thread"], fields["ns"], fields["id"]
         path = self._thread_path(thread)
-        written = await self._writes_of(path, _checkpoint_name(namespace, checkpoint_id))
+        written = await self._writes_of(path, checkpoint_name(namespace, checkpoint_id))
         held = {value["channel"]: held_from(value) for value in fields["values"]}
         pieces = await self._pieces(path, [*held.values(), *(write.held for write in written)])
         checkpoint: Checkpoint = self.serde.loads_typed(_untyped(fields["checkpoint"]))
@@ -217,9 +217,9 @@ class FirestoreSaver(BaseCheckpointSaver[int]):
             pending_writes=pending,
         )
 
-    async def _writes_of(self, path: str, checkpoint_name: str) -> list["_Written"]:
+    async def _writes_of(self, path: str, of: str) -> list["_Written"]:
         """In the order in which the tasks would have made them."""
-        query = self._client.document(path).collection(WRITES).where(filter=FieldFilter("of", "==", checkpoint_name))
+        query = self._client.document(path).collection(WRITES).where(filter=FieldFilter("of", "==", of))
         written: dict[tuple[str, str, int], _Written] = {}
         async for found in query.stream(retry=None, timeout=TIMEOUT_S):
             fields = found.to_dict() or {}
@@ -241,7 +241,7 @@ class FirestoreSaver(BaseCheckpointSaver[int]):
         return found
 
     def _thread_path(self, thread: str) -> str:
-        return f"{self._threads}/{_safe(thread)}"
+        return f"{self._threads}/{safe_name(thread)}"
 
     def get_tuple(self, config: RunnableConfig) -> NoReturn:
         """Raise NotImplementedError, like all that would block the loop."""
@@ -277,20 +277,6 @@ def _place(config: RunnableConfig) -> tuple[str, str]:
 
 def _config(thread: str, namespace: str, checkpoint_id: str) -> RunnableConfig:
     return {"configurable": {"thread_id": thread, "checkpoint_ns": namespace, "checkpoint_id": checkpoint_id}}
-
-
-def _checkpoint_name(namespace: str, checkpoint_id: str) -> str:
-    """A namespace may hold anything, and documents' names may not."""
-    return f"{hashlib.sha256(namespace.encode()).hexdigest()[:16] if namespace else 'root'}-{_safe(checkpoint_id)}"
-
-
-def _safe(name: str) -> str:
-    """A document's name for any text, and the text itself for ids of ours. Two texts never have the same."""
-    quoted = quote(name, safe="")
-    # Firestore refuses points alone, and names between double underscores.
-    if not quoted.strip("."):
-        return quoted.replace(".", "%2E") or "%"
-    return "%5F" + quoted[1:] if quoted.startswith("__") else quoted
 
 
 def _typed(typed: tuple[str, bytes]) -> dict[str, Any]:

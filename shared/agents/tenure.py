@@ -104,19 +104,24 @@ class Tenure:
         Raise JobTaken, JobsUnavailable, or what `decide` does.
         """
         async with self._writing:
-            pending = [*self._notes, *notes]
+            pending = [*self._notes]
             self._notes.clear()
             try:
-                return await self._written(decide, changes, pending, keeps=keeps)
+                return await self._written(decide, changes, pending, notes, keeps=keeps)
             except BaseException:
-                self._notes[:0] = pending[: len(pending) - len(notes)]
+                self._notes[:0] = pending
                 raise
 
-    async def _written(self, decide: Decide, changes: Sequence[Change], notes: list[Note], *, keeps: bool) -> Job:
+    async def _written(
+        self, decide: Decide, changes: Sequence[Change], pending: list[Note], said: Sequence[Note], *, keeps: bool
+    ) -> Job:
         for _ in range(WRITES_TRIED_MAX):
             before = self._kept.job
             now_ms = self._clock()
             decided = decide(before)
+            # A write that was given up in the middle may have told some of what waits.
+            waiting = [note for note in pending if _digests(before, [note])[0] not in before.noted]
+            notes = [*waiting, *said]
             events = rules.numbered(before, notes, now_ms)
             job = replace(
                 before,
@@ -183,11 +188,6 @@ class Tenure:
         except (JobTaken, JobsUnavailable):
             # Whoever makes the next write finds out the same, and is the one to tell.
             return
-
-    async def look(self) -> None:
-        """Read the job anew. Raise JobTaken, or CancelAsked."""
-        await self._stands(self.job)
-        self.check_cancel()
 
     def check_cancel(self) -> None:
         """Raise CancelAsked when the owner was seen to want the job to end."""

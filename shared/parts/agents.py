@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from shared.agents.registry import Kinds
     from shared.agents.run import JobRunner, Pace
     from shared.agents.service import Jobs
+    from shared.agents.starting import JobStarts
     from shared.agents.store import FirestoreJobs
     from shared.agents.sweep import JobSweep
     from shared.agents.tools import Search, Tools
@@ -32,7 +33,13 @@ class AgentParts(GatewayParts):
     def jobs(self) -> "Jobs":
         from shared.agents.service import Jobs
 
-        return Jobs(self.job_store, self.tasks, self.catalog, self.clock, kinds=self.job_kinds)
+        return Jobs(self.job_store, self.tasks, self.clock)
+
+    @cached_property
+    def job_starts(self) -> "JobStarts":
+        from shared.agents.starting import JobStarts
+
+        return JobStarts(self.job_store, self.tasks, self.catalog, self.clock, kinds=self.job_kinds)
 
     @cached_property
     def job_kinds(self) -> "Kinds":

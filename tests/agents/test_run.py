@@ -91,14 +91,14 @@ async def test_a_repeated_start_is_one_job(yard: Yard) -> None:
     from shared.calls.models import Asking
 
     asking = Asking(account_id=ACCOUNT, request_id=new_request_id())
-    first = await yard.app.jobs.start(asking, job.owner, ceiling_micros=5_000_000, **asked)  # type: ignore[arg-type]
+    first = await yard.app.job_starts.start(asking, job.owner, ceiling_micros=5_000_000, **asked)  # type: ignore[arg-type]
     await yard.finish(first)
-    again = await yard.app.jobs.start(asking, job.owner, ceiling_micros=5_000_000, **asked)  # type: ignore[arg-type]
+    again = await yard.app.job_starts.start(asking, job.owner, ceiling_micros=5_000_000, **asked)  # type: ignore[arg-type]
 
     assert again.job_id == first.job_id
     assert again.state is JobState.SUCCEEDED
     with pytest.raises(JobKeyReused):
-        await yard.app.jobs.start(asking, job.owner, ceiling_micros=6_000_000, **asked)  # type: ignore[arg-type]
+        await yard.app.job_starts.start(asking, job.owner, ceiling_micros=6_000_000, **asked)  # type: ignore[arg-type]
 
 
 async def test_a_zombie_writes_nothing(yard: Yard) -> None:
@@ -200,3 +200,19 @@ async def test_a_job_that_ends_its_process_each_time_is_ended(yard: Yard) -> Non
     assert done.state is JobState.FAILED
     assert done.failure is not None
     assert done.failure.code == "job_stuck"
+
+
+async def test_notes_that_come_fast_are_written_together(yard: Yard) -> None:
+    """A document that listeners watch is not written for each of them, and none is lost."""
+    job = await yard.start(calls=0)
+    tenure = await Tenure.begin(yard.app.job_store, await yard.kept(job), yard.wall, leg=0)
+    written = {(await yard.job(job)).write_id}
+
+    for number in range(20):
+        await tenure.note("counts", f"Number {number}", {})
+    for _ in range(15):
+        await asyncio.sleep(0.1)
+        written.add((await yard.job(job)).write_id)
+
+    assert [event.text for event in await yard.events(job)] == [f"Number {number}" for number in range(20)]
+    assert len(written) == 2

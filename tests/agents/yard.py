@@ -86,7 +86,7 @@ class Yard:
 
     async def start(self, kind: str = "asking", *, ceiling_micros: int = CEILING_MICROS, **params: Any) -> Job:
         """Ask for a job."""
-        return await self.app.jobs.start(
+        return await self.app.job_starts.start(
             Asking(account_id=ACCOUNT, request_id=new_request_id()),
             OWNER,
             kind=kind,

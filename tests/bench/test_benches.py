@@ -153,3 +153,9 @@ def test_the_stream_benchmark_reads_every_chunk_through_both(stack: Stack) -> No
 def test_the_webhook_benchmark_finds_one_task_for_every_event(stack: Stack) -> None:
     figures = run_quick("bench.webhook", stack)
     assert_numbers(figures, ("per_s", "bare_per_s", "p95_ms", "bare_p95_ms", "ratio", "at_once_ratio"))
+
+
+def test_the_job_benchmark_finishes_every_job(stack: Stack) -> None:
+    """Each with all of its artifacts, or it could not be run."""
+    figures = run_quick("bench.job", stack)
+    assert_numbers(figures, ("exponent", "overhead_ms_per_step", "writes_per_step", "memory_ms_per_step"))

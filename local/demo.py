@@ -219,7 +219,7 @@ def _forge_copy(stack: Stack, person: Person) -> str:
     forged = ""
     for snapshot in original.collection(f"{account}/entries").stream():
         entry = snapshot.to_dict() or {}
-        if entry["kind"] == EntryKind.CAPTURE.value:
+        if entry["kind"] == EntryKind.CAPTURE.value and not forged:
             forged = snapshot.id
             refund = -entry["delta_micros"] - (-entry["delta_micros"] // 10)
             entry["delta_micros"] += refund

@@ -76,7 +76,7 @@ async def test_a_batch_is_painted_around_a_picture_that_is_refused(yard: Yard) -
     assert [image["index"] for image in done.result["artifacts"]] == [0, 2]
     assert [failed["index"] for failed in done.result["failed"]] == [1]
     assert await steps_of(yard) == ["paint-0", "paint-2"]
-    assert await yard.holds() == 0
+    assert await yard.held_micros() == 0
 
 
 async def test_a_video_is_ordered_once_and_charged_by_the_second_once_it_is_there(yard: Yard) -> None:
@@ -105,7 +105,7 @@ async def test_a_video_that_fails_costs_nothing(yard: Yard, prompt: str, why: st
     assert done.failure is not None
     assert why in done.failure.message
     assert await yard.charges() == []
-    assert (await yard.holds(), await yard.spendable_micros()) == (0, FUNDS_MICROS)
+    assert (await yard.held_micros(), await yard.spendable_micros()) == (0, FUNDS_MICROS)
 
 
 async def test_a_video_that_is_never_done_fails_at_its_deadline(yard: Yard) -> None:
@@ -113,13 +113,14 @@ async def test_a_video_that_is_never_done_fails_at_its_deadline(yard: Yard) -> N
     job = await yard.start("video", ceiling_micros=500_000_000, **film(4, "[[video-stuck]]"))
     for _ in range(20):
         waiting = await yard.deliver(job)
-    assert (waiting.state, await yard.holds()) == (JobState.QUEUED, 1)
+    assert waiting.state is JobState.QUEUED
+    assert await yard.held_micros() == 4 * VIDEO_SECOND_MICROS
 
     yard.wall.ahead_ms += FILM_MS_MAX + 1_000
     done = await yard.finish(job)
 
     assert (done.state, done.failure and done.failure.code) == (JobState.FAILED, "video_failed")
-    assert (await yard.holds(), await yard.spendable_micros()) == (0, FUNDS_MICROS)
+    assert (await yard.held_micros(), await yard.spendable_micros()) == (0, FUNDS_MICROS)
 
 
 async def test_a_video_that_is_cancelled_costs_nothing(yard: Yard) -> None:
@@ -129,7 +130,7 @@ async def test_a_video_that_is_cancelled_costs_nothing(yard: Yard) -> None:
     await yard.app.jobs.cancel(job.job_id, account_id=ACCOUNT, uid=None)
     done = await yard.finish(job)
 
-    assert (done.state, done.spent_micros, await yard.holds()) == (JobState.CANCELLED, 0, 0)
+    assert (done.state, done.spent_micros, await yard.held_micros()) == (JobState.CANCELLED, 0, 0)
 
 
 def film(seconds: int, prompt: str = "A cat sleeps.") -> dict[str, Any]:

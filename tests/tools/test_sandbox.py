@@ -356,18 +356,19 @@ async def test_files_given_may_not_lie_elsewhere(namespaces: bool) -> None:
             await Sandbox(namespaces=namespaces).run("pass", {name: b""})
 
 
-async def test_a_run_that_is_given_up_ends_at_once(namespaces: bool, tmp_path: Path) -> None:
+async def test_a_run_that_is_given_up_ends_at_once(namespaces: bool) -> None:
     """With its program, and all that it left."""
+    mine = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
+    before = set(mine.read_text().split())
     run = asyncio.create_task(Sandbox(namespaces=namespaces).run("import time\ntime.sleep(60)", {"x": b""}))
-    await asyncio.sleep(0.5)
-    mine = f"/proc/{os.getpid()}/task/{os.getpid()}/children"
-    before = Path(mine).read_text().split()
+    while not (begun := set(mine.read_text().split()) - before):
+        await asyncio.sleep(0.01)
 
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
 
-    assert not set(before) & set(Path(mine).read_text().split())
+    assert not begun & set(mine.read_text().split())
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,6 @@ from typing import Any
 from shared.payments.stripe.gateway import StripeApi
 from shared.payouts.models import Payout, TransferSeen
 
-PAYOUT_KEY = "credence_payout"
-"""The metadata of a transfer: which payout it is of."""
-
 
 class StripeSender:
     """Separate transfers to recipients' accounts."""
@@ -26,7 +23,7 @@ class StripeSender:
             "currency": payout.currency.lower(),
             "destination": payout.destination,
             "transfer_group": name,
-            "metadata": {PAYOUT_KEY: payout.payout_id},
+            "metadata": {"credence_payout": payout.payout_id},
         }
         # One key for all tries: a late one of an earlier attempt must not pay besides a later one.
         return _seen(await self._api.post("/v1/transfers", params, key=name))

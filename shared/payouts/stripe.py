@@ -30,9 +30,6 @@ RECIPIENT = "configuration.recipient"
 _ARRIVALS = {"paid": ArrivalState.ARRIVED, "failed": ArrivalState.CAME_BACK, "canceled": ArrivalState.CAME_BACK}
 """Whatever else Stripe says of a bank payout, the money is under way."""
 
-PAYOUT_KEY = "credence_payout"
-"""The metadata of a transfer: which payout it is of."""
-
 
 class StripeSender:
     """Separate transfers to recipients' accounts, and on to their banks."""
@@ -51,7 +48,7 @@ class StripeSender:
             "currency": payout.currency.lower(),
             "destination": payout.destination,
             "transfer_group": name,
-            "metadata": {PAYOUT_KEY: payout.payout_id},
+            "metadata": {"credence_payout": payout.payout_id},
         }
         # One key for all tries: a late one of an earlier attempt must not pay besides a later one.
         return _transfer(await self._api.post("/v1/transfers", params, key=name))

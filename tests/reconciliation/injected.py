@@ -77,7 +77,7 @@ def expected(wrongs: Sequence[Wrong], day: WrongDay | None) -> list[Found]:
     # What a payout counts is not seen where it never arrived.
     seen = [wrong for wrong in wrongs if wrong in TICKET_OF and not (is_lost and wrong in COUNTED)]
     tickets = [TICKET_OF[wrong] for wrong in (*seen, *([day] if day else []))]
-    in_payout = any(wrong not in (Wrong.GONE, Wrong.UNSETTLED) for wrong in wrongs)
+    in_payout = any(wrong not in (Wrong.GONE, Wrong.UNSETTLED, Wrong.FORGED) for wrong in wrongs)
     if Wrong.UNSETTLED in wrongs or (is_lost and in_payout):
         tickets.append(LATE)
     return sorted(tickets)

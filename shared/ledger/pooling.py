@@ -26,7 +26,7 @@ from shared.ledger.models import (
     Stake,
 )
 from shared.ledger.operation import Entries, Facts, Heads, Posted, Posting, Step, flat, post, present
-from shared.ledger.pool_errors import DrawUnseen, PoolEnding, PoolFull, PoolInUse, StakesOnly
+from shared.ledger.pool_errors import DrawUnseen, PoolEnding, PoolFull, StakesOnly
 from shared.ledger.postings import move
 from shared.ledger.standing import Close
 
@@ -274,14 +274,3 @@ class GiveBack(Close, frozen=True, kw_only=True):
     def _book_after(self, head: Head, drawn: Entry, rest: Sequence[LotChange]) -> Book:
         rows = shares.rows_from(dict(drawn.facts))
         return shares.give_back(book_of(head), self.user_id, rows, drawn.at_ms, rest, self.at_ms)
-
-
-class ClosePool(Close, frozen=True, kw_only=True):
-    """Close a pool from which everybody has theirs back; what has expired meanwhile is breakage. Raise PoolInUse."""
-
-    def apply(self, heads: Heads) -> Step[Posted]:
-        head = present(heads, self.account_id)
-        book = book_of(head)
-        if not book.closing or book.draws_open or rules.usable_micros(head.lots, self.at_ms):
-            raise PoolInUse
-        return super().apply(heads)

@@ -7,9 +7,10 @@ from shared.ledger.errors import AccountAbsent, EntryAbsent
 from shared.ledger.models import HOUSE_BREAKAGE, Book, Entry, Origin, SpendLimit, Stake
 from shared.ledger.operation import Posted, facts_of
 from shared.ledger.pool_errors import PoolFull, StakeAbsent
-from shared.ledger.pooling import ClosePool, Contribute, Draw, EndPool, GiveBack, Leave, Seat, TakeOut, book_of
+from shared.ledger.pooling import Contribute, Draw, EndPool, GiveBack, Leave, Seat, TakeOut, book_of
 from shared.ledger.postings import OpenAccount
 from shared.ledger.service import SEND_LIMITS, Facts, Ledger
+from shared.ledger.standing import Close
 
 
 class PoolLedger:
@@ -127,7 +128,7 @@ class PoolLedger:
 
     async def close(self, pool_id: AccountId, *, facts: Facts) -> Posted:
         """Close the account of a pool that ended and is empty. Raise PoolInUse."""
-        posting = ClosePool(
+        posting = Close(
             account_id=pool_id,
             rest_to=HOUSE_BREAKAGE,
             key=f"close:{pool_id}",

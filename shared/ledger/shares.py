@@ -257,8 +257,8 @@ def _parts_back(change: LotChange, user_id: UserId, drawn: Sequence[Row]) -> dic
 
 
 def _lenders(book: Book, user_id: UserId, at_ms: int) -> list[tuple[Stake, int]]:
-    """The others who have paid credits in the pool, and how much. Only members lend: who left wants theirs back."""
-    others = [stake for stake in book.stakes if stake.seated and stake.user_id != user_id]
+    """The others who lend their paid credits, and how much they have. Who left wants theirs back and lends nothing."""
+    others = [stake for stake in book.stakes if stake.seated and stake.lends and stake.user_id != user_id]
     weighed = [(stake, rules.usable_micros(_paid(stake.lots), at_ms)) for stake in others]
     return [(stake, micros) for stake, micros in weighed if micros]
 

@@ -82,6 +82,23 @@ async def test_what_is_lent_is_split_by_what_each_has_to_the_micro(bank: Bank) -
     await bank.verify()
 
 
+async def test_only_who_lends_is_drawn_on(bank: Bank) -> None:
+    """Each says it for themselves; what was drawn before comes back all the same."""
+    await bank.put_in(ADA, 100)
+    await bank.put_in(BEN, 100)
+    await bank.draw(CLARA, 20)
+    await bank.pools.lend(POOL, ADA, False)
+
+    with pytest.raises(CreditTooLow):
+        await bank.draw(CLARA, 91, OTHER_CARD)
+    await bank.draw(CLARA, 90, OTHER_CARD)
+    assert (await bank.share(ADA), await bank.share(BEN)) == (90, 0)
+    for card in (CARD, OTHER_CARD):
+        await bank.pools.give_back(POOL, card, CLARA, facts={})
+    assert (await bank.share(ADA), await bank.share(BEN)) == (100, 100)
+    await bank.verify()
+
+
 async def test_whoever_puts_in_between_gains_nothing_of_what_comes_back(bank: Bank) -> None:
     """A flood of credits just before a large rest returns would take it, were shares parts of the whole."""
     await bank.put_in(ADA, 100)

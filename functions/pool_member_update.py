@@ -1,5 +1,7 @@
 """Change a member of a pool: role, limit, or whether they are kept out. Called by its owner or a manager.
 
+Whether the others may draw their paid credits, each member says for themselves, and nobody for another.
+
 What the request does not name stays; null lifts a limit. Removing gives the member what is theirs, and a repeat of it
 changes nothing. Managers act on members only, and roles are the owner's to give.
 """
@@ -10,7 +12,9 @@ from msgspec import UNSET, UnsetType
 
 from shared.app import App
 from shared.base.body import Body
+from shared.base.errors import BadRequest
 from shared.base.ids import UserId
+from shared.pools.errors import RoleMissing
 from shared.pools.models import PoolId, Role
 from shared.pools.shapes import MemberLimit, MemberView, PoolIdText, UserIdText, member_only
 from shared.web.auth import Caller
@@ -25,6 +29,7 @@ class PoolMemberUpdateRequest(Body, frozen=True, kw_only=True):
     role: Literal["manager", "member"] | None = None
     limit: MemberLimit | UnsetType | None = UNSET
     removed: bool | None = None
+    lends: bool | None = None
 
 
 class PoolMemberUpdateResponse(Body, frozen=True, kw_only=True):
@@ -43,6 +48,8 @@ class PoolMemberUpdateResponse(Body, frozen=True, kw_only=True):
 )
 async def pool_member_update(body: PoolMemberUpdateRequest, caller: Caller, app: App) -> PoolMemberUpdateResponse:
     """Raise RoleMissing (403), PoolAbsent or MemberAbsent (404), or OwnerStays (409)."""
+    if body.lends is not None:
+        return await _lend(body, caller, app, lends=body.lends)
     member = await app.partings.change_member(
         caller.known_user().uid,
         PoolId(body.pool_id),
@@ -51,4 +58,13 @@ async def pool_member_update(body: PoolMemberUpdateRequest, caller: Caller, app:
         limit=body.limit.value() if isinstance(body.limit, MemberLimit) else body.limit,
         barred=body.removed,
     )
+    return PoolMemberUpdateResponse(member=member_only(member, app.clock()), standing=member.standing.value)
+
+
+async def _lend(body: PoolMemberUpdateRequest, caller: Caller, app: App, *, lends: bool) -> PoolMemberUpdateResponse:
+    if body.user_id != caller.known_user().uid:
+        raise RoleMissing
+    if body.role is not None or body.removed is not None or body.limit is not UNSET:
+        raise BadRequest("lends: Change this alone.", param="lends")
+    member = await app.partings.lend(caller.known_user().uid, PoolId(body.pool_id), lends)
     return PoolMemberUpdateResponse(member=member_only(member, app.clock()), standing=member.standing.value)

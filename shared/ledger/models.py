@@ -197,6 +197,8 @@ class Stake(Struct, frozen=True):
     user_id: UserId
     seated: bool = True
     """Whether they are a member now. Whoever left keeps what flows back to them until it is fetched."""
+    lends: bool = True
+    """Whether the others may draw their paid credits; theirs alone to say."""
     lots: tuple[Lot, ...] = ()
     allowance: Allowance = Allowance()
     """The limit on what they draw of the others' credits, and what they drew of those."""

@@ -145,7 +145,7 @@ def post(
     delta_micros = sum(change.delta_micros for change in changes)
     lots = rules.apply_changes(head.lots, changes, may_owe=kind in OWING_KINDS)
     if head.book is not None:
-        book = shares.without_classes(head.book, changes, posting.at_ms) if book is None else book
+        book = shares.without_expired(head.book, changes, posting.at_ms) if book is None else book
         facts = _with_shares(facts, head.book, book, lots)
     entry = seal(
         Entry(

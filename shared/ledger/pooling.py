@@ -1,4 +1,4 @@
-"""The operations on pools: seat members, put in, take out, draw for a card, take its rest back, close.
+"""The operations on pools: put in, take out, draw for a card, take its rest back.
 
 Each decides by the heads as they stand in the commit that it makes, so nobody takes more than is theirs or their limit
 allows, however many try at once.
@@ -7,7 +7,6 @@ allows, however many try at once.
 from collections.abc import Sequence
 from typing import ClassVar
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from shared.base.ids import AccountId, UserId
@@ -22,101 +21,12 @@ from shared.ledger.models import (
     LotChange,
     Origin,
     SendLimits,
-    SpendLimit,
-    Stake,
 )
-from shared.ledger.operation import Entries, Facts, Heads, Posted, Posting, Step, flat, post, present
-from shared.ledger.pool_errors import DrawUnseen, PoolEnding, PoolFull, PoolInUse, StakesOnly
+from shared.ledger.operation import Facts, Heads, Posted, Posting, Step, flat, post, present
+from shared.ledger.pool_errors import DrawUnseen
 from shared.ledger.postings import move
+from shared.ledger.seats import book_of
 from shared.ledger.standing import Close
-
-
-class Seated(Struct, frozen=True):
-    """The outcome of seating somebody, or of changing their limit."""
-
-    stake: Stake
-
-
-class Ended(Struct, frozen=True):
-    """The outcome of beginning to close a pool."""
-
-    book: Book
-
-
-def book_of(head: Head) -> Book:
-    """The book of a pool. Raise StakesOnly for any other account."""
-    if head.book is None:
-        raise StakesOnly
-    return head.book
-
-
-class Seat(Struct, frozen=True):
-    """Make somebody a member. Writes the head only. Raise PoolFull or PoolEnding."""
-
-    account_id: AccountId
-    user_id: UserId
-    limit: SpendLimit | None
-    """On what they draw of the others' credits."""
-    members_max: int
-    at_ms: int
-    relimit: bool = False
-    """Change the limit of who is a member already; otherwise theirs stays, or joining again would lift it."""
-
-    @property
-    def account_ids(self) -> tuple[AccountId, ...]:
-        return (self.account_id,)
-
-    @property
-    def entry_id(self) -> None:
-        return None
-
-    def apply(self, heads: Heads) -> Step[Seated]:
-        head = present(heads, self.account_id)
-        book = book_of(head)
-        if book.closing:
-            raise PoolEnding
-        stake = shares.stake_of(book, self.user_id) or Stake(self.user_id, seated=False)
-        if stake.seated and not self.relimit:
-            return Step((), (), Seated(stake))
-        seats = sum(one.seated for one in book.stakes)
-        if not stake.seated and (seats >= self.members_max or len(book.stakes) >= shares.STAKES_MAX):
-            raise PoolFull
-        # Whoever comes back is counted on from where they were.
-        stake = replace(stake, seated=True, allowance=replace(stake.allowance, limit=self.limit))
-        after = replace(head, book=shares.with_stake(book, stake, self.at_ms))
-        return Step((after,), (), Seated(stake))
-
-    def recall(self, heads: Heads, entries: Entries) -> Seated | None:
-        head = heads.get(self.account_id)
-        stake = shares.stake_of(head.book, self.user_id) if head and head.book else None
-        if stake is None or not stake.seated or (self.relimit and stake.allowance.limit != self.limit):
-            return None
-        return Seated(stake)
-
-
-class EndPool(Struct, frozen=True):
-    """Take everybody's seat, so that nothing more is put in or drawn. Writes the head only."""
-
-    account_id: AccountId
-
-    @property
-    def account_ids(self) -> tuple[AccountId, ...]:
-        return (self.account_id,)
-
-    @property
-    def entry_id(self) -> None:
-        return None
-
-    def apply(self, heads: Heads) -> Step[Ended]:
-        head = present(heads, self.account_id)
-        book = book_of(head)
-        stakes = tuple([replace(stake, seated=False) for stake in book.stakes])
-        ended = replace(book, stakes=stakes, closing=True)
-        return Step((replace(head, book=ended),), (), Ended(ended))
-
-    def recall(self, heads: Heads, entries: Entries) -> Ended | None:
-        head = heads.get(self.account_id)
-        return Ended(head.book) if head and head.book and head.book.closing else None
 
 
 class _Between(Posting, frozen=True, kw_only=True):
@@ -274,14 +184,3 @@ class GiveBack(Close, frozen=True, kw_only=True):
     def _book_after(self, head: Head, drawn: Entry, rest: Sequence[LotChange]) -> Book:
         rows = shares.rows_from(dict(drawn.facts))
         return shares.give_back(book_of(head), self.user_id, rows, drawn.at_ms, rest, self.at_ms)
-
-
-class ClosePool(Close, frozen=True, kw_only=True):
-    """Close a pool from which everybody has theirs back; what has expired meanwhile is breakage. Raise PoolInUse."""
-
-    def apply(self, heads: Heads) -> Step[Posted]:
-        head = present(heads, self.account_id)
-        book = book_of(head)
-        if not book.closing or book.draws_open or rules.usable_micros(head.lots, self.at_ms):
-            raise PoolInUse
-        return super().apply(heads)

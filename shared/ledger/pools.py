@@ -7,9 +7,11 @@ from shared.ledger.errors import AccountAbsent, EntryAbsent
 from shared.ledger.models import HOUSE_BREAKAGE, Book, Entry, Origin, SpendLimit, Stake
 from shared.ledger.operation import Posted, facts_of
 from shared.ledger.pool_errors import PoolFull, StakeAbsent
-from shared.ledger.pooling import ClosePool, Contribute, Draw, EndPool, GiveBack, Leave, Seat, TakeOut, book_of
+from shared.ledger.pooling import Contribute, Draw, GiveBack, Leave, TakeOut
 from shared.ledger.postings import OpenAccount
+from shared.ledger.seats import EndPool, Seat, SetLending, book_of
 from shared.ledger.service import SEND_LIMITS, Facts, Ledger
+from shared.ledger.standing import Close
 
 
 class PoolLedger:
@@ -41,6 +43,10 @@ class PoolLedger:
         except PoolFull:
             # Where there is room for nobody new, only who is no member is refused.
             raise StakeAbsent from None
+
+    async def lend(self, pool_id: AccountId, user_id: UserId, lends: bool) -> Stake:
+        """Let the others draw a member's paid credits from now on, or not. Raise StakeAbsent or AccountAbsent."""
+        return (await self._engine.run(SetLending(pool_id, user_id, lends, self._clock()))).stake
 
     async def contribute(
         self, pool_id: AccountId, user_id: UserId, amount_micros: int, *, origin: Origin | None, key: str, facts: Facts
@@ -127,7 +133,7 @@ class PoolLedger:
 
     async def close(self, pool_id: AccountId, *, facts: Facts) -> Posted:
         """Close the account of a pool that ended and is empty. Raise PoolInUse."""
-        posting = ClosePool(
+        posting = Close(
             account_id=pool_id,
             rest_to=HOUSE_BREAKAGE,
             key=f"close:{pool_id}",

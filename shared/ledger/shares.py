@@ -174,12 +174,14 @@ def give_back(
     return with_stake(after, drawer, at_ms)
 
 
-def without_classes(book: Book, changes: Sequence[LotChange], at_ms: int) -> Book:
-    """The book without lots that expired whole, whosever they were. Raise StakesOnly for any other change of lots."""
+def without_expired(book: Book, changes: Sequence[LotChange], at_ms: int) -> Book:
+    """The book without lots that have expired, whosever they were. Raise StakesOnly for any other change of lots."""
     gone = {(change.origin, change.expires_at_ms): -change.delta_micros for change in changes}
     had = lots_of(book)
-    if any(had.get(kind) != micros or micros <= 0 for kind, micros in gone.items()):
-        raise StakesOnly
+    for (origin, expires_at_ms), micros in gone.items():
+        expired = expires_at_ms is not None and expires_at_ms <= at_ms
+        if not expired or had.get((origin, expires_at_ms)) != micros:
+            raise StakesOnly
     after = book
     for stake in book.stakes:
         lots = tuple([lot for lot in stake.lots if (lot.origin, lot.expires_at_ms) not in gone])
@@ -255,8 +257,8 @@ def _parts_back(change: LotChange, user_id: UserId, drawn: Sequence[Row]) -> dic
 
 
 def _lenders(book: Book, user_id: UserId, at_ms: int) -> list[tuple[Stake, int]]:
-    """The others who have paid credits in the pool, and how much. Only members lend: who left wants theirs back."""
-    others = [stake for stake in book.stakes if stake.seated and stake.user_id != user_id]
+    """The others who lend their paid credits, and how much they have. Who left wants theirs back and lends nothing."""
+    others = [stake for stake in book.stakes if stake.seated and stake.lends and stake.user_id != user_id]
     weighed = [(stake, rules.usable_micros(_paid(stake.lots), at_ms)) for stake in others]
     return [(stake, micros) for stake, micros in weighed if micros]
 

@@ -11,6 +11,7 @@ from shared.ledger.corrections import breakage_legs, expired_changes
 from shared.ledger.errors import AccountInDebt, AccountNotFrozen, HoldsOpen, TransferToSelf
 from shared.ledger.models import DEFERRED_CLASSES, EntryKind, Head, Leg, LotChange, Status, account_class
 from shared.ledger.operation import Facts, Heads, Posted, Posting, Step, flat, post, present
+from shared.ledger.pool_errors import PoolInUse
 
 
 class _Noted(Posting, frozen=True, kw_only=True):
@@ -50,7 +51,10 @@ class Unfreeze(_Noted, frozen=True, kw_only=True):
 
 
 class Close(_Noted, frozen=True, kw_only=True):
-    """Close an account for good and move its rest to another one; what had expired is breakage."""
+    """Close an account for good and move its rest to another one; what had expired is breakage.
+
+    A pool has no rest: everybody must have theirs back before.
+    """
 
     kind: ClassVar[EntryKind] = EntryKind.CLOSE
     rest_to: AccountId
@@ -70,6 +74,7 @@ class Close(_Noted, frozen=True, kw_only=True):
         head = present(heads, self.account_id)
         rules.check_may_spend(head)
         _check_resolved(head, self.at_ms)
+        _check_ended(head, self.at_ms)
         expired = expired_changes(head, self.at_ms)
         rest = [LotChange(x.origin, x.expires_at_ms, -x.remaining_micros) for x in head.lots]
         rest = [change for change in rest if change not in expired]
@@ -92,6 +97,13 @@ class Close(_Noted, frozen=True, kw_only=True):
             facts=self.facts,
             kind=EntryKind.TRANSFER,
         )
+
+
+def _check_ended(head: Head, at_ms: int) -> None:
+    """Raise PoolInUse for a pool from which not everybody has theirs back."""
+    book = head.book
+    if book and (not book.closing or book.draws_open or rules.usable_micros(head.lots, at_ms)):
+        raise PoolInUse
 
 
 def _check_resolved(head: Head, at_ms: int) -> None:

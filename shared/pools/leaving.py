@@ -14,7 +14,7 @@ from shared.ledger.pool_errors import PoolEnding, PoolInUse, StakeAbsent
 from shared.ledger.pools import PoolLedger
 from shared.pools import rules
 from shared.pools.errors import MemberAbsent, OwnerStays, PoolAbsent, PoolsBusy, RoleMissing
-from shared.pools.models import Member, Pool, PoolId, PoolStatus, Role, Standing
+from shared.pools.models import Member, Pool, PoolId, PoolStatus, Role, Standing, account_of
 from shared.pools.purse import SessionPurse
 from shared.pools.sessions import Sessions
 from shared.pools.store import KeptPool, PoolChanged, PoolStore
@@ -91,6 +91,12 @@ class Partings:
             await self._pools.relimit(kept.pool.account_id, user_id, limit)
         await self._store.put_member(pool_id, after)
         return after
+
+    async def lend(self, user_id: UserId, pool_id: PoolId, lends: bool) -> Member:
+        """Let the others draw one's own paid credits from now on, or not. Raise PoolAbsent."""
+        member = rules.check_belongs(await self._store.member(pool_id, user_id))
+        await self._pools.lend(account_of(pool_id), user_id, lends)
+        return member
 
     async def close(self, actor: UserId, pool_id: PoolId) -> PoolClosed:
         """End the pool and give everybody what is theirs. Raise PoolAbsent or RoleMissing.

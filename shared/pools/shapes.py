@@ -65,6 +65,7 @@ class MemberView(Body, frozen=True, kw_only=True):
     user_id: str
     role: str
     limit: MemberLimit | None
+    lends: bool
     share_micros: int
     share_paid_micros: int
     contributed_micros: int
@@ -131,6 +132,7 @@ def member_shown(state: MemberState, at_ms: int) -> MemberView:
         user_id=member.user_id,
         role=member.role.value,
         limit=limit_shown(allowance.limit if allowance else member.limit),
+        lends=stake.lends if stake else True,
         share_micros=sum(lot.remaining_micros for lot in lots),
         share_paid_micros=sum(lot.remaining_micros for lot in lots if lot.origin is Origin.PAID),
         contributed_micros=stake.contributed_micros if stake else 0,

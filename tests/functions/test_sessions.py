@@ -163,7 +163,7 @@ def test_answers_are_kept_for_the_session_alone(deployment: Deployment, member: 
     """Neither another session of the same user nor the user is told again what one of them asked."""
     a, b = open_session(deployment, member, BUDGET), open_session(deployment, member, BUDGET)
     words = secrets.token_hex(8)
-    asked = {"credence_cache": "use", "messages": [{"role": "user", "content": words}]}
+    asked = {"credence_cache": "use", "max_tokens": 50, "messages": [{"role": "user", "content": words}]}
 
     def cache(token: str) -> str:
         return str(chat_with(deployment, token, **asked).headers["x-credence-cache"])

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from shared.base.errors import CredenceError
 from shared.base.ids import AccountId, UserId
 from shared.base.periods import Period
 from shared.ledger import shares
@@ -80,6 +79,23 @@ async def test_what_is_lent_is_split_by_what_each_has_to_the_micro(bank: Bank) -
     assert (await bank.share(ADA), await bank.share(BEN)) == (1, 0)
     await bank.pools.give_back(POOL, CARD, CLARA, facts={})
     assert (await bank.share(ADA), await bank.share(BEN)) == (2, 1)
+    await bank.verify()
+
+
+async def test_only_who_lends_is_drawn_on(bank: Bank) -> None:
+    """Each says it for themselves; what was drawn before comes back all the same."""
+    await bank.put_in(ADA, 100)
+    await bank.put_in(BEN, 100)
+    await bank.draw(CLARA, 20)
+    await bank.pools.lend(POOL, ADA, False)
+
+    with pytest.raises(CreditTooLow):
+        await bank.draw(CLARA, 91, OTHER_CARD)
+    await bank.draw(CLARA, 90, OTHER_CARD)
+    assert (await bank.share(ADA), await bank.share(BEN)) == (90, 0)
+    for card in (CARD, OTHER_CARD):
+        await bank.pools.give_back(POOL, card, CLARA, facts={})
+    assert (await bank.share(ADA), await bank.share(BEN)) == (100, 100)
     await bank.verify()
 
 
@@ -166,24 +182,25 @@ async def test_whoever_has_no_seat_neither_puts_in_nor_draws_nor_lends(bank: Ban
 
 
 async def test_a_pools_credits_move_by_nothing_else(bank: Bank) -> None:
-    """Neither a transfer, a charge nor a clawback says whose they are."""
+    """Neither a transfer, a charge nor a clawback says whose they are, not even of all that there is."""
     await bank.put_in(ADA, 50)
     wallet = wallet_of(ADA)
     tries = [
         bank.ledger.transfer(POOL, wallet, 1, key="k", facts={}),
         bank.ledger.transfer(wallet, POOL, 1, key="k", facts={}),
+        bank.ledger.transfer(POOL, wallet, 50, key="all", facts={}),
         bank.ledger.debit(POOL, 1, key="k", facts={}),
+        bank.ledger.debit(POOL, 50, key="all", facts={}),
         bank.ledger.grant_paid(POOL, 1, key="k", facts={}),
         bank.funds.withdraw(POOL, wallet, key="k", facts={}),
         bank.administration.claw_back(POOL, 1, key="k", facts={}),
-        bank.administration.close(POOL, rest_to=wallet, key="k", facts={}),
     ]
 
-    for work in tries[:-1]:
+    for work in tries:
         with pytest.raises(StakesOnly):
             await work
-    with pytest.raises((StakesOnly, CredenceError)):
-        await tries[-1]
+    with pytest.raises(PoolInUse):
+        await bank.administration.close(POOL, rest_to=wallet, key="k", facts={})
     assert await bank.share(ADA) == 50
     await bank.verify()
 

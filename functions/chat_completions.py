@@ -3,10 +3,11 @@
 A repeat is another call with its own charge; OpenAI's clients send no idempotency key.
 """
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from shared.app import App
 from shared.chat.models import ChatRequest
+from shared.web.answers import json_response
 from shared.web.asking import asking
 from shared.web.auth import Caller
 from shared.web.function import http_function
@@ -32,4 +33,4 @@ async def chat_completions(body: ChatRequest, caller: Caller, app: App) -> Respo
         stream = await app.chats.stream(asking(caller), body)
         return EventStreamResponse(stream, stream.headers)
     answer = await app.chats.answer(asking(caller), body)
-    return JSONResponse(answer.body, headers=dict(answer.headers))
+    return json_response(answer.body, headers=answer.headers)

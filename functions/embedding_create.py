@@ -3,10 +3,11 @@
 A repeat is another call with its own charge; OpenAI's clients send no idempotency key.
 """
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from shared.app import App
 from shared.embeddings.models import EmbeddingRequest
+from shared.web.answers import json_response
 from shared.web.asking import asking
 from shared.web.auth import Caller
 from shared.web.function import http_function
@@ -25,4 +26,4 @@ BODY_BYTES_MAX = 8 * 1024 * 1024
 async def embedding_create(body: EmbeddingRequest, caller: Caller, app: App) -> Response:
     """Raise CallUnaffordable (402), ModelNotAllowed (403), ModelUnknown (404), or what the provider did."""
     answered = await app.embeddings.answer(asking(caller), body)
-    return JSONResponse(answered.body, headers=dict(answered.headers))
+    return json_response(answered.body, headers=answered.headers)

@@ -4,10 +4,11 @@ each picture is charged. With `background: true` it is a job, answered at once a
 A repeat is another call with its own charge; OpenAI's clients send no idempotency key.
 """
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from shared.app import App
 from shared.images.models import ImageRequest
+from shared.web.answers import json_response
 from shared.web.asking import asking
 from shared.web.auth import Caller
 from shared.web.function import http_function
@@ -25,9 +26,9 @@ async def image_generate(body: ImageRequest, caller: Caller, app: App) -> Respon
         from shared.images.job_rules import told
 
         job = await app.image_jobs.accept(asking(caller), caller.owner_uid(), body)
-        return JSONResponse(told(job), status_code=202, headers={"location": f"{JOBS_PATH}/{job.job_id}"})
+        return json_response(told(job), status=202, headers={"location": f"{JOBS_PATH}/{job.job_id}"})
     if body.stream:
         stream = await app.images.stream(asking(caller), body)
         return EventStreamResponse(stream, stream.headers)
     answered = await app.images.answer(asking(caller), body)
-    return JSONResponse(answered.body, headers=dict(answered.headers))
+    return json_response(answered.body, headers=answered.headers)

@@ -3,12 +3,13 @@
 Apps that use the Firebase SDK watch `jobs/{id}` instead.
 """
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from shared.app import App
 from shared.base.body import Body, ShortText
 from shared.images.job_models import JobId
 from shared.images.job_rules import told
+from shared.web.answers import json_response
 from shared.web.auth import Caller
 from shared.web.function import http_function
 
@@ -24,4 +25,4 @@ async def image_job_get(body: ImageJobGetRequest, caller: Caller, app: App) -> R
     """Raise JobAbsent (404) for a job that is not the caller's."""
     uid = caller.user.uid if caller.user else None
     job, contents = await app.image_job_reader.read(JobId(body.job_id), account_id=caller.account_id, uid=uid)
-    return JSONResponse(told(job, contents), headers={"cache-control": "no-store"})
+    return json_response(told(job, contents), headers={"cache-control": "no-store"})

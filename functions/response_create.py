@@ -4,10 +4,11 @@ OpenAI client; each call is charged as a chat.
 A repeat is another call with its own charge; OpenAI's clients send no idempotency key.
 """
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from shared.app import App
 from shared.responses.models import ResponseRequest
+from shared.web.answers import json_response
 from shared.web.asking import asking
 from shared.web.auth import Caller
 from shared.web.function import http_function
@@ -33,4 +34,4 @@ async def response_create(body: ResponseRequest, caller: Caller, app: App) -> Re
         stream = await app.responses.stream(asking(caller), body)
         return EventStreamResponse(stream, stream.headers)
     answer = await app.responses.answer(asking(caller), body)
-    return JSONResponse(answer.body, headers=dict(answer.headers))
+    return json_response(answer.body, headers=answer.headers)

@@ -4,11 +4,12 @@ charged by its length.
 A repeat is another call with its own charge; OpenAI's clients send no idempotency key.
 """
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from shared.app import App
 from shared.speech.models import RECORDING_BYTES_MAX, SpeechRequest
 from shared.speech.rules import is_streamed
+from shared.web.answers import json_response
 from shared.web.asking import asking
 from shared.web.auth import Caller
 from shared.web.function import http_function
@@ -38,4 +39,4 @@ async def speech_transcribe(body: SpeechRequest, caller: Caller, app: App) -> Re
     transcribed = await app.speech.transcribe(asking(caller), body)
     if isinstance(transcribed.body, str):
         return Response(transcribed.body, media_type=transcribed.media_type, headers=dict(transcribed.headers))
-    return JSONResponse(transcribed.body, headers=dict(transcribed.headers))
+    return json_response(transcribed.body, headers=transcribed.headers)

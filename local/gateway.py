@@ -6,6 +6,7 @@ the port and the file with the certificates that stand for Google's.
 
 import os
 import sys
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from local.manifest import FunctionRow, read_manifest
 from local.process import HOST
@@ -32,7 +34,27 @@ _NOT_OURS = frozenset({"HEAD", "OPTIONS"})
 """Routed, but answered by no function: what a router adds to GET, and what browsers ask before a call."""
 
 
-def build_gateway(certificates: str) -> Starlette:
+class UrlMap:
+    """Finds a function by method and whole path, as a load balancer does; anything else is left to a router.
+
+    A router tries one pattern after the other, and wraps what it finds in layers that a function has no use for: it
+    answers whatever happens.
+    """
+
+    def __init__(self, rows: Iterable[FunctionRow], otherwise: ASGIApp) -> None:
+        self._functions = {(row.method, row.path): _load(row) for row in rows}
+        self._otherwise = otherwise
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        function = self._functions.get((scope.get("method"), scope.get("path")))
+        if function is None:
+            await self._otherwise(scope, receive, send)
+            return
+        response = await function(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+
+def build_gateway(certificates: str) -> ASGIApp:
     """The gateway as an ASGI app. `certificates` is published for the tokens of the local issuer."""
     document = build_document()
 
@@ -45,9 +67,10 @@ def build_gateway(certificates: str) -> Starlette:
     async def openapi(request: Request) -> Response:
         return JSONResponse(document)
 
-    gateway = Starlette(
+    rows = list(read_manifest())
+    router = Starlette(
         routes=[
-            *(_route(row) for row in read_manifest()),
+            *(_route(row) for row in rows),
             Route(READY_PATH, ready),
             Route(CERTIFICATES_PATH, publish_certificates),
             Route(OPENAPI_PATH, openapi),
@@ -55,8 +78,8 @@ def build_gateway(certificates: str) -> Starlette:
         exception_handlers={404: _answer_404, 405: _answer_405},
     )
     # The load balancer's URL map redirects nothing either.
-    gateway.router.redirect_slashes = False
-    return gateway
+    router.router.redirect_slashes = False
+    return UrlMap((row for row in rows if "{" not in row.path), router)
 
 
 def build_document() -> dict[str, Any]:
@@ -106,4 +129,6 @@ if __name__ == "__main__":
         port=int(port),
         log_level="warning",
         access_log=False,
+        # Who called is read by the functions themselves.
+        proxy_headers=False,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -36,6 +37,7 @@ class Vigil:
         self.is_over = False
         """True once the client has gone."""
         self.stopped: Stopped | None = None
+        self._cancelled = False
 
     def watched(self, ask: AskProvider[T]) -> AskProvider[T]:
         """The same, but nobody is asked for a client that has gone."""
@@ -52,24 +54,38 @@ class Vigil:
         return ask_unless_left
 
     async def keep(self, work: Coroutine[Any, Any, T]) -> T:
-        """What the work comes to. Raise ClientLeft when it was stopped, or would have had to ask somebody else."""
-        if self._left is None:
+        """What the work comes to. Raise ClientLeft when it was stopped, or would have had to ask somebody else.
+
+        The work runs in the caller's own task, as under `asyncio.timeout`, for most clients stay and a task costs.
+        """
+        working = asyncio.current_task()
+        if self._left is None or working is None:
             return await work
-        working = asyncio.ensure_future(work)
+        cancelling = working.cancelling()
         leaving = asyncio.ensure_future(self._left())
+        over = partial(self._client_left, working)
+        leaving.add_done_callback(over)
         try:
-            await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if not working.done():
-                self.is_over = True
-                if self._at_work is None or self._stops(self._at_work.provider):
-                    self.stopped = self._at_work
-                    raise ClientLeft
-            return await working
+            return await work
+        except asyncio.CancelledError:
+            # Whoever else cancelled the task, as a server does that shuts down, is still heard.
+            if self._cancelled and working.cancelling() <= cancelling + 1:
+                raise ClientLeft from None
+            raise
         finally:
+            leaving.remove_done_callback(over)
             leaving.cancel()
-            if not working.done():
-                working.cancel()
-                await asyncio.wait((working,))
+            if self._cancelled:
+                working.uncancel()
+
+    def _client_left(self, working: "asyncio.Task[Any]", leaving: "asyncio.Future[None]") -> None:
+        if leaving.cancelled() or leaving.exception() is not None:
+            return
+        self.is_over = True
+        if self._at_work is None or self._stops(self._at_work.provider):
+            self.stopped = self._at_work
+            self._cancelled = True
+            working.cancel()
 
     def _stops(self, provider: Provider) -> bool:
         return self._may_stop and provider.disconnect_whole is not DisconnectPolicy.DRAIN

@@ -67,12 +67,17 @@ class Catalog:
         """The catalog that ships with the code. Raise msgspec.ValidationError or ValueError for a row that is none."""
         return cls(msgspec.json.decode(COMPILED.read_bytes(), type=list[Model]), providers, edits, clock)
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether `refresh` would find nothing to do."""
+        return self._edits is None or self._clock() < self._refresh_at_ms
+
     async def refresh(self) -> None:
         """Bring in what operators changed. Call it before a call is priced: it reads once in REFRESH_MS, and not more.
 
         When the store does not answer, the prices known last stand, at first those of the file.
         """
-        if self._edits is None or self._clock() < self._refresh_at_ms:
+        if self._edits is None or self.is_fresh:
             return
         async with self._refreshing:
             # Whoever waited finds it done.

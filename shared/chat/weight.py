@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from shared.chat.models import ChatRequest
 
 BYTES_PER_TOKEN = 4
@@ -23,8 +25,7 @@ def weigh_prompt(request: ChatRequest) -> tuple[int, int, int]:
 
 
 def _json_bytes(value: object) -> int:
-    # Half a character, which JSON can carry, becomes a replacement character of as many bytes as it has here.
-    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass"))
+    return len(msgspec.json.encode(value))
 
 
 def mentions(value: object, name: str) -> bool:

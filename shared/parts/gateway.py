@@ -39,8 +39,14 @@ if TYPE_CHECKING:
 class GatewayParts(LedgerParts):
     """Catalog, providers, routes, meter, prices, and the flows over them."""
 
-    async def prepare_call(self) -> None:
-        """Learn what prices and multipliers are now, where they are not known. Never fails, and waits for little."""
+    def prepare_call(self) -> "asyncio.Task[None] | None":
+        """Begin to learn what prices and multipliers are now; None where they are known. Fails never, takes little."""
+        # A process that has just started builds its catalog in the task, while something else is waited for.
+        if "catalog" in vars(self) and self.catalog.is_fresh and self.demand.is_fresh:
+            return None
+        return asyncio.ensure_future(self._prepare_call())
+
+    async def _prepare_call(self) -> None:
         await asyncio.gather(self.catalog.refresh(), self.demand.known())
 
     @cached_property

@@ -52,6 +52,11 @@ class Demand:
     async def of(self, model_id: str) -> Multiplier:
         return in_force((await self.known()).models.get(model_id, NEUTRAL), self._wall_clock() // 1000)
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether `known` would answer without reading anew."""
+        return self._read_at_s is not None and self._now_s() - self._read_at_s <= RENEW_AFTER_S
+
     async def known(self) -> Multipliers:
         """All of them. Waits only for the first, and for those after a long quiet time."""
         now_s = self._now_s()

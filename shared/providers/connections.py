@@ -1,7 +1,6 @@
 """The connections to providers: bounded in time and size, no proxies, no redirects."""
 
 import asyncio
-import json
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -38,7 +37,7 @@ class Connections:
         self, call: Call, path: str, payload: Mapping[str, Any], headers: Mapping[str, str]
     ) -> "Answer":
         """The answer to a JSON body at the provider's own address. Raise one of the three refusals. Never retries."""
-        return await self._post(call, path, _encode(payload), {**headers, **_JSON})
+        return await self._post(call, path, msgspec.json.encode(payload), {**headers, **_JSON})
 
     async def post_form(self, call: Call, path: str, form: AudioForm, headers: Mapping[str, str]) -> "Answer":
         """The answer to a form with a file. Raises like `post_json`."""
@@ -172,14 +171,6 @@ class Answer:
         else:
             self._response.content.set_exception(TimeoutError())
             self._response.close()
-
-
-def _encode(payload: Mapping[str, Any]) -> bytes:
-    """The request's bytes. Raise UpstreamRefused for a number such as 1e999, which parsers read and JSON cannot say."""
-    try:
-        return json.dumps(payload, separators=(",", ":"), allow_nan=False).encode()
-    except ValueError:
-        raise UpstreamRefused("The request carries a number that is out of range.") from None
 
 
 async def _refusal(call: Call, response: aiohttp.ClientResponse, answer: Answer) -> CredenceError:

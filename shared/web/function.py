@@ -4,7 +4,6 @@ A function file declares its contract and one handler; `http_function` turns it 
 functions-framework and the local gateway both serve.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Literal, Protocol, cast
@@ -150,7 +149,7 @@ async def _answer(contract: Contract, handler: Handler, request: Request, reques
     if contract.imports_ahead is not None:
         import_ahead(contract.imports_ahead)
     # A cold process reads what it must know of prices while the caller is checked; a warm one knows it.
-    preparing = asyncio.ensure_future(app.prepare_call()) if contract.routes else None
+    preparing = app.prepare_call() if contract.routes else None
     try:
         caller = await authenticate(request, app, request_id, contract.auth, contract.scope)
     except BaseException:

@@ -34,19 +34,6 @@ async def test_a_refused_request_is_not_sent_to_another_provider(shop: Shop, str
     assert not shop.second.asked
 
 
-@pytest.mark.parametrize("streamed", [False, True])
-async def test_a_number_that_json_cannot_say_reaches_no_provider(shop: Shop, streamed: bool) -> None:
-    """Parsers read 1e999 as infinity; writing it again would send what is not JSON."""
-    request = request_of(stream=streamed, temperature=float("inf"))
-    chats = shop.chats()
-
-    with pytest.raises(UpstreamRefused, match="out of range"):
-        await (chats.stream if streamed else chats.answer)(shop.asking(), request)
-
-    assert not shop.first.asked
-    assert not shop.second.asked
-
-
 BROKEN = {
     "401": fake.refuse(401, f"Incorrect API key: {KEY}-first"),
     "402": fake.refuse(402),

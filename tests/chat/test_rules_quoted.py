@@ -66,11 +66,6 @@ def test_tools_are_counted_as_the_longest_json_of_them() -> None:
     assert quoted(request_of(tools=tools)).prompt_tokens_max >= len(json.dumps(tools))
 
 
-def test_half_a_character_counts_as_what_a_provider_makes_of_it() -> None:
-    """A lone surrogate becomes a replacement character of three bytes."""
-    assert quoted(request_of(says("\ud800" * 1_000))).prompt_tokens_max >= 3_000
-
-
 @FEW
 @given(st.lists(st.dictionaries(st.text(max_size=10), json_values, max_size=4), min_size=1, max_size=4), json_values)
 def test_quote_covers_the_request_as_json_without_spaces(messages: list[dict[str, Any]], extra: object) -> None:

@@ -31,6 +31,8 @@ NOT_JSON = [
     b'{"amount_micros": NaN}',
     b'{"amount_micros": Infinity}',
     b'{"amount_micros": -Infinity}',
+    b'{"amount_micros": 1e999}',
+    b'{"note": [-1e999]}',
     b'{"amount_micros": 01}',
     b'{"amount_micros": +1}',
     b'{"amount_micros": 1_000}',

@@ -56,7 +56,7 @@ class Payout(Struct, frozen=True, kw_only=True):
     is_recalled: bool = False
     """It is to be refused; whatever of it was sent is fetched back first."""
     reason: str = ""
-    """Why it was refused, reversed or sent back."""
+    """Why it was let go, refused, reversed or sent back."""
     transfer_id: str | None = None
     arrival_id: str | None = None
     """The provider's own payout, from the recipient's balance there to their bank."""

@@ -291,3 +291,12 @@ class PayoutBench:
         report = await verify_ledger(archive, (await self.windows.horizons()).settled_until)
         assert report.broken == ()
         assert report.drift_micros == 0
+
+
+async def ready() -> PayoutBench:
+    """A recipient whom the provider believes, with a sale behind her."""
+    made = PayoutBench()
+    await made.open()
+    await made.onboard()
+    await made.sell()
+    return made

@@ -16,6 +16,7 @@ MAY_CALL_OUT = {
     "lapsed.py",
     "orders.py",
     "tickets.py",
+    "transfers.py",
     "waiting.py",
     "session_store.py",
     "contexts.py",
@@ -29,6 +30,7 @@ MAY_CALL_OUT = {
     "base.py",
 }
 """Stores (the ledger has six, reconciliation and pools three, one writes protocol buffers, two add up, one waits),
+"""Stores (the ledger has six, reconciliation four, one writes protocol buffers, two add up, one has what waits),
 gateways (those of models and of payments keep their connections apart), what fetches for them, and the place that
 builds them, whose base is `parts/base.py`."""
 

@@ -28,7 +28,7 @@ class JobStartRequest(Body, frozen=True, kw_only=True):
 
 @http_function(auth="spender", body=JobStartRequest, answer=JobView)
 async def job_start(body: JobStartRequest, caller: Caller, app: App) -> JobView:
-    """Raise JobInvalid (400), ModelNotAllowed (403), ModelUnknown (404), JobKeyReused (409), or JobsUnavailable (503).
+    """Raise JobInvalid (400), ModelNotAllowed (403), ModelUnknown (404), KeyReused (409), or JobsUnavailable (503).
 
     Nothing is held before the first call of a model, and then the worst case of that call alone.
     """

@@ -16,30 +16,25 @@ from typing import Any
 import openai
 import requests
 from dotenv import load_dotenv
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import firestore
 
 from local import sharing
 from local.buyer import Buyer
 from local.demo_job import report_of, research
+from local.demo_payout import WAIT_S, pay_out
 from local.deployment import MODEL_KEYS, Deployment
-from local.earner import Earner
+from local.forger import forge_copy
 from local.interrupt import interrupt_on_signals
 from local.live import LiveDocument
 from local.node import REPOSITORY
 from local.people import People, Person
 from local.stack import CANNOT_START, Stack
-from local.treasury import Treasury
 from shared.base.micros import format_credits
-from shared.ledger.models import EntryKind
 
 PROMPT = "In one sentence: why should an AI bill be provable?"
 MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
 PROJECT = "demo-credence"
 FORGED_PROJECT = "demo-credence-forged"
 TIMEOUT_S = 60.0
-EARNED_MICROS = 2_500_000_000
-WAIT_S = 1
 SETTINGS = {
     # So long the demo waits after it has killed a worker; in the cloud it is a minute.
     "JOB_LEASE_S": "2",
@@ -110,16 +105,18 @@ def _run_steps(stack: Stack, deployment: Deployment) -> None:
     _prove(deployment, person, receipt_id)
 
     _step(8, "Forge a copy: make the call look a tenth as dear, then verify the copy")
-    entry_id = _forge_copy(stack, person)
+    entry_id = forge_copy(stack, person, PROJECT, FORGED_PROJECT)
+    _expect(bool(entry_id), "there is a charge to forge")
     print(f"    forged entry {entry_id} in a copy of the account")
     _expect(_verify(deployment, person, FORGED_PROJECT, must_name=entry_id) == 1, "verification names the forged entry")
     _expect(_verify(deployment, person, PROJECT) == 0, "the original still verifies")
 
-    _step(8, "Let somebody's key serve this person's call, and pay its owner")
+    _step(9, "Let somebody's key serve this person's call, and pay its owner")
     _share(deployment, people, person)
 
-    _step(9, "Be paid out for what one earned")
-    _pay_out(stack, deployment, person)
+    _step(10, "Be paid out for what one earned")
+    for line in pay_out(stack, deployment, person.token, person.uid, _expect):
+        print(f"    {line}")
 
 
 def _share(deployment: Deployment, people: People, caller: Person) -> None:
@@ -143,29 +140,6 @@ def _share(deployment: Deployment, people: People, caller: Person) -> None:
         end="",
     )
     print(f" {_credits(earned['earned_micros'])}, which is 85 %")
-
-
-def _pay_out(stack: Stack, deployment: Deployment, person: Person) -> None:
-    """Onboarded, asked for, approved by an operator, sent by a task, paid by the webhook of the stand-in for Stripe."""
-    Treasury(deployment.environment).grant_earnings(person.uid, EARNED_MICROS)
-    print(f"    {_credits(EARNED_MICROS)} of earnings, posted by hand: nothing sells to others here yet")
-    print(f"    here earnings and new bank details wait {WAIT_S} second, by PAYOUT_WAIT_S; in production 7 and 3 days")
-    earner = Earner(deployment, stack.stripe, person.token)
-    earner.onboard()
-    payout = earner.ask(EARNED_MICROS)
-    amount = f"{payout['amount_minor'] / 100:.2f} {payout['currency']}"
-    print(
-        f"    asked: {_credits(payout['micros'])} set aside for {amount}, {payout['state']} for {payout['waits_for']}"
-    )
-    left = _call(deployment, person, "GET", "/v1/earnings")["settled_paid_micros"]
-    _expect(left == EARNED_MICROS - payout["micros"], "what is set aside is no longer there to spend")
-    time.sleep(WAIT_S)
-    earner.approve(payout)
-    earner.wait_until(payout, "transferring")
-    print("    approved by an operator; a task transferred it, and sent it on to the bank")
-    earner.arrive(payout)
-    paid = earner.wait_until(payout, "paid")
-    print(f"    the bank took it, the webhook told: {paid['state']}")
 
 
 def _buy(stack: Stack, deployment: Deployment, person: Person) -> None:
@@ -268,28 +242,6 @@ def _verify(deployment: Deployment, person: Person, project: str, *, must_name: 
         print(f"    {line}")
     _expect(must_name in done.stdout + done.stderr, "the verifier names the entry")
     return done.returncode
-
-
-def _forge_copy(stack: Stack, person: Person) -> str:
-    """Copy the account's raw documents to another project and lower one charge there, balance and all."""
-    os.environ["FIRESTORE_EMULATOR_HOST"] = stack.firestore_address
-    account = f"accounts/user:{person.uid}"
-    original = firestore.Client(project=PROJECT, credentials=AnonymousCredentials())
-    copy = firestore.Client(project=FORGED_PROJECT, credentials=AnonymousCredentials())
-    copy.document(account).set(original.document(account).get().to_dict())
-    forged = ""
-    for snapshot in original.collection(f"{account}/entries").stream():
-        entry = snapshot.to_dict() or {}
-        if entry["kind"] == EntryKind.CAPTURE.value and not forged:
-            forged = snapshot.id
-            refund = -entry["delta_micros"] - (-entry["delta_micros"] // 10)
-            entry["delta_micros"] += refund
-            entry["balance_micros"] += refund
-            entry["lots"][0]["delta_micros"] += refund
-            entry["legs"][0]["amount_micros"] -= refund
-        copy.document(f"{account}/entries/{snapshot.id}").set(entry)
-    _expect(bool(forged), "there is a charge to forge")
-    return forged
 
 
 def _balance(deployment: Deployment, person: Person) -> int:

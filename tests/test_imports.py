@@ -26,13 +26,14 @@ MAY_CALL_OUT = {
     "fetcher.py",
     "google.py",
     "graph.py",
+    "kind.py",
+    "saver.py",
     "app.py",
     "base.py",
 }
-"""Stores (the ledger has six, reconciliation and pools three, one writes protocol buffers, two add up, one waits),
-"""Stores (the ledger has six, reconciliation four, one writes protocol buffers, two add up, one has what waits),
-gateways (those of models and of payments keep their connections apart), what fetches for them, and the place that
-builds them, whose base is `parts/base.py`."""
+"""Stores (the ledger has seven, reconciliation four, pools three, one writes protocol buffers, two add up, one waits),
+gateways (those of models and of payments keep their connections apart), what fetches for them, what graphs are and what
+keeps their checkpoints, and the place that builds them, whose base is `parts/base.py`."""
 
 
 def imports_of(path: Path) -> set[str]:

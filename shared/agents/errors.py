@@ -31,16 +31,6 @@ class ArtifactAbsent(CredenceError):
         super().__init__("This job has no such artifact.")
 
 
-class JobKeyReused(CredenceError):
-    """Another job was asked for under this idempotency key."""
-
-    code = "idempotency_key_reused"
-    kind = Kind.CONFLICT
-
-    def __init__(self) -> None:
-        super().__init__("This idempotency key was used for another job.", param="idempotency_key")
-
-
 class JobOver(CredenceError):
     """It has ended, and what is asked of it comes too late."""
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.agents import rules
-from shared.agents.errors import JobKeyReused
 from shared.agents.limits import JOB_KEPT_MS, LOOK_AFTER_MS
 from shared.agents.models import JOB_STEP, Job, JobState, JobTask
 from shared.agents.registry import Kinds, kind_of, params_of
@@ -15,6 +14,7 @@ from shared.base.log import write_line
 from shared.calls.models import Asking
 from shared.catalog.allowed import check_allowed
 from shared.catalog.service import Catalog
+from shared.ledger.errors import KeyReused
 from shared.tasks.service import Tasks
 
 
@@ -43,7 +43,7 @@ class JobStarts:
     ) -> Job:
         """A job that will be worked at. One for each key: a repeat answers with it, however far it is.
 
-        Raise JobInvalid, what the catalog says of the model, JobKeyReused, JobsUnavailable or TasksUnavailable.
+        Raise JobInvalid, what the catalog says of the model, KeyReused, JobsUnavailable or TasksUnavailable.
         """
         chosen = self._kind_of(kind)
         asked = params_of(chosen, dict(params))
@@ -73,7 +73,7 @@ class JobStarts:
         except JobExists:
             found = await self._store.find(job.job_id)
             if found is None or found.job.request_hash != job.request_hash:
-                raise JobKeyReused from None
+                raise KeyReused from None
             kept = found
         # If we die here, the repeat posts the same task, and without one the sweep does.
         if kept.job.state is JobState.QUEUED:

@@ -6,7 +6,7 @@ from shared.base.errors import CredenceError, Kind
 class JobAbsent(CredenceError):
     """There is none of this id, or it is not the caller's, or it was deleted."""
 
-    code = "job_absent"
+    code = "image_job_absent"
     kind = Kind.ABSENT
 
     def __init__(self) -> None:
@@ -16,7 +16,7 @@ class JobAbsent(CredenceError):
 class JobBusy(CredenceError):
     """Somebody else works at it, or did a moment ago."""
 
-    code = "job_busy"
+    code = "image_job_busy"
     kind = Kind.BUSY
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class JobBusy(CredenceError):
 class JobsUnavailable(CredenceError):
     """The store did not answer in time; a write may or may not have been made."""
 
-    code = "jobs_unavailable"
+    code = "image_jobs_unavailable"
     kind = Kind.UNAVAILABLE
 
     def __init__(self) -> None:

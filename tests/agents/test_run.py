@@ -6,10 +6,11 @@ import pytest
 from msgspec.structs import replace
 
 from shared.agents.commits import Put
-from shared.agents.errors import JobBusy, JobKeyReused, JobTaken
+from shared.agents.errors import JobBusy, JobTaken
 from shared.agents.limits import FAILURES_MAX, TAKES_IDLE_MAX
 from shared.agents.models import JobState, JobTask
 from shared.agents.tenure import Tenure
+from shared.ledger.errors import KeyReused
 from tests.agents.yard import ACCOUNT, FUNDS_MICROS, Yard
 
 
@@ -97,7 +98,7 @@ async def test_a_repeated_start_is_one_job(yard: Yard) -> None:
 
     assert again.job_id == first.job_id
     assert again.state is JobState.SUCCEEDED
-    with pytest.raises(JobKeyReused):
+    with pytest.raises(KeyReused):
         await yard.app.job_starts.start(asking, job.owner, ceiling_micros=6_000_000, **asked)  # type: ignore[arg-type]
 
 

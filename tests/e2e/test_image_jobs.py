@@ -89,7 +89,7 @@ def test_a_job_is_its_owners(stack: Stack, deployment: Deployment, member: Perso
     job_id = accept(deployment, member.token)
     stranger = add_member(stack, deployment)
 
-    assert refusal(call(deployment, "GET", f"/v1/images/jobs/{job_id}", stranger.token), 404) == "job_absent"
+    assert refusal(call(deployment, "GET", f"/v1/images/jobs/{job_id}", stranger.token), 404) == "image_job_absent"
     assert refusal(call(deployment, "GET", f"/v1/images/jobs/{job_id}"), 401) == "missing_token"
 
 

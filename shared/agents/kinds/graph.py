@@ -19,8 +19,10 @@ def graph_of(state: type, nodes: Mapping[str, Node], ways: Mapping[str, Way]) ->
     from langgraph.graph import START, StateGraph
 
     graph: StateGraph[Any] = StateGraph(state)
+    # Its overloads read a node's state from its argument, which is any here.
+    add_node: Any = graph.add_node
     for name, node in nodes.items():
-        graph.add_node(name, node)  # type: ignore[call-overload]
+        add_node(name, node)
     graph.add_edge(START, next(iter(nodes)))
     for name, way in ways.items():
         if isinstance(way, str):

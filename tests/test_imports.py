@@ -27,6 +27,7 @@ MAY_CALL_OUT = {
     "google.py",
     "graph.py",
     "kind.py",
+    "run.py",
     "saver.py",
     "app.py",
     "base.py",

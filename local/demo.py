@@ -36,6 +36,8 @@ PROJECT = "demo-credence"
 FORGED_PROJECT = "demo-credence-forged"
 TIMEOUT_S = 60.0
 EARNED_MICROS = 2_500_000_000
+PLATFORM_MINOR = 10_000
+"""What the platform has at the stand-in to pay others from; one purchase is less than a payout."""
 WAIT_S = 1
 SETTINGS = {"PAYOUT_WAIT_S": str(WAIT_S)}
 """Nobody watches a demo for a week. In production the setting is refused."""
@@ -114,6 +116,7 @@ def _pay_out(stack: Stack, deployment: Deployment, person: Person) -> None:
     Treasury(deployment.environment).grant_earnings(person.uid, EARNED_MICROS)
     print(f"    {_credits(EARNED_MICROS)} of earnings, posted by hand: nothing sells to others here yet")
     print(f"    here earnings and new bank details wait {WAIT_S} second, by PAYOUT_WAIT_S; in production 7 and 3 days")
+    stack.stripe.act(deployment.stripe_key, "top_up", "usd", amount=PLATFORM_MINOR)
     earner = Earner(deployment, stack.stripe, person.token)
     earner.onboard()
     payout = earner.ask(EARNED_MICROS)

@@ -303,7 +303,8 @@ def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:
     """
     without_ledger = {"demand_set", "entry_created", "image_job_get", "model_get", "model_list", "model_update"}
     without_ledger |= {"order_get", "price_get", "price_predict", "price_trends"}
-    without_ledger |= {"payout_cancel", "payout_get", "payout_list", "payout_review", "payout_schedule"}
+    without_ledger |= {"payout_cancel", "payout_get", "payout_list", "payout_onboard", "payout_review"}
+    without_ledger |= {"payout_schedule"}
     without_ledger |= {"payment_sweep", "review_list", "review_resolve", "settlement_daily", "ticket_list"}
     # Who takes payments' events leaves them to a queue, which speaks gRPC too; who tells of packs reads nothing.
     without_store = {"pack_list": set()} | {

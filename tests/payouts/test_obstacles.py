@@ -1,6 +1,5 @@
 """What comes up between request and sending keeps the money here."""
 
-
 import pytest
 from msgspec.structs import replace
 

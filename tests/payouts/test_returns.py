@@ -1,6 +1,5 @@
 """What comes back: refused by the provider, sent back by a bank, reversed, fetched back. Exact balances each time."""
 
-
 import pytest
 
 from shared.base.economy import DAY_MS

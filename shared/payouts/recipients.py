@@ -4,9 +4,12 @@ from shared.base.clock import Clock
 from shared.base.ids import UserId
 from shared.base.log import write_line
 from shared.payouts import rules
-from shared.payouts.errors import PayoutRefused
+from shared.payouts.errors import PayoutBusy, PayoutRefused
 from shared.payouts.models import Recipient
 from shared.payouts.ports import Accounts, RecipientStore
+
+LOOKS_MAX = 4
+"""Of one recipient, when others write what they saw at the same moment."""
 
 
 class Recipients:
@@ -44,6 +47,15 @@ class Recipients:
             await self._seen(recipient)
 
     async def _seen(self, before: Recipient) -> Recipient:
+        for _ in range(LOOKS_MAX):
+            try:
+                return await self._look_once(before)
+            except PayoutBusy:
+                # Events come several at once: somebody else has just written what they saw.
+                before = await self._store.find(before.owner) or before
+        raise PayoutBusy
+
+    async def _look_once(self, before: Recipient) -> Recipient:
         seen = await self._accounts.look(before.destination)
         after = rules.recipient_after(before, seen, at_ms=self._clock())
         if after != before:

@@ -411,8 +411,8 @@ def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:
     without_ledger |= {"order_get", "price_get", "price_predict", "price_trends"}
     without_ledger |= {"payment_sweep", "review_list", "review_resolve", "settlement_daily"}
     without_ledger |= {"ticket_list", "ticket_resolve"}
-    without_ledger |= {"payout_cancel", "payout_get", "payout_list", "payout_review", "payout_schedule"}
-    without_ledger |= {"payment_sweep", "review_list", "review_resolve", "settlement_daily", "ticket_list"}
+    without_ledger |= {"payout_cancel", "payout_get", "payout_list", "payout_onboard", "payout_review"}
+    without_ledger |= {"payout_schedule"}
     # Who takes payments' events leaves them to a queue, which speaks gRPC too; who tells of packs reads nothing.
     without_store = {"pack_list": set()} | {
         f"{rail}_webhook": {"grpc"} for rail in ("paypal", "razorpay", "stripe", "stripe_connect")

@@ -46,9 +46,8 @@ async def bounce(bench: PayoutBench, fate: Fate | None) -> None:
     """Paid, sent back by the bank, refused by a person, fetched back."""
     await pay(bench, fate)
     [payout] = bench.store.kept.values()
-    arrival = bench.stripe.handle("GET", f"/v1/payouts/{payout.arrival_id}", {}, owner=payout.destination)
-    if payout.state is PayoutState.PAID and arrival["status"] == "paid":
-        bench.stripe.bank.fail(arrival["id"])
+    if payout.state is PayoutState.PAID and _status(bench, payout) == "paid":
+        bench.stripe.bank.fail(payout.arrival_id or "")
     if payout.state not in rules.OVER:
         await bench.process(fate).sending.advance(payout.payout_id)
         bench.clock.now_ms += rules.QUIET_MS
@@ -57,9 +56,13 @@ async def bounce(bench: PayoutBench, fate: Fate | None) -> None:
 
 
 def _arrive(bench: PayoutBench, payout: Payout) -> None:
+    if _status(bench, payout) == "pending":
+        bench.stripe.bank.arrive(payout.arrival_id or "")
+
+
+def _status(bench: PayoutBench, payout: Payout) -> str:
     found = bench.stripe.handle("GET", f"/v1/payouts/{payout.arrival_id}", {}, owner=payout.destination)
-    if found["status"] == "pending":
-        bench.stripe.bank.arrive(found["id"])
+    return str(found["status"])
 
 
 ENDS = {

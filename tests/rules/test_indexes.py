@@ -68,6 +68,7 @@ PAYOUT = Payout(
     asked_at_ms=1,
     is_first=False,
 )
+EARNER = AccountId("earn:alice")
 STAMP = Stamp(datetime(2026, 1, 1, tzinfo=UTC), ALICE)
 
 
@@ -220,14 +221,14 @@ async def _payouts(client: AsyncClient) -> None:
 
 async def _income_of_two_pages(client: AsyncClient) -> None:
     memory = MemoryLedgerStore(Ticker())
-    await opened(memory, paid=1, accounts=(ALICE,))
+    await opened(memory, paid=1, accounts=(EARNER,))
     [document] = [one for one in memory.entries.values() if one["seq"] == 2]
     batch = client.batch()
     for seq in range(PAGE_ENTRIES + 1):
-        batch.set(client.document(f"accounts/{ALICE}/entries/{seq}"), {**document, "seq": seq})
+        batch.set(client.document(f"accounts/{EARNER}/entries/{seq}"), {**document, "seq": seq})
     await batch.commit()
 
-    found = await FirestoreIncome(client).since(ALICE, datetime.fromtimestamp(0, UTC))
+    found = await FirestoreIncome(client).since(EARNER, datetime.fromtimestamp(0, UTC))
     assert len(found or ()) == PAGE_ENTRIES + 1
 
 

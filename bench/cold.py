@@ -51,7 +51,17 @@ SET_UP_TIMEOUT_S = 30.0
 IMAGE_MODEL = "black-forest-labs/flux-schnell"
 SPEECH_MODEL = "openai/whisper-1"
 CALL_PROVIDERS = frozenset(
-    {"chat_completions", "embedding_create", "image_generate", "image_run", "response_create", "speech_transcribe"}
+    {
+        "chat_completions",
+        "conversation_quote",
+        "conversation_regenerate",
+        "conversation_reply",
+        "embedding_create",
+        "image_generate",
+        "image_run",
+        "response_create",
+        "speech_transcribe",
+    }
 )
 CHAIN_CALLERS = frozenset({"credit_topup", "crypto_claim"})
 PAYMENT_CALLERS = CHAIN_CALLERS | {
@@ -149,6 +159,20 @@ class FirstRequests:
                 body = {"key": self._created_card()["key"]}
             case "chat_completions":
                 body = self._chat_body()
+            case "conversation_start":
+                body = {"model": MODEL, "idempotency_key": secrets.token_hex(8)}
+            case (
+                "conversation_delete"
+                | "conversation_get"
+                | "conversation_quote"
+                | "conversation_regenerate"
+                | "conversation_reply"
+                | "conversation_stop"
+                | "conversation_update"
+            ):
+                path, body = self._talk(row)
+            case "memory_erase":
+                body = {"all": True}
             case "response_create":
                 body = {"model": MODEL, "input": "Hello", "max_output_tokens": 16}
             case "embedding_create":
@@ -256,11 +280,27 @@ class FirstRequests:
             case "speech_transcribe":
                 posted, media_type = _recording()
                 return FirstRequest("POST", path, token, posted, {"content-type": media_type})
-            case "card_list" | "credit_balance" | "earning_get" | "key_get" | "model_list" | "pack_list":
+            case "card_list" | "conversation_list" | "credit_balance" | "earning_get" | "key_get":
+                pass
+            case "memory_list" | "model_list" | "pack_list":
                 pass
             case _:
                 raise BenchFailed(f"bench/cold.py does not know how to call {row.name}")
         return FirstRequest(row.method, path, token, body)
+
+    def _talk(self, row: FunctionRow) -> tuple[str, dict[str, Any]]:
+        """A path in a conversation that has begun, and the body to post there."""
+        path, key = "/v1/conversations", {"idempotency_key": secrets.token_hex(8)}
+        begun = self._ask(path, self._person.token, {"model": MODEL, **key}).json()["conversation_id"]
+        said = {"text": "Hello", "stream": False, **key}
+        if row.name == "conversation_regenerate":
+            self._ask(f"{path}/{begun}/replies", self._person.token, said)
+        bodies = {
+            "conversation_quote": {"text": "Hello"},
+            "conversation_regenerate": {"stream": False, **key},
+            "conversation_reply": said,
+        }
+        return row.path.replace("{conversation_id}", begun), bodies.get(row.name, {})
 
     def _bought(self) -> dict[str, Any]:
         """A granted order of somebody new, for nobody buys as often as this asks.

@@ -118,9 +118,15 @@ class Calls:
         self, asking: Asking, model: Model, quote: Quote, *, lifetime_ms: int = HOLD_LIFETIME_MS
     ) -> MeteredCall:
         """Hold what the quote comes to at the model's demand now, and at least at cost. Raises what the meter does."""
+        quote = await self.at_demand_now(model, quote)
+        call = await self._meter.begin(asking.account_id, asking.request_id, quote, lifetime_ms=lifetime_ms)
+        call.before_charge = asking.before_charge
+        return call
+
+    async def at_demand_now(self, model: Model, quote: Quote) -> Quote:
+        """The quote as it would be held for now."""
         multiplier = await self._demand.of(model.id)
-        quote = at_demand(quote, *sold_at(multiplier, model.routes))
-        return await self._meter.begin(asking.account_id, asking.request_id, quote, lifetime_ms=lifetime_ms)
+        return at_demand(quote, *sold_at(multiplier, model.routes))
 
     def resume(self, account_id: AccountId, hold_id: HoldId, quote: Quote) -> MeteredCall:
         """A call that another process held for."""

@@ -1,6 +1,6 @@
 """What a call may cost, what it used, and what it was charged."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 
 from msgspec import Struct
@@ -79,6 +79,10 @@ class OwedCharge(Struct, frozen=True):
     hold_id: HoldId
     amount_micros: int
     facts: Mapping[str, str]
+
+
+BeforeCharge = Callable[[OwedCharge], Awaitable[None]]
+"""Awaited before a charge is made. What it raises keeps the charge from being made."""
 
 
 class Charge(Struct, frozen=True):

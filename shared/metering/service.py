@@ -15,7 +15,7 @@ from shared.ledger.operation import Posted
 from shared.ledger.service import Ledger
 from shared.metering import rules
 from shared.metering.errors import CallUnaffordable
-from shared.metering.models import Charge, OwedCharge, Quote, Usage
+from shared.metering.models import BeforeCharge, Charge, OwedCharge, Quote, Usage
 from shared.metering.store import OwedCharges, OwedUnavailable
 
 
@@ -47,6 +47,13 @@ class Meter:
         """A call whose hold another process placed. However many resume it, it is charged once at most."""
         return MeteredCall(self._ledger, self._owed, account_id, hold_id, quote)
 
+    async def settle(self, owed: OwedCharge) -> None:
+        """Make a charge that another process may have died over: once, however often it is asked for.
+
+        Raise what the ledger raises; then it may or may not stand, and may be asked for again.
+        """
+        await self._ledger.capture_late(owed.account_id, owed.hold_id, owed.amount_micros, facts=owed.facts)
+
 
 class MeteredCall:
     """A call whose worst case is held. Resolve it once: `capture`, `collect` or `release`."""
@@ -61,6 +68,8 @@ class MeteredCall:
         """Known before the charge is made, so that a stream's headers can name it."""
         self.rate: RateLeft | None = None
         """What the account may still begin; None for a call that another process held for."""
+        self.before_charge: BeforeCharge | None = None
+        """For who must know what a charge is for even if the process dies over it."""
 
     async def capture(self, usage: Usage, facts: Mapping[str, str | int]) -> Charge:
         """Charge the usage, capped by the hold, and give the rest back. Usage that costs nothing posts nothing."""
@@ -68,6 +77,8 @@ class MeteredCall:
         if amount_micros == 0:
             return await self.release()
         receipt_facts = rules.receipt_facts(self.quote, usage, facts)
+        if self.before_charge is not None:
+            await self.before_charge(OwedCharge(self._account_id, self._hold_id, amount_micros, receipt_facts))
         posted = await self._ledger.capture(self._account_id, self._hold_id, amount_micros, facts=receipt_facts)
         return self._charged(posted)
 

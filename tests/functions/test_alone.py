@@ -40,6 +40,9 @@ FOREIGN = {
 """What no function of today needs, and what of ours is not deployed."""
 CALL_PROVIDERS = {
     "chat_completions",
+    "conversation_quote",
+    "conversation_regenerate",
+    "conversation_reply",
     "embedding_create",
     "image_generate",
     "image_run",
@@ -70,7 +73,16 @@ OPERATED = {
     "ticket_list",
 }
 """What operators call."""
-CATALOG_READERS = {*CALL_PROVIDERS, "demand_set", "model_get", "model_list", "model_update", "price_get"}
+CATALOG_READERS = {
+    *CALL_PROVIDERS,
+    "conversation_start",
+    "conversation_update",
+    "demand_set",
+    "model_get",
+    "model_list",
+    "model_update",
+    "price_get",
+}
 PAYMENTS = {*PAYMENT_CALLERS, "order_get", "paypal_webhook", "stripe_webhook"} - {"reconcile_daily", "settlement_daily"}
 RAZORPAY = {"payment_confirm", "razorpay_webhook"}
 STORE = {"google.cloud.firestore", "grpc", "shared.ledger.store"}
@@ -144,6 +156,10 @@ def _request(
         asked = {"model": "black-forest-labs/flux-schnell", "prompt": "A cat", "background": True}
         job_id = call(deployment, "POST", "/v1/images/generations", token, json=asked).json()["id"]
         return row.path.replace("{job_id}", job_id), {"json": {"job_id": job_id} if row.trigger.task else None}
+    if row.name == "memory_erase":
+        return row.path, {"json": {"all": True}}
+    if row.name.startswith("conversation_"):
+        return _conversation_request(row, deployment, token)
     if row.name == "finance_report":
         return f"{row.path}?month=2026-01", {}
     if row.name == "review_resolve":
@@ -188,6 +204,24 @@ def _request(
         "image_generate": {"model": "black-forest-labs/flux-schnell", "prompt": "A cat"},
     }
     return row.path, {"json": bodies.get(row.name)}
+
+
+def _conversation_request(row: FunctionRow, deployment: Deployment, token: str) -> tuple[str, dict[str, Any]]:
+    begun = {"idempotency_key": row.name}
+    said = {"text": "Hi", "stream": False, "idempotency_key": row.name}
+    path = "/v1/conversations"
+    if row.name in ("conversation_start", "conversation_list"):
+        return row.path, {"json": begun if row.method == "POST" else None}
+    conversation_id = answer(call(deployment, "POST", path, token, json=begun))["conversation_id"]
+    if row.name == "conversation_regenerate":
+        answer(call(deployment, "POST", f"{path}/{conversation_id}/replies", token, json=said))
+    bodies = {
+        "conversation_get": None,
+        "conversation_quote": {"text": "Hi"},
+        "conversation_regenerate": {"stream": False, **begun},
+        "conversation_reply": said,
+    }
+    return row.path.replace("{conversation_id}", conversation_id), {"json": bodies.get(row.name, {})}
 
 
 def _payment_request(row: FunctionRow, buyer: Buyer, paypal: Signatory) -> tuple[str, dict[str, Any]]:
@@ -271,7 +305,7 @@ def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:
     Who tells of entries is given them, and reads none.
     """
     without_ledger = {"demand_set", "entry_created", "image_job_get", "model_get", "model_list", "model_update"}
-    without_ledger |= {"order_get", "price_get", "price_predict", "price_trends"}
+    without_ledger |= {"memory_erase", "memory_list", "order_get", "price_get", "price_predict", "price_trends"}
     without_ledger |= {"payment_sweep", "review_list", "review_resolve", "settlement_daily", "ticket_list"}
     # Who takes payments' events leaves them to a queue, which speaks gRPC too; who tells of packs reads nothing.
     without_store = {"pack_list": set()} | {f"{rail}_webhook": {"grpc"} for rail in ("paypal", "razorpay", "stripe")}

@@ -208,7 +208,7 @@ def test_images_go_to_models_that_see_and_files_to_all(deployment: Deployment, m
     blind = begin(deployment, member.token)
     image = {"type": "image", "url": PIXEL}
     refused = say(deployment, member.token, blind, "Look", attachments=[image])
-    assert refusal(refused, 400) == "model_unfit"
+    assert refusal(refused, 400) == "model_not_supported"
     assert messages(deployment, member.token, blind) == []
     file = {"type": "file", "name": "notes.txt", "data": base64.b64encode("Grüße".encode()).decode()}
     answer(say(deployment, member.token, blind, "Read", attachments=[file]))

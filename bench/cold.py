@@ -60,6 +60,9 @@ CALL_PROVIDERS = frozenset(
         "image_run",
         "key_validate",
         "job_step",
+        "conversation_quote",
+        "conversation_regenerate",
+        "conversation_reply",
         "response_create",
         "speech_transcribe",
     }
@@ -193,6 +196,20 @@ class FirstRequests:
                 body = {"call": "chat.completions", "body": self._chat_body()}
             case "chat_completions":
                 body = self._chat_body()
+            case "conversation_start":
+                body = {"model": MODEL, "idempotency_key": secrets.token_hex(8)}
+            case (
+                "conversation_delete"
+                | "conversation_get"
+                | "conversation_quote"
+                | "conversation_regenerate"
+                | "conversation_reply"
+                | "conversation_stop"
+                | "conversation_update"
+            ):
+                path, body = self._talk(row)
+            case "memory_erase":
+                body = {"all": True}
             case "response_create":
                 body = {"model": MODEL, "input": "Hello", "max_output_tokens": 16}
             case "embedding_create":
@@ -376,11 +393,27 @@ class FirstRequests:
                 | "payout_list"
                 | "pool_list"
                 | "session_list"
+                | "conversation_list"
+                | "memory_list"
             ):
                 pass
             case _:
                 raise BenchFailed(f"bench/cold.py does not know how to call {row.name}")
         return FirstRequest(row.method, path, token, body)
+
+    def _talk(self, row: FunctionRow) -> tuple[str, dict[str, Any]]:
+        """A path in a conversation that has begun, and the body to post there."""
+        path, key = "/v1/conversations", {"idempotency_key": secrets.token_hex(8)}
+        begun = self._ask(path, self._person.token, {"model": MODEL, **key}).json()["conversation_id"]
+        said = {"text": "Hello", "stream": False, **key}
+        if row.name == "conversation_regenerate":
+            self._ask(f"{path}/{begun}/replies", self._person.token, said)
+        bodies = {
+            "conversation_quote": {"text": "Hello"},
+            "conversation_regenerate": {"stream": False, **key},
+            "conversation_reply": said,
+        }
+        return row.path.replace("{conversation_id}", begun), bodies.get(row.name, {})
 
     def _bought(self) -> dict[str, Any]:
         """A granted order of somebody new, for nobody buys as often as this asks.

@@ -169,6 +169,11 @@ def test_only_those_who_call_providers_hold_their_keys() -> None:
     models = [row for row in ROWS if "OPENAI_API_KEY" in row.secrets]
     assert {row.name for row in models} == {
         "chat_completions",
+        "conversation_quote",
+        "conversation_regenerate",
+        "conversation_reply",
+        "conversation_start",
+        "conversation_update",
         "embedding_create",
         "image_generate",
         "image_run",

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from shared.base.ids import AccountId, RequestId, UserId
 from shared.catalog.models import Route
-from shared.metering.models import Charge, Usage
+from shared.metering.models import BeforeCharge, Charge, Usage
 from shared.routing.models import NO_PREFERENCE, Preference
 
 
@@ -25,6 +25,8 @@ class Asking(Struct, frozen=True, kw_only=True):
     """Returns once nobody waits for the answer any more. None where nobody can leave, as of a job."""
     isolated: bool = False
     """Whether answers are never shared with others, even where an operator lets accounts share them."""
+    before_charge: BeforeCharge | None = None
+    """For who keeps the answer: told of the charge before it is made."""
 
 
 class Answered(Struct, frozen=True):

@@ -131,7 +131,9 @@ class Calls:
     ) -> MeteredCall:
         """Hold what the quote comes to at the model's demand now, and at least at cost. Raises what the meter does."""
         quote = await self.quoted(model, quote)
-        return await self._meter.begin(asking.account_id, asking.request_id, quote, lifetime_ms=lifetime_ms)
+        call = await self._meter.begin(asking.account_id, asking.request_id, quote, lifetime_ms=lifetime_ms)
+        call.before_charge = asking.before_charge
+        return call
 
     async def quoted(self, model: Model, quote: Quote) -> Quote:
         """What the quote comes to at the model's demand now, and at least at cost."""

@@ -8,7 +8,7 @@ from shared.base.ids import RequestId
 from shared.calls.models import Asking
 from shared.calls.service import Calls, call_facts, charge_headers, give_back, rate_headers
 from shared.catalog.allowed import check_allowed
-from shared.catalog.models import Model, Route
+from shared.catalog.models import Model, Price, Route
 from shared.catalog.service import Catalog
 from shared.chat import again, rules
 from shared.chat.again import Keeper, Lookup, StreamAgain
@@ -16,7 +16,7 @@ from shared.chat.models import ChatAnswer, ChatRequest, Tally
 from shared.chat.stream import ChatStream
 from shared.chat.tally import count_chunk, usage_of, used
 from shared.chat.told import ChatTeller, Teller, usage_with_cost
-from shared.metering.models import Outcome, Usage
+from shared.metering.models import Outcome, Quote, Usage
 from shared.metering.service import MeteredCall
 from shared.providers.gateway import Upstreams, UpstreamStream
 from shared.providers.models import Provider
@@ -92,12 +92,21 @@ class Chats:
         stream.headers |= lookup.headers
         return stream
 
-    async def _begin(self, asking: Asking, request: ChatRequest) -> tuple[Model, MeteredCall, Lookup]:
+    async def quote(self, asking: Asking, request: ChatRequest) -> Quote:
+        """What the request would be held for now. Holds nothing; raise what `answer` refuses requests for."""
+        model, price = await self._checked(asking, request)
+        return await self._calls.quoted(model, rules.quote_of(request, model, price))
+
+    async def _checked(self, asking: Asking, request: ChatRequest) -> tuple[Model, Price]:
         await self._catalog.refresh()
         model, price = self._catalog.chat_model(request.model)
         check_allowed(model, asking.models_allowed)
         rules.check_payload(request, model)
         self._calls.check(asking, model, rules.needs_of(request))
+        return model, price
+
+    async def _begin(self, asking: Asking, request: ChatRequest) -> tuple[Model, MeteredCall, Lookup]:
+        model, price = await self._checked(asking, request)
         lookup = await self._look_up(asking, request)
         if lookup.found:
             rates = rules.rates_of(request, price)

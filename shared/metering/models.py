@@ -1,6 +1,6 @@
 """What a call may cost, what it used, and what it was charged."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 
 from msgspec import Struct
@@ -83,6 +83,10 @@ class OwedCharge(Struct, frozen=True):
     facts: Mapping[str, str]
     shares: tuple[Share, ...] = HOUSE_ONLY
     """Who has a part in it."""
+
+
+BeforeCharge = Callable[[OwedCharge], Awaitable[None]]
+"""Awaited before a charge is made. What it raises keeps the charge from being made."""
 
 
 class Charge(Struct, frozen=True):

@@ -16,7 +16,7 @@ from shared.ledger.operation import Posted
 from shared.ledger.service import HOUSE_ONLY, Ledger
 from shared.metering import rules
 from shared.metering.errors import CallUnaffordable
-from shared.metering.models import Charge, OwedCharge, Quote, Usage
+from shared.metering.models import BeforeCharge, Charge, OwedCharge, Quote, Usage
 from shared.metering.store import OwedCharges, OwedUnavailable
 
 
@@ -66,6 +66,15 @@ class Meter:
         """A call whose hold another process placed. However many resume it, it is charged once at most."""
         return MeteredCall(self._ledger, self._owed, account_id, hold_id, quote)
 
+    async def settle(self, owed: OwedCharge) -> None:
+        """Make a charge that another process may have died over: once, however often it is asked for.
+
+        Raise what the ledger raises; then it may or may not stand, and may be asked for again.
+        """
+        await self._ledger.capture_late(
+            owed.account_id, owed.hold_id, owed.amount_micros, facts=owed.facts, shares=owed.shares
+        )
+
 
 class MeteredCall:
     """A call whose worst case is held. Resolve it once: `capture`, `collect` or `release`."""
@@ -82,15 +91,20 @@ class MeteredCall:
         """What the account may still begin; None for a call that another process held for."""
         self.lent: Lent | None = None
         """What the provider is asked with, where that is not the platform's own."""
+        self.before_charge: BeforeCharge | None = None
+        """For who must know what a charge is for even if the process dies over it."""
 
     async def capture(self, usage: Usage, facts: Mapping[str, str | int]) -> Charge:
         """Charge the usage, capped by the hold, and give the rest back. Usage that costs nothing posts nothing."""
         amount_micros = rules.charge_micros(self.quote, usage)
         if amount_micros == 0:
             return await self.release()
+        told, shares = self._told(usage, facts), self._shares
         try:
+            if self.before_charge is not None:
+                await self.before_charge(OwedCharge(self._account_id, self._hold_id, amount_micros, told, shares))
             posted = await self._ledger.capture(
-                self._account_id, self._hold_id, amount_micros, facts=self._told(usage, facts), shares=self._shares
+                self._account_id, self._hold_id, amount_micros, facts=told, shares=shares
             )
         finally:
             # A charge that fails may stand after all, and the key was used either way.

@@ -46,6 +46,9 @@ RUNS_GRAPHS = {"job_step"}
 """LangGraph takes a second to load, and brings LangChain's core and pydantic. Who starts or shows jobs has none."""
 CALL_PROVIDERS = {
     "chat_completions",
+    "conversation_quote",
+    "conversation_regenerate",
+    "conversation_reply",
     "embedding_create",
     "image_generate",
     "image_run",
@@ -93,6 +96,8 @@ CATALOG_READERS = {
     "job_start",
     "key_deposit",
     "key_validate",
+    "conversation_start",
+    "conversation_update",
     "model_get",
     "model_list",
     "model_update",
@@ -191,6 +196,10 @@ def _request(
         return row.path.replace("{key_id}", key_id), {"json": {"key_id": key_id} if row.trigger.task else None}
     if row.name == "artifact_get" or row.name in JOBS:
         return _job_request(row, deployment, token)
+    if row.name == "memory_erase":
+        return row.path, {"json": {"all": True}}
+    if row.name.startswith("conversation_"):
+        return _conversation_request(row, deployment, token)
     if row.name == "finance_report":
         return f"{row.path}?month=2026-01", {}
     if row.name == "review_resolve":
@@ -298,6 +307,24 @@ def _job_request(row: FunctionRow, deployment: Deployment, token: str) -> tuple[
         # Nobody else is at it when the task comes once more.
         wait_for_job(deployment, token, job_id, "succeeded")
     return row.path.replace("{job_id}", job_id), {"json": bodies.get(row.name)}
+
+
+def _conversation_request(row: FunctionRow, deployment: Deployment, token: str) -> tuple[str, dict[str, Any]]:
+    begun = {"idempotency_key": row.name}
+    said = {"text": "Hi", "stream": False, "idempotency_key": row.name}
+    path = "/v1/conversations"
+    if row.name in ("conversation_start", "conversation_list"):
+        return row.path, {"json": begun if row.method == "POST" else None}
+    conversation_id = answer(call(deployment, "POST", path, token, json=begun))["conversation_id"]
+    if row.name == "conversation_regenerate":
+        answer(call(deployment, "POST", f"{path}/{conversation_id}/replies", token, json=said))
+    bodies = {
+        "conversation_get": None,
+        "conversation_quote": {"text": "Hi"},
+        "conversation_regenerate": {"stream": False, **begun},
+        "conversation_reply": said,
+    }
+    return row.path.replace("{conversation_id}", conversation_id), {"json": bodies.get(row.name, {})}
 
 
 def _payment_request(row: FunctionRow, buyer: Buyer, paypal: Signatory) -> tuple[str, dict[str, Any]]:
@@ -413,6 +440,8 @@ def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:
     without_ledger |= {"ticket_list", "ticket_resolve"}
     without_ledger |= {"payout_cancel", "payout_get", "payout_list", "payout_onboard", "payout_review"}
     without_ledger |= {"payout_schedule"}
+    without_ledger |= {"memory_erase", "memory_list", "order_get", "price_get", "price_predict", "price_trends"}
+    without_ledger |= {"payment_sweep", "review_list", "review_resolve", "settlement_daily", "ticket_list"}
     # Who takes payments' events leaves them to a queue, which speaks gRPC too; who tells of packs reads nothing.
     without_store = {"pack_list": set()} | {
         f"{rail}_webhook": {"grpc"} for rail in ("paypal", "razorpay", "stripe", "stripe_connect")

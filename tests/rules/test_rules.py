@@ -99,6 +99,15 @@ jobs/alice/artifacts/a                   | -      | get      | -        | -     
 jobs/alice/graph_checkpoints/c           | -      | -        | -        | -               | -
 jobs/alice/graph_writes/w                | -      | -        | -        | -               | -
 jobs/alice/graph_blobs/b                 | -      | -        | -        | -               | -
+conversations/alice                      | -      | get      | -        | -               | -
+conversations/bob                        | -      | -        | get      | get             | -
+conversations/alice/messages/alice       | -      | get      | -        | -               | -
+conversations/bob/messages/bob           | -      | -        | get      | get             | -
+conversations/alice/pictures/alice       | -      | get      | -        | -               | -
+conversations/bob/pictures/bob           | -      | -        | get      | get             | -
+conversations/alice/turns/alice          | -      | -        | -        | -               | -
+conversations/alice/more/m               | -      | -        | -        | -               | -
+conversations/nobody/messages/m          | -      | -        | -        | -               | -
 decisions/alice                          | -      | get      | -        | -               | -
 decisions/bob                            | -      | -        | get      | get             | -
 decisions/alice/more/m                   | -      | -        | -        | -               | -
@@ -140,6 +149,8 @@ users/alice/notes/first                  | -      | -        | -        | -     
 users/alice/contribution_days/first      | -      | get      | -        | -               | -
 users/alice/contribution_models/first    | -      | get      | -        | -               | -
 users/bob/contribution_days/first        | -      | -        | get      | get             | -
+users/alice/memories/first               | -      | get      | -        | -               | -
+users/bob/memories/first                 | -      | -        | get      | get             | -
 users/bob/notifications/first            | -      | -        | get      | get             | -
 answers/first                            | -      | -        | -        | -               | -
 price_state/demand                       | -      | -        | -        | -               | -
@@ -185,6 +196,18 @@ prices                                   | -      | -        | -        | -     
 days of all models                       | -      | -        | -        | -               | -
 audit_marks                              | -      | -        | -        | -               | -
 alarms                                   | -      | -        | -        | -               | -
+alice's conversations                    | -      | list     | -        | -               | -
+alice's conversations, one too many      | -      | -        | -        | -               | -
+alice's conversations, without limit     | -      | -        | -        | -               | -
+conversations                            | -      | -        | -        | -               | -
+messages of alice's conversation         | -      | list     | -        | -               | -
+messages of alice's conversation, too many | -      | -        | -        | -               | -
+messages of all conversations            | -      | -        | -        | -               | -
+pictures of alice's conversation         | -      | -        | -        | -               | -
+turns of alice's conversation            | -      | -        | -        | -               | -
+alice's memories                         | -      | list     | -        | -               | -
+alice's memories, without limit          | -      | -        | -        | -               | -
+memories of everybody                    | -      | -        | -        | -               | -
 alice's jobs                             | -      | list     | -        | -               | -
 alice's jobs, one too many               | -      | -        | -        | -               | -
 alice's jobs, without limit              | -      | -        | -        | -               | -
@@ -338,6 +361,18 @@ QUERIES = {
     "ledger_days": Query("ledger_days"),
     "chain_authorizations": Query("chain_authorizations"),
     "invoice_series": Query("invoice_series"),
+    "alice's conversations": _owned("alice", {"limit": 100}, "conversations"),
+    "alice's conversations, one too many": _owned("alice", {"limit": 101}, "conversations"),
+    "alice's conversations, without limit": _owned("alice", {}, "conversations"),
+    "conversations": Query("conversations"),
+    "messages of alice's conversation": Query("messages", "/conversations/alice", {"limit": 100}),
+    "messages of alice's conversation, too many": Query("messages", "/conversations/alice", {"limit": 101}),
+    "messages of all conversations": Query("messages", descend=True),
+    "pictures of alice's conversation": Query("pictures", "/conversations/alice"),
+    "turns of alice's conversation": Query("turns", "/conversations/alice"),
+    "alice's memories": Query("memories", "/users/alice", {"limit": 100}),
+    "alice's memories, without limit": Query("memories", "/users/alice", {}),
+    "memories of everybody": Query("memories", descend=True),
     "alice's jobs": _owned("alice", {"limit": 100}, "jobs"),
     "alice's jobs, one too many": _owned("alice", {"limit": 101}, "jobs"),
     "alice's jobs, without limit": _owned("alice", {}, "jobs"),

@@ -1,0 +1,111 @@
+"""How a conversation is begun, and what of it can be changed: which model, which title."""
+
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
+
+from shared.base.clock import Clock
+from shared.catalog.allowed import check_allowed
+from shared.catalog.models import CHAT_MODALITIES, Modality, Model
+from shared.catalog.service import Catalog
+from shared.conversations import rules
+from shared.conversations.errors import ConversationKeyReused
+from shared.conversations.models import Caller, Change, Conversation, ConversationId
+from shared.conversations.service import Conversations
+from shared.conversations.store import FirestoreConversations
+
+
+class Terms(Struct, frozen=True, kw_only=True):
+    """What a conversation is begun with."""
+
+    model: str | None
+    preference: str | None
+    """`cheapest` or `vision`, where no model is named: the cheapest of all, or of those that see."""
+    title: str
+    system: str
+    remembers: bool
+    history_tokens_max: int
+    answer_tokens_max: int
+
+
+class Openings:
+    """Begins conversations and changes their terms. Apart from the rest, because only this needs the catalog."""
+
+    def __init__(
+        self, conversations: Conversations, store: FirestoreConversations, catalog: Catalog, clock: Clock
+    ) -> None:
+        self._conversations = conversations
+        self._store = store
+        self._catalog = catalog
+        self._clock = clock
+
+    async def start(
+        self, caller: Caller, terms: Terms, *, key: str, models_allowed: frozenset[str] | None
+    ) -> Conversation:
+        """A new conversation; a repeat answers the one it began. Raise ConversationKeyReused, or ModelUnknown."""
+        await self._catalog.refresh()
+        model = self._model(terms, models_allowed)
+        now_ms = self._clock()
+        conversation = Conversation(
+            conversation_id=rules.conversation_id_of(caller.account_id, key),
+            owner=caller.uid,
+            account_id=caller.account_id,
+            request_hash=rules.hash_of(terms),
+            title=rules.check_text(terms.title, "title"),
+            system=rules.check_text(terms.system, "system"),
+            model=model.id,
+            remembers=terms.remembers,
+            history_tokens_max=terms.history_tokens_max,
+            answer_tokens_max=terms.answer_tokens_max,
+            created_at_ms=now_ms,
+            updated_at_ms=now_ms,
+        )
+        if await self._store.create(conversation):
+            return conversation
+        stored = (await self._conversations.owned(caller, conversation.conversation_id)).conversation
+        if stored.request_hash != conversation.request_hash:
+            raise ConversationKeyReused
+        return stored
+
+    async def update(
+        self,
+        caller: Caller,
+        conversation_id: ConversationId,
+        *,
+        title: str | UnsetType = UNSET,
+        model: str | UnsetType = UNSET,
+        models_allowed: frozenset[str] | None,
+    ) -> Conversation:
+        """Another title or model, from the next turn on. Raise ConversationAbsent or ModelUnknown."""
+        kept = await self._conversations.owned(caller, conversation_id)
+        fields: dict[str, str] = {}
+        if title is not UNSET:
+            fields["title"] = rules.check_text(title, "title")
+        if model is not UNSET:
+            await self._catalog.refresh()
+            check_allowed(self._catalog.chat_model(model)[0], models_allowed)
+            fields["model"] = model
+        change = await self._store.change(
+            conversation_id,
+            lambda conversation: Change(replace(conversation, **fields, updated_at_ms=self._clock())),
+        )
+        return change.conversation if change else kept.conversation
+
+    def _model(self, terms: Terms, models_allowed: frozenset[str] | None) -> Model:
+        if terms.model is not None:
+            model, _ = self._catalog.chat_model(terms.model)
+            check_allowed(model, models_allowed)
+            return model
+        modalities = {Modality.VISION} if terms.preference == "vision" else CHAT_MODALITIES
+        fit = [
+            model
+            for model in self._catalog.available()
+            if model.modality in modalities
+            and model.price is not None
+            and (models_allowed is None or model.id in models_allowed)
+        ]
+        return self._catalog.chat_model(min(fit, key=_cost).id if fit else "")[0]
+
+
+def _cost(model: Model) -> tuple[int, str]:
+    rates = model.price.rates() if model.price else {}
+    return sum(rates.values()), model.id

@@ -36,7 +36,7 @@ class ConversationRegenerateRequest(Body, frozen=True, kw_only=True):
     imports_ahead="shared.providers.gateway",
 )
 async def conversation_regenerate(body: ConversationRegenerateRequest, caller: Caller, app: App) -> Response:
-    """Raise CallUnaffordable (402), ConversationAbsent (404), ConversationBusy, ConversationKeyReused or
+    """Raise CallUnaffordable (402), ConversationAbsent (404), ConversationBusy, KeyReused or
     NothingToAnswer (409), or what a chat is refused for.
     """
     conversation_id = ConversationId(body.conversation_id)

@@ -46,7 +46,7 @@ class ConversationReplyRequest(Body, frozen=True, kw_only=True):
 )
 async def conversation_reply(body: ConversationReplyRequest, caller: Caller, app: App) -> Response:
     """Raise AttachmentInvalid (400), CallUnaffordable (402), ConversationAbsent (404), ConversationBusy,
-    ConversationKeyReused or TurnPassed (409), or what a chat is refused for.
+    KeyReused or TurnPassed (409), or what a chat is refused for.
     """
     said, conversation_id = Said(body.text, body.attachments), ConversationId(body.conversation_id)
     reply = await app.replies.reply(asking(caller), talker(caller), conversation_id, said, key=body.idempotency_key)

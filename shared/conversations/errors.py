@@ -23,16 +23,6 @@ class ConversationBusy(CredenceError):
         super().__init__("This conversation is answering already. Stop it, or wait until it has answered.")
 
 
-class ConversationKeyReused(CredenceError):
-    """The key stands for another request."""
-
-    code = "idempotency_key_reused"
-    kind = Kind.CONFLICT
-
-    def __init__(self) -> None:
-        super().__init__("This idempotency key was used for another request.", param="idempotency_key")
-
-
 class TurnPassed(CredenceError):
     """A turn that failed is tried again, after others have followed it."""
 

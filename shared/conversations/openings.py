@@ -8,10 +8,10 @@ from shared.catalog.allowed import check_allowed
 from shared.catalog.models import CHAT_MODALITIES, Modality, Model
 from shared.catalog.service import Catalog
 from shared.conversations import rules
-from shared.conversations.errors import ConversationKeyReused
 from shared.conversations.models import Caller, Change, Conversation, ConversationId
 from shared.conversations.service import Conversations
 from shared.conversations.store import FirestoreConversations
+from shared.ledger.errors import KeyReused
 
 
 class Terms(Struct, frozen=True, kw_only=True):
@@ -41,7 +41,7 @@ class Openings:
     async def start(
         self, caller: Caller, terms: Terms, *, key: str, models_allowed: frozenset[str] | None
     ) -> Conversation:
-        """A new conversation; a repeat answers the one it began. Raise ConversationKeyReused, or ModelUnknown."""
+        """A new conversation; a repeat answers the one it began. Raise KeyReused, or ModelUnknown."""
         await self._catalog.refresh()
         model = self._model(terms, models_allowed)
         now_ms = self._clock()
@@ -63,7 +63,7 @@ class Openings:
             return conversation
         stored = (await self._conversations.owned(caller, conversation.conversation_id)).conversation
         if stored.request_hash != conversation.request_hash:
-            raise ConversationKeyReused
+            raise KeyReused
         return stored
 
     async def update(

@@ -18,7 +18,6 @@ from shared.conversations import attachments, history, rules
 from shared.conversations.attachments import Attachment
 from shared.conversations.errors import (
     ConversationBusy,
-    ConversationKeyReused,
     NothingToAnswer,
     ReplyFailed,
     TurnPassed,
@@ -43,6 +42,7 @@ from shared.conversations.service import Conversations
 from shared.conversations.store import ConversationChanged, FirestoreConversations, Kept
 from shared.conversations.told import KeptReply
 from shared.conversations.turn import ReplyStream, Step, Watch, give_up
+from shared.ledger.errors import KeyReused
 
 if TYPE_CHECKING:
     from shared.base.fetcher import Fetcher
@@ -81,7 +81,7 @@ class Replies:
     ) -> ReplyStream | KeptReply:
         """The answer to a new message. A repeat tells the answer that is kept, or tries again what failed.
 
-        Raise ConversationAbsent, ConversationBusy, ConversationKeyReused, TurnPassed, AttachmentInvalid, or what a chat
+        Raise ConversationAbsent, ConversationBusy, KeyReused, TurnPassed, AttachmentInvalid, or what a chat
         is refused for; of those that come after the message was kept, it stays there unanswered.
         """
         kept = await self._conversations.owned(caller, conversation_id)
@@ -150,7 +150,7 @@ class Replies:
         if turn is None:
             return None
         if turn.request_hash != request_hash:
-            raise ConversationKeyReused
+            raise KeyReused
         if turn.state is TurnState.DONE and turn.answer is not None:
             answer = await self._store.message(conversation.conversation_id, turn.answer.seq)
             return KeptReply(conversation.conversation_id, answer or turn.answer)

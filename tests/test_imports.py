@@ -13,6 +13,7 @@ MAY_CALL_OUT = {
     "marks.py",
     "windows.py",
     "sales.py",
+    "income.py",
     "lapsed.py",
     "orders.py",
     "tickets.py",
@@ -25,7 +26,7 @@ MAY_CALL_OUT = {
     "app.py",
     "base.py",
 }
-"""Stores (the ledger has six, reconciliation three, one writes protocol buffers, two add up, one has what waits),
+"""Stores (the ledger has seven, reconciliation three, one writes protocol buffers, two add up, one has what waits),
 gateways (those of models and of payments keep their connections apart), what fetches for them, and the place that
 builds them, whose base is `parts/base.py`."""
 

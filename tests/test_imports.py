@@ -13,6 +13,7 @@ MAY_CALL_OUT = {
     "marks.py",
     "windows.py",
     "sales.py",
+    "income.py",
     "lapsed.py",
     "orders.py",
     "tickets.py",
@@ -34,6 +35,9 @@ MAY_CALL_OUT = {
 """Stores (the ledger has seven, reconciliation four, pools three, one writes protocol buffers, two add up, one waits),
 gateways (those of models and of payments keep their connections apart), what fetches for them, what graphs are and what
 keeps their checkpoints, and the place that builds them, whose base is `parts/base.py`."""
+"""Stores (the ledger has seven, reconciliation three, one writes protocol buffers, two add up, one has what waits),
+gateways (those of models and of payments keep their connections apart), what fetches for them, and the place that
+builds them, whose base is `parts/base.py`."""
 
 
 def imports_of(path: Path) -> set[str]:

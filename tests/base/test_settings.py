@@ -37,6 +37,7 @@ PRODUCTION = {"PROJECT_ID": "credence-production"}
         ("AD_UNITS", "text=pub/1"),
         ("AD_KEYS_FILE", "keys.json"),
         ("PAYPAL_CERTIFICATES_FILE", "certificates.pem"),
+        ("PAYOUT_WAIT_S", "1"),
         ("PAYPAL_BASE_URL", "http://api-m.paypal.com"),
         ("PAYPAL_MERCHANT_ID", "merchant@example.com"),
         ("PAYPAL_WEBHOOK_ID", "one,two,three"),

@@ -19,6 +19,7 @@ MAY_CALL_OUT = {
     "tickets.py",
     "transfers.py",
     "waiting.py",
+    "memory_store.py",
     "session_store.py",
     "contexts.py",
     "protobuf.py",

@@ -16,14 +16,9 @@ from shared.chat.models import ChatRequest
 from shared.chat.service import Chats
 from shared.conversations import attachments, history, rules
 from shared.conversations.attachments import Attachment
-from shared.conversations.errors import (
-    ConversationBusy,
-    NothingToAnswer,
-    ReplyFailed,
-    TurnPassed,
-)
+from shared.conversations.errors import ConversationBusy, NothingToAnswer, ReplyFailed, TurnPassed
 from shared.conversations.history import Plan
-from shared.conversations.memory import Memories
+from shared.conversations.memory_store import Memories
 from shared.conversations.models import (
     Caller,
     Conversation,

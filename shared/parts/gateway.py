@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from shared.catalog.service import Catalog
     from shared.catalog.store import FirestoreModels
     from shared.chat.service import Chats
-    from shared.conversations.memory import Memories
+    from shared.conversations.memory_store import Memories
     from shared.conversations.openings import Openings
     from shared.conversations.replies import Replies
     from shared.conversations.service import Conversations
@@ -147,7 +147,7 @@ class GatewayParts(LedgerParts):
 
     @cached_property
     def memories(self) -> "Memories":
-        from shared.conversations.memory import Memories
+        from shared.conversations.memory_store import Memories
 
         return Memories(self.firestore, self.clock)
 

@@ -25,6 +25,9 @@ from shared.base.ids import AccountId, UserId
 from shared.cards.models import CardId
 from shared.cards.store import SESSION_VIEWS, FirestoreCards
 from shared.catalog.store import FirestoreModels
+from shared.conversations.memory_store import Memories
+from shared.conversations.models import ConversationId
+from shared.conversations.store import FirestoreConversations
 from shared.ledger.archive import PAGE_ENTRIES_MAX, FirestoreLedgerArchive, Stamp
 from shared.ledger.income import PAGE_ENTRIES, FirestoreIncome
 from shared.ledger.lapsed import FirestoreLapsed
@@ -232,6 +235,17 @@ async def _income_of_two_pages(client: AsyncClient) -> None:
     assert len(found or ()) == PAGE_ENTRIES + 1
 
 
+async def _conversations_and_memories(client: AsyncClient) -> None:
+    conversations, memories = FirestoreConversations(client), Memories(client, Ticker())
+    for newest in (False, True):
+        found = await conversations.messages(ConversationId("c"), after=0, count_max=10, newest=newest)
+        assert found == []
+    for after in (None, ConversationId("c")):
+        assert await conversations.owned_by(UserId("alice"), after=after) == []
+    await conversations.erase(ConversationId("c"))
+    assert await memories.of(UserId("alice")) == []
+
+
 EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "archive entries": _entries_of_two_pages,
     "archive head and count": lambda client: FirestoreLedgerArchive(client).head_and_count(ALICE),
@@ -253,6 +267,7 @@ EXERCISES: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
     "books of providers": _books_of_providers,
     "reviews, tickets and events that wait": _what_waits_for_a_person,
     "orders paid on a day": _orders_paid_on_a_day,
+    "conversations and memories": _conversations_and_memories,
     "jobs of agents": _jobs_of_agents,
     "checkpoints of graphs": _checkpoints_of_graphs,
     "payouts to earners": _payouts_to_earners,

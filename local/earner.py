@@ -41,7 +41,7 @@ class Earner:
 
     def onboard(self) -> None:
         """Say who they are on the provider's page, and which bank account is theirs."""
-        url = self._ask("POST", "/v1/payouts/onboarding", {"country": "us"})["url"]
+        url = self._ask("POST", "/v1/payout-onboarding", {"country": "us"})["url"]
         posted = requests.post(url, data={"action": "onboard"}, allow_redirects=False, timeout=TIMEOUT_S)
         if posted.status_code != requests.codes.see_other:
             raise ProcessFailed(f"the page does not lead back: {posted.status_code} {posted.text}")

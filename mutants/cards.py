@@ -67,17 +67,17 @@ CARDS = (
     Mutant(
         "a creation funds with a key of its own each time",
         "funded once",
-        "shared/cards/service.py",
-        'fund_key = f"{card.account_id}:create"',
-        'fund_key = f"{card.account_id}:{secret.reveal()}"',
+        "shared/cards/purse.py",
+        'key = f"{card.account_id}:create"',
+        'key = f"{card.account_id}:{secrets.token_hex(8)}"',
         SERVICE,
     ),
     Mutant(
         "a key is good before its card is funded",
         "the last write opens",
         "shared/cards/service.py",
-        "card = Card(card_id, owner, CardStatus.OPENING, terms, self._clock())",
-        "card = Card(card_id, owner, CardStatus.OPEN, terms, self._clock())",
+        "card = Card(rules.card_id_of(owner, key), owner, CardStatus.OPENING, terms, self._clock())",
+        "card = Card(rules.card_id_of(owner, key), owner, CardStatus.OPEN, terms, self._clock())",
         SERVICE,
     ),
     Mutant(

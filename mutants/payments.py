@@ -16,7 +16,7 @@ PAYMENTS = (
         "a signature is not compared",
         "signed events",
         "shared/payments/stripe/events.py",
-        "if not _is_signed(raw, time, signatures, self._secrets):",
+        "if not _is_signed(raw, time, signatures, secrets):",
         "if False:",
         EVENTS,
     ),

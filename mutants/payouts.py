@@ -8,7 +8,7 @@ PAYOUTS = (
     Mutant(
         "a transfer is not looked for before it is made",
         "sent once",
-        "shared/payouts/service.py",
+        "shared/payouts/sending.py",
         "await self._sender.find(payout) or await self._sender.send(payout)",
         "await self._sender.send(payout)",
         TESTS,
@@ -25,7 +25,7 @@ PAYOUTS = (
         "a change of bank details has no cooldown",
         "cooldown",
         "shared/payouts/rules.py",
-        "if at_ms < recipient.bank_changed_at_ms + COOLDOWN_MS:",
+        "if at_ms < recipient.bank_changed_at_ms + waits.cooldown_ms:",
         "if False:",
         TESTS,
     ),

@@ -118,6 +118,10 @@ class Share(Struct, frozen=True):
     weight: int
 
 
+HOUSE_ONLY = (Share(HOUSE_REVENUE, 1),)
+"""Nobody else has a part in it."""
+
+
 class Hold(Struct, frozen=True):
     """Credits set aside for a call. Past `expires_at_ms` it no longer counts, whether or not it was swept."""
 

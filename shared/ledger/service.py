@@ -17,9 +17,9 @@ from shared.ledger.engine import Engine
 from shared.ledger.errors import AccountAbsent, EntryAbsent, HoldAbsent, LedgerUnavailable
 from shared.ledger.holds import ExtendHold, Held, PlaceHold, ReleaseHold
 from shared.ledger.models import (
+    HOUSE_ONLY,
     HOUSE_PAYMENTS,
     HOUSE_PROMOTIONS,
-    HOUSE_REVENUE,
     Entry,
     Head,
     Hold,
@@ -32,7 +32,6 @@ from shared.ledger.operation import Posted, facts_of
 from shared.ledger.postings import Capture, Debit, Grant, OpenAccount, Transfer
 from shared.ledger.store import LedgerStore, StoreUnavailable
 
-HOUSE_ONLY = (Share(HOUSE_REVENUE, 1),)
 """The split of a charge in which nobody but the platform had a part."""
 SEND_LIMITS = SendLimits(per_day_micros_max=SENT_PER_DAY_MICROS_MAX, repeat_window_ms=SEND_REPEAT_WINDOW_MS)
 Facts = Mapping[str, str | int]

@@ -7,8 +7,7 @@ from msgspec import Struct
 
 from shared.base.ids import AccountId, EntryId, HoldId
 from shared.base.units import PROMPT_KINDS, Counts, Rates, Unit
-from shared.ledger.models import Share
-from shared.ledger.service import HOUSE_ONLY
+from shared.ledger.models import HOUSE_ONLY, Share
 
 
 class UsageSource(StrEnum):

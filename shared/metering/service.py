@@ -11,9 +11,9 @@ from shared.base.ids import AccountId, HoldId, RequestId, entry_id_of
 from shared.base.log import write_line
 from shared.ledger.errors import CreditTooLow, HoldAbsent, LedgerBusy, LedgerUnavailable
 from shared.ledger.holds import capture_key
-from shared.ledger.models import RateLeft, Share
+from shared.ledger.models import HOUSE_ONLY, RateLeft, Share
 from shared.ledger.operation import Posted
-from shared.ledger.service import HOUSE_ONLY, Ledger
+from shared.ledger.service import Ledger
 from shared.metering import rules
 from shared.metering.errors import CallUnaffordable
 from shared.metering.models import BeforeCharge, Charge, OwedCharge, Quote, Usage

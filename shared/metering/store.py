@@ -11,8 +11,7 @@ from google.api_core import exceptions as google_errors
 from google.cloud import firestore
 
 from shared.base.ids import AccountId, HoldId
-from shared.ledger.models import Share
-from shared.ledger.service import HOUSE_ONLY
+from shared.ledger.models import HOUSE_ONLY, Share
 from shared.metering.models import OwedCharge
 
 TIMEOUT_S = 5.0

@@ -89,14 +89,15 @@ def test_a_row_is_one_exactly_when_all_that_its_modality_sells_has_a_price(
 
 @given(given=prices)
 def test_a_rate_is_the_price_of_a_million_units(given: dict[str, int]) -> None:
-    """No kind is lost but video, which no call counts yet, and none is rounded."""
+    """No kind is lost, and none is rounded."""
     rates = Price(**given).rates()
 
     assert rates.get(Unit.PROMPT_TOKEN) == given.get("prompt_micros_per_mtok")
     assert rates.get(Unit.COMPLETION_TOKEN) == given.get("completion_micros_per_mtok")
     assert rates.get(Unit.IMAGE, 0) == given.get("image_micros", 0) * UNITS_PER_RATE
     assert rates.get(Unit.AUDIO_MS, 0) * 1_000 == given.get("audio_second_micros", 0) * UNITS_PER_RATE
-    assert len(rates) == len(given.keys() - {"video_second_micros"})
+    assert rates.get(Unit.VIDEO_MS, 0) * 1_000 == given.get("video_second_micros", 0) * UNITS_PER_RATE
+    assert len(rates) == len(given)
     assert all(0 < rate < 2**63 for rate in rates.values())
 
 

@@ -120,7 +120,7 @@ def test_without_its_secret_nothing_is_paid_out(stack: Stack) -> None:
     project_id = f"demo-unpaid-{secrets.token_hex(4)}"
     with Deployment(stack, project_id, environment={"STRIPE_CONNECT_WEBHOOK_SECRET": ""}) as bare:
         token = add_member(stack, bare).token
-        onboarding = call(bare, "POST", "/v1/payouts/onboarding", token, json={"country": "us"})
+        onboarding = call(bare, "POST", "/v1/payout-onboarding", token, json={"country": "us"})
         asked = call(bare, "POST", "/v1/payouts", token, json=payout_of("x"))
         headers = {"stripe-signature": sign(b"{}", "", int(time.time()))}
         event = call(bare, "POST", CONNECT_PATH, data=b"{}", headers=headers)

@@ -260,7 +260,7 @@ class FirstRequests:
                 token, path = buyer.token, path.replace("{order_id}", order["order_id"])
                 body = buyer.send(order)
             case "stripe_webhook":
-                raw = json.dumps(self._stripe_event()).encode()
+                raw = json.dumps(self._payment_event()).encode()
                 signature = sign(raw, WEBHOOK_SECRET, int(time.time()))
                 return FirstRequest("POST", path, "", raw, {"stripe-signature": signature})
             case "payout_onboard":
@@ -454,6 +454,11 @@ class FirstRequests:
 
     def _stripe_event(self) -> dict[str, Any]:
         return self._buyer.stripe.newest_event(self._deployment.stripe_key)
+
+    def _payment_event(self) -> dict[str, Any]:
+        """One that carries its object, as events about payments do; those about recipients only name theirs."""
+        told = self._buyer.stripe.events(self._deployment.stripe_key)
+        return next(event for event in told if event.get("data", {}).get("object"))
 
     def _card_path(self, row: FunctionRow, card_id: str | None = None) -> str:
         return row.path.replace("{card_id}", card_id or self._card_id)

@@ -102,9 +102,7 @@ CATALOG_READERS = {
     "model_update",
     "price_get",
 }
-PAYMENTS = {*PAYMENT_CALLERS, "order_get", "paypal_webhook", "stripe_webhook"} - {"reconcile_daily", "settlement_daily"}
 CONTRIBUTIONS = {"contribution_get", "key_deposit", "key_pause", "key_resume", "key_validate", "key_withdraw"}
-CATALOG_READERS = {*CALL_PROVIDERS, "demand_set", "model_get", "model_list", "model_update", "price_get"}
 PAYOUTS = {row for row in ROWS if row.startswith("payout_") and row != "payout_schedule"} | {"stripe_connect_webhook"}
 PAYMENTS = {*PAYMENT_CALLERS, "order_get", "paypal_webhook", "stripe_webhook"} - {"reconcile_daily", "settlement_daily"}
 PAYMENTS -= PAYOUTS

@@ -46,6 +46,13 @@ DELETED_AT_ONCE_MAX = 300
 _LOOP = "loop"
 
 
+class WouldBlock(RuntimeError):
+    """A defect of whoever calls: Firestore is waited for, and the loop must not be."""
+
+    def __init__(self, instead: str) -> None:
+        super().__init__(f"this saver is asynchronous: use {instead}")
+
+
 class FirestoreSaver(BaseCheckpointSaver[int]):
     """A saver for one process. `threads` is the collection whose documents are threads."""
 
@@ -244,24 +251,24 @@ class FirestoreSaver(BaseCheckpointSaver[int]):
         return f"{self._threads}/{safe_name(thread)}"
 
     def get_tuple(self, config: RunnableConfig) -> NoReturn:
-        """Raise NotImplementedError, like all that would block the loop."""
-        raise NotImplementedError("this saver is asynchronous: use aget_tuple")
+        """Raise WouldBlock, like all of LangGraph's verbs that are not awaited."""
+        raise WouldBlock("aget_tuple")
 
     def list(self, config: RunnableConfig | None, **_: Any) -> NoReturn:
         """As above."""
-        raise NotImplementedError("this saver is asynchronous: use alist")
+        raise WouldBlock("alist")
 
     def put(self, *_: Any) -> NoReturn:
         """As above."""
-        raise NotImplementedError("this saver is asynchronous: use aput")
+        raise WouldBlock("aput")
 
     def put_writes(self, *_: Any, **__: Any) -> NoReturn:
         """As above."""
-        raise NotImplementedError("this saver is asynchronous: use aput_writes")
+        raise WouldBlock("aput_writes")
 
     def delete_thread(self, thread_id: str) -> NoReturn:
         """As above."""
-        raise NotImplementedError("this saver is asynchronous: use adelete_thread")
+        raise WouldBlock("adelete_thread")
 
 
 class _Written(Struct, frozen=True):

@@ -67,6 +67,7 @@ def _schemas(models: Iterable[type[Struct]]) -> dict[str, Any]:
 def _secret_schema(kind: type) -> dict[str, Any]:
     """A text that no answer and no log repeats."""
     if kind is not Secret:
+        # What msgspec's hooks raise for a type they do not know; it then names the type and where it stands.
         raise NotImplementedError(kind.__name__)
     return {"type": "string", "format": "password", "writeOnly": True}
 

@@ -9,7 +9,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.checkpoint.conformance.test_utils import generate_checkpoint, generate_config, generate_metadata
 
-from shared.agents.saver import FirestoreSaver
+from shared.agents.saver import FirestoreSaver, WouldBlock
 from tests.agents.plain import PlainCommits
 
 
@@ -116,5 +116,5 @@ async def test_what_would_block_the_loop_says_so(saver: FirestoreSaver) -> None:
         lambda: saver.put_writes(generate_config("t"), [], "task"),
         lambda: saver.delete_thread("t"),
     ):
-        with pytest.raises(NotImplementedError, match="asynchronous"):
+        with pytest.raises(WouldBlock, match="asynchronous"):
             call()

@@ -1,5 +1,6 @@
 """An auditor's tricks at the stand-ins for Razorpay and PayPal: for each exactly one ticket appears, and it closes."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from tests.reconciliation.builders import Office
 from tests.risk.memory import MemoryRisk
 
 
-class Audited(Office):
+class Audited(Office, ABC):
     """An office that reads a stand-in's own books."""
 
     def __init__(self, bench: Any, statements: Any) -> None:
@@ -57,8 +58,9 @@ class Audited(Office):
             self.evening()
             await self.night()
 
+    @abstractmethod
     def evening(self) -> None:
-        raise NotImplementedError
+        """What the provider does at the end of a day."""
 
     def check_one_ticket(self, kind: str, thing: str, *, state: TicketState = TicketState.OPEN) -> None:
         [ticket] = self.all_tickets()

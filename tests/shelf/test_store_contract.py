@@ -1,6 +1,7 @@
 """What every store of the shelf promises, Firestore's and the one in memory alike."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from itertools import count
 
@@ -26,7 +27,7 @@ from tests.shelf.memory import MemoryShelf
 _numbers = count()
 
 
-class Bench:
+class Bench(ABC):
     """A store, and whoever else writes beside it."""
 
     def __init__(self, store: ShelfStore, ledger: Ledger, owed: OwedCharges) -> None:
@@ -34,8 +35,9 @@ class Bench:
         self.ledger = ledger
         self.owed = owed
 
+    @abstractmethod
     async def put(self, key: ContributedKey) -> Shelved:
-        raise NotImplementedError
+        """A key as its owner's functions would have left it."""
 
     async def key(self, key_id: str = "key1") -> ContributedKey:
         found = await self.store.find(KeyId(key_id))

@@ -5,6 +5,8 @@ as if it were that late already; nothing else of it differs.
 """
 
 import asyncio
+import contextlib
+import io
 import os
 import time
 from collections.abc import Callable
@@ -68,7 +70,9 @@ def served_call(deployment: Deployment, caller: Person, key_id: str, expect: Exp
 
 def settle(deployment: Deployment, advance_account_id: str, expect: Expect) -> int:
     """Settle all that was posted until now; what that posted to the owner of what use has earned of the advance."""
-    return asyncio.run(_settle(deployment, advance_account_id, expect))
+    # What it logs is for the log of a function, and not for who watches the demo.
+    with contextlib.redirect_stdout(io.StringIO()):
+        return asyncio.run(_settle(deployment, advance_account_id, expect))
 
 
 async def _settle(deployment: Deployment, advance_account_id: str, expect: Expect) -> int:

@@ -9,7 +9,8 @@ from shared.calls.service import Calls, call_facts
 from shared.catalog.models import Model
 from shared.images import job_rules, rules
 from shared.images.claim import Claim
-from shared.images.job_errors import PicturesTooLarge, PictureUnreadable
+from shared.images.content import content_of
+from shared.images.job_errors import PicturesTooLarge
 from shared.images.job_models import Picture
 from shared.images.store import ImageJobStore, chunks_of
 from shared.images.stream import COMPLETED, PARTIAL
@@ -18,8 +19,6 @@ from shared.providers.errors import UpstreamUnavailable
 from shared.providers.gateway import Upstreams, UpstreamStream
 from shared.providers.models import Provider
 from shared.routing.service import Routed
-
-FETCH_TIMEOUT_S = 60.0
 
 
 class Painter:
@@ -54,7 +53,7 @@ class Painter:
             whole = await self._calls.routed(model, ask, preference=job.preference, begun=False)
             await whole.close()
             item, route_facts = next((one for one in whole.answer["data"] if rules.is_picture(one)), {}), whole.facts
-        content = await self._content_of(item)
+        content = await content_of(item, self._fetcher)
         if sum(picture.size_bytes for picture in job.pictures) + len(content) > job_rules.PICTURES_BYTES_MAX:
             raise PicturesTooLarge
         # Under the run's own number: a run that lost the job writes over no picture of the one that has it.
@@ -93,30 +92,12 @@ class Painter:
     async def _show(self, claim: Claim, item: dict[str, Any], partials: int) -> None:
         job, index = claim.job, len(claim.job.pictures)
         try:
-            content = await self._content_of(item)
+            content = await content_of(item, self._fetcher)
         except CredenceError:
             # The picture itself may still come.
             return
         preview = await self._keep(claim, f"{job.runs}-{index}-{partials}", content, is_preview=True)
         await claim.write(preview=preview, percent=job_rules.percent_of(job, index, partials))
-
-    async def _content_of(self, item: dict[str, Any]) -> bytes:
-        """The picture's bytes. An address is the provider's own choice, and is called as warily as a stranger's."""
-        if isinstance(item.get("b64_json"), str) and item["b64_json"]:
-            content = job_rules.picture_bytes(item["b64_json"])
-        elif isinstance(item.get("url"), str):
-            fetched = await self._fetcher.fetch(
-                item["url"],
-                bytes_max=job_rules.PICTURE_BYTES_MAX,
-                media_types=job_rules.MEDIA_TYPES,
-                timeout_s=FETCH_TIMEOUT_S,
-            )
-            content = fetched.content
-        else:
-            raise PictureUnreadable
-        if len(content) > job_rules.PICTURE_BYTES_MAX:
-            raise PicturesTooLarge
-        return content
 
     async def _keep(self, claim: Claim, name: str, content: bytes, *, is_preview: bool) -> Picture:
         picture = Picture(name, job_rules.media_type_of(content), len(content), chunks_of(content))

@@ -14,7 +14,7 @@ from shared.base.ids import AccountId
 from shared.ledger import rules
 from shared.ledger.errors import AlreadyFilled, CreditTooLow, NothingToMove
 from shared.ledger.models import Allowance, EntryKind, SpendLimit
-from shared.ledger.operation import Entries, Facts, Heads, Posted, Posting, Step, flat, present
+from shared.ledger.operation import Entries, Facts, HeadOnly, Heads, Posted, Posting, Step, flat, present
 from shared.ledger.postings import move
 
 
@@ -24,19 +24,10 @@ class Limited(Struct, frozen=True):
     allowance: Allowance
 
 
-class SetLimit(Struct, frozen=True):
+class SetLimit(HeadOnly, frozen=True):
     """Limit what an account spends from now on; None lifts the limit. Writes the head only."""
 
-    account_id: AccountId
     limit: SpendLimit | None
-
-    @property
-    def account_ids(self) -> tuple[AccountId, ...]:
-        return (self.account_id,)
-
-    @property
-    def entry_id(self) -> None:
-        return None
 
     def apply(self, heads: Heads) -> Step[Limited]:
         head = present(heads, self.account_id)

@@ -7,7 +7,7 @@ from shared.base.ids import AccountId, EntryId, HoldId, entry_id_of
 from shared.ledger import rules
 from shared.ledger.errors import HoldAbsent, KeyReused
 from shared.ledger.models import Head, Hold, HoldLimits, RateLeft
-from shared.ledger.operation import Entries, Heads, Step, present
+from shared.ledger.operation import Entries, HeadOnly, Heads, Step, present
 
 
 class Held(Struct, frozen=True):
@@ -25,20 +25,11 @@ class Released(Struct, frozen=True):
     hold_id: HoldId
 
 
-class PlaceHold(Struct, frozen=True):
+class PlaceHold(HeadOnly, frozen=True):
     """Set credits aside for a call. Writes the head only."""
 
-    account_id: AccountId
     hold: Hold
     limits: HoldLimits
-
-    @property
-    def account_ids(self) -> tuple[AccountId, ...]:
-        return (self.account_id,)
-
-    @property
-    def entry_id(self) -> None:
-        return None
 
     def apply(self, heads: Heads) -> Step[Held]:
         head = present(heads, self.account_id)
@@ -63,21 +54,12 @@ class PlaceHold(Struct, frozen=True):
         return Held(placed, rules.spendable_micros(head, placed.placed_at_ms), rate)
 
 
-class ExtendHold(Struct, frozen=True):
+class ExtendHold(HeadOnly, frozen=True):
     """Let a hold live longer, for a call that goes on. It never lives shorter. Writes the head only."""
 
-    account_id: AccountId
     hold_id: HoldId
     expires_at_ms: int
     at_ms: int
-
-    @property
-    def account_ids(self) -> tuple[AccountId, ...]:
-        return (self.account_id,)
-
-    @property
-    def entry_id(self) -> None:
-        return None
 
     def apply(self, heads: Heads) -> Step[Held]:
         before, hold = rules.take_hold(present(heads, self.account_id), self.hold_id, self.at_ms)

@@ -107,6 +107,20 @@ class Posting(Struct, frozen=True, kw_only=True, metaclass=_PostingMeta):
         return Posted(entry, repeated=True)
 
 
+class HeadOnly(Struct, frozen=True):
+    """What operations share that write a head and leave no entry: only the head itself tells whether they were done."""
+
+    account_id: AccountId
+
+    @property
+    def account_ids(self) -> tuple[AccountId, ...]:
+        return (self.account_id,)
+
+    @property
+    def entry_id(self) -> None:
+        return None
+
+
 def facts_of(values: Mapping[str, str | int]) -> Facts:
     """Facts of a receipt in the one order in which they are hashed."""
     return tuple(sorted((name, str(value)) for name, value in values.items()))

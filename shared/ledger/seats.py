@@ -3,10 +3,10 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shared.base.ids import AccountId, UserId
+from shared.base.ids import UserId
 from shared.ledger import shares
 from shared.ledger.models import Book, Head, SpendLimit, Stake
-from shared.ledger.operation import Entries, Heads, Step, present
+from shared.ledger.operation import Entries, HeadOnly, Heads, Step, present
 from shared.ledger.pool_errors import PoolEnding, PoolFull, StakesOnly
 
 
@@ -29,10 +29,9 @@ def book_of(head: Head) -> Book:
     return head.book
 
 
-class Seat(Struct, frozen=True):
+class Seat(HeadOnly, frozen=True):
     """Make somebody a member. Writes the head only. Raise PoolFull or PoolEnding."""
 
-    account_id: AccountId
     user_id: UserId
     limit: SpendLimit | None
     """On what they draw of the others' credits."""
@@ -40,14 +39,6 @@ class Seat(Struct, frozen=True):
     at_ms: int
     relimit: bool = False
     """Change the limit of who is a member already; otherwise theirs stays, or joining again would lift it."""
-
-    @property
-    def account_ids(self) -> tuple[AccountId, ...]:
-        return (self.account_id,)
-
-    @property
-    def entry_id(self) -> None:
-        return None
 
     def apply(self, heads: Heads) -> Step[Seated]:
         head = present(heads, self.account_id)
@@ -73,21 +64,12 @@ class Seat(Struct, frozen=True):
         return Seated(stake)
 
 
-class SetLending(Struct, frozen=True):
+class SetLending(HeadOnly, frozen=True):
     """Let the others draw a member's paid credits from now on, or not. Writes the head only. Raise StakeAbsent."""
 
-    account_id: AccountId
     user_id: UserId
     lends: bool
     at_ms: int
-
-    @property
-    def account_ids(self) -> tuple[AccountId, ...]:
-        return (self.account_id,)
-
-    @property
-    def entry_id(self) -> None:
-        return None
 
     def apply(self, heads: Heads) -> Step[Seated]:
         head = present(heads, self.account_id)
@@ -101,18 +83,8 @@ class SetLending(Struct, frozen=True):
         return Seated(stake) if stake and stake.seated and stake.lends is self.lends else None
 
 
-class EndPool(Struct, frozen=True):
+class EndPool(HeadOnly, frozen=True):
     """Take everybody's seat, so that nothing more is put in or drawn. Writes the head only."""
-
-    account_id: AccountId
-
-    @property
-    def account_ids(self) -> tuple[AccountId, ...]:
-        return (self.account_id,)
-
-    @property
-    def entry_id(self) -> None:
-        return None
 
     def apply(self, heads: Heads) -> Step[Ended]:
         head = present(heads, self.account_id)

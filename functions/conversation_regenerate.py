@@ -4,13 +4,14 @@ programs; a metered call like every turn. The former answer stays as replaced, t
 A repeat with the same idempotency key tells the answer that is kept, and is not charged again.
 """
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from shared.app import App
 from shared.base.body import Body, IdempotencyKey
 from shared.conversations.models import ConversationId
 from shared.conversations.shapes import IdText
 from shared.conversations.told import whole
+from shared.web.answers import json_response
 from shared.web.asking import asking
 from shared.web.auth import Caller
 from shared.web.function import http_function
@@ -43,4 +44,4 @@ async def conversation_regenerate(body: ConversationRegenerateRequest, caller: C
     reply = await app.replies.regenerate(asking(caller), talker(caller), conversation_id, key=body.idempotency_key)
     if body.stream:
         return EventStreamResponse(reply, reply.headers)
-    return JSONResponse(whole(conversation_id, await reply.finished(caller.left)), headers=dict(reply.headers))
+    return json_response(whole(conversation_id, await reply.finished(caller.left)), headers=reply.headers)

@@ -5,7 +5,7 @@ A repeat with the same idempotency key tells the answer that is kept, and is not
 """
 
 from msgspec import field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from shared.app import App
 from shared.base.body import Body, IdempotencyKey
@@ -14,6 +14,7 @@ from shared.conversations.models import ConversationId
 from shared.conversations.replies import Said
 from shared.conversations.shapes import IdText, MessageText
 from shared.conversations.told import whole
+from shared.web.answers import json_response
 from shared.web.asking import asking
 from shared.web.auth import Caller
 from shared.web.function import http_function
@@ -52,4 +53,4 @@ async def conversation_reply(body: ConversationReplyRequest, caller: Caller, app
     reply = await app.replies.reply(asking(caller), talker(caller), conversation_id, said, key=body.idempotency_key)
     if body.stream:
         return EventStreamResponse(reply, reply.headers)
-    return JSONResponse(whole(conversation_id, await reply.finished(caller.left)), headers=dict(reply.headers))
+    return json_response(whole(conversation_id, await reply.finished(caller.left)), headers=reply.headers)

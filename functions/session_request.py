@@ -7,7 +7,7 @@ session remembers, and is remembered in turn. A repeat is another call with its 
 from typing import Any, Literal
 
 from msgspec.structs import replace
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from shared.app import App
 from shared.base.body import Body
@@ -19,6 +19,7 @@ from shared.embeddings.models import EmbeddingRequest
 from shared.images.models import ImageRequest
 from shared.pools.shapes import SessionIdText
 from shared.responses.models import ResponseRequest
+from shared.web.answers import json_response
 from shared.web.asking import asking
 from shared.web.auth import Caller
 from shared.web.body import parse
@@ -62,13 +63,13 @@ async def session_request(body: SessionRequestRequest, caller: Caller, app: App)
             return await _response(app, asking(inside), parse(ResponseRequest, body.body))
         case "embeddings":
             embedded = await app.embeddings.answer(asking(inside), parse(EmbeddingRequest, body.body))
-            return JSONResponse(embedded.body, headers=dict(embedded.headers))
+            return json_response(embedded.body, headers=embedded.headers)
         case "images.generations":
             picture = parse(ImageRequest, body.body)
             if picture.stream or picture.background:
                 raise BadRequest("body: Pictures of a session are answered whole.", param="body")
             painted = await app.images.answer(asking(inside), picture)
-            return JSONResponse(painted.body, headers=dict(painted.headers))
+            return json_response(painted.body, headers=painted.headers)
 
 
 async def _response(app: App, asked: Asking, request: ResponseRequest) -> Response:
@@ -76,7 +77,7 @@ async def _response(app: App, asked: Asking, request: ResponseRequest) -> Respon
         stream = await app.responses.stream(asked, request)
         return EventStreamResponse(stream, stream.headers)
     answered = await app.responses.answer(asked, request)
-    return JSONResponse(answered.body, headers=dict(answered.headers))
+    return json_response(answered.body, headers=answered.headers)
 
 
 async def _chat(app: App, asked: Asking, session: Card, body: SessionRequestRequest) -> Response:
@@ -86,9 +87,9 @@ async def _chat(app: App, asked: Asking, session: Card, body: SessionRequestRequ
         return EventStreamResponse(stream, stream.headers)
     if not body.remember:
         answered = await app.chats.answer(asked, request)
-        return JSONResponse(answered.body, headers=dict(answered.headers))
+        return json_response(answered.body, headers=answered.headers)
     remembered = await app.session_contexts.recall(session.card_id)
     going_on = parse(ChatRequest, {**body.body, "messages": remembered + list(request.messages)})
     answered = await app.chats.answer(asked, going_on)
     await app.session_contexts.remember(session, going_on.messages, answered.body)
-    return JSONResponse(answered.body, headers=dict(answered.headers))
+    return json_response(answered.body, headers=answered.headers)

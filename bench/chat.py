@@ -1,11 +1,11 @@
 """What a chat through our gateway costs beside the same chat straight to the model.
 
 The model is the stand-in, which answers at once, so what is left is ours: the caller checked, credits held, the call
-relayed and captured, the entry chained. One request after the other in rotating order gives what each call adds (a
-difference of two requests of the same round); many at once give the rate. The load comes from this process, which is
-neither the gateway nor the model. With PEER=1, LiteLLM's proxy without a database takes part in the same rounds.
-Memory is read after all calls, thousands to each; the gateway has every function loaded then, a deployed one has one.
-In the end every account is verified, and must show one capture for each call.
+relayed and captured, the entry chained. One request after the other, in turns of ten whose order rotates, gives what
+each call adds (a difference of two requests of the same round and place); many at once give the rate. The load comes
+from this process, which is neither the gateway nor the model. With PEER=1, LiteLLM's proxy without a database takes
+part in the same rounds. Memory is read after all calls, thousands to each; the gateway has every function loaded then,
+a deployed one has one. In the end every account is verified, and must show one capture for each call.
 """
 
 import asyncio
@@ -38,8 +38,11 @@ from shared.ledger.models import EntryKind
 from shared.ledger.verify import verify_account
 
 MODEL = "meta-llama/Meta-Llama-3.1-8B-Instruct"
-ROUNDS, ROUNDS_QUICK = 300, 3
-WARM_UP_ROUNDS, WARM_UP_ROUNDS_QUICK = 60, 1
+ROUNDS, ROUNDS_QUICK = 60, 3
+WARM_UP_ROUNDS, WARM_UP_ROUNDS_QUICK = 12, 1
+TURN, TURN_QUICK = 10, 1
+"""Calls of one endpoint in a row. Each has the processor's caches to itself then, as on a machine of its own; in turns
+of one call, each would first fetch back what the others' calls have driven out of them."""
 WARM_UP_CALLS_EACH, WARM_UP_CALLS_EACH_QUICK = 64, 1
 """Calls of each user to each endpoint, whole and streamed, before anything counts. The emulator is a Java program:
 a commit takes a quarter of its first time once some thousands of them have made Java compile it. Firestore is warm."""
@@ -176,10 +179,12 @@ async def _call_in_turn(load: Load, endpoints: Mapping[str, Endpoint], quick: bo
     for number, names in enumerate(rotations(list(endpoints), warm_up_rounds + rounds)):
         for stream in (False, True):
             for name in names:
-                took = await load.call_ms(endpoints[name], number % users_count, stream=stream)
-                if number >= warm_up_rounds:
-                    for timed, took_ms in took.items():
-                        times[name, timed].append(took_ms)
+                for turn in range(TURN_QUICK if quick else TURN):
+                    user = (number * TURN + turn) % users_count
+                    took = await load.call_ms(endpoints[name], user, stream=stream)
+                    if number >= warm_up_rounds:
+                        for timed, took_ms in took.items():
+                            times[name, timed].append(took_ms)
     return times
 
 

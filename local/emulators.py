@@ -93,7 +93,7 @@ def start_firestore(
 
 
 def start_auth(folder: Path, environment: Mapping[str, str] = os.environ) -> Service:
-    """Use the emulator the environment names; else start firebase-tools', which serves any project. Raise NodeMissing."""
+    """Use the emulator the environment names; else start firebase-tools': any project is served. Raise NodeMissing."""
     if address := environment.get("FIREBASE_AUTH_EMULATOR_HOST"):
         return _emulator_of_environment("Auth emulator", address, "FIREBASE_AUTH_EMULATOR_HOST")
     port = free_port()

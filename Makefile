@@ -21,15 +21,22 @@ FORGET_REGISTRY := const fs = require("fs"), lock = JSON.parse(fs.readFileSync("
 	for (const entry of Object.values(lock.packages)) delete entry.resolved; \
 	fs.writeFileSync("package-lock.json", JSON.stringify(lock, null, 2) + "\n")
 
-# All tests of a file in one worker, for they share what the file set up.
-IN_PARALLEL = --numprocesses $(or $(WORKERS),2) --dist loadfile
+# All tests of a file in one worker, for they share what the file set up. Files are dealt out as they lie, for the last
+# ones are short; by their number of tests, which is the default, the longest of all would come last.
+IN_PARALLEL = --numprocesses $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder
+
+# Steps that run side by side tell what they have to say one after another, where make can (4.0).
+IN_TURN = $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 ifdef PEER
 export PEER
 endif
 
+# Compiled code is kept, whatever the shell says: the workers, and the hundred processes that they start, share it.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help setup clients demo run test check bench bench-ledger bench-chat bench-cold bench-hot bench-verify bench-settle bench-predict bench-stream bench-webhook bench-route matrix simulate mutants lock clean format verify bench-job kills
+.PHONY: help setup clients demo run test check check-tests check-types check-format check-lint check-imports bench bench-ledger bench-chat bench-cold bench-hot bench-verify bench-settle bench-predict bench-stream bench-webhook bench-route matrix simulate mutants lock clean format verify bench-job kills
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -49,12 +56,24 @@ run: setup ## Serve every function on the local stack until Ctrl-C
 test: setup clients ## Run all tests, those on the local stack too, WORKERS at once (2), each with a stack of its own
 	@$(PYTHON) -m pytest $(IN_PARALLEL)
 
-check: setup ## Format, lint, types, import rules and the fast tests
-	$(PYTHON) -m ruff format --check
-	$(PYTHON) -m ruff check
-	$(PYTHON) -m mypy
-	$(BIN)/lint-imports
+check: setup ## Format, lint, types, import rules and the fast tests, side by side; all are run, whichever fails
+	@$(MAKE) --no-print-directory --keep-going -j2 $(IN_TURN) \
+		check-tests check-types check-format check-lint check-imports
+
+check-tests:
 	$(PYTHON) -m pytest -m "not stack and not slow" $(IN_PARALLEL)
+
+check-types:
+	$(PYTHON) -m mypy
+
+check-format:
+	$(PYTHON) -m ruff format --check
+
+check-lint:
+	$(PYTHON) -m ruff check
+
+check-imports:
+	$(BIN)/lint-imports
 
 bench: setup ## Run all benchmarks one after another (PEER=1: beside their peers)
 	@$(PYTHON) -m bench.ledger

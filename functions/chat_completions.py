@@ -7,11 +7,10 @@ from starlette.responses import Response
 
 from shared.app import App
 from shared.chat.models import ChatRequest
-from shared.web.answers import json_response
 from shared.web.asking import asking
 from shared.web.auth import Caller
+from shared.web.called import call
 from shared.web.function import http_function
-from shared.web.sse import EventStreamResponse
 
 BODY_BYTES_MAX = 20 * 1024 * 1024
 """Room for images sent as data; Cloud Run takes 32 MiB."""
@@ -29,8 +28,4 @@ async def chat_completions(body: ChatRequest, caller: Caller, app: App) -> Respo
     """Raise PreferenceUnknown or RouteAbsent (400), CallUnaffordable (402), ModelNotAllowed (403), ModelUnknown (404),
     what the ledger's hold raises, or what the provider did.
     """
-    if body.stream:
-        stream = await app.chats.stream(asking(caller), body)
-        return EventStreamResponse(stream, stream.headers)
-    answer = await app.chats.answer(asking(caller), body)
-    return json_response(answer.body, headers=answer.headers)
+    return await call(app.chats, asking(caller), body)

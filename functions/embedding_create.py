@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 from shared.app import App
 from shared.embeddings.models import EmbeddingRequest
-from shared.web.answers import json_response
 from shared.web.asking import asking
 from shared.web.auth import Caller
+from shared.web.called import whole
 from shared.web.function import http_function
 
 BODY_BYTES_MAX = 8 * 1024 * 1024
@@ -25,5 +25,4 @@ BODY_BYTES_MAX = 8 * 1024 * 1024
 )
 async def embedding_create(body: EmbeddingRequest, caller: Caller, app: App) -> Response:
     """Raise CallUnaffordable (402), ModelNotAllowed (403), ModelUnknown (404), or what the provider did."""
-    answered = await app.embeddings.answer(asking(caller), body)
-    return json_response(answered.body, headers=answered.headers)
+    return whole(await app.embeddings.answer(asking(caller), body))

@@ -11,8 +11,8 @@ from shared.images.models import ImageRequest
 from shared.web.answers import json_response
 from shared.web.asking import asking
 from shared.web.auth import Caller
+from shared.web.called import call
 from shared.web.function import http_function
-from shared.web.sse import EventStreamResponse
 
 JOBS_PATH = "/v1/images/jobs"
 """Where a job is read: the route of `image_job_get`."""
@@ -27,8 +27,4 @@ async def image_generate(body: ImageRequest, caller: Caller, app: App) -> Respon
 
         job = await app.image_jobs.accept(asking(caller), caller.owner_uid(), body)
         return json_response(told(job), status=202, headers={"location": f"{JOBS_PATH}/{job.job_id}"})
-    if body.stream:
-        stream = await app.images.stream(asking(caller), body)
-        return EventStreamResponse(stream, stream.headers)
-    answered = await app.images.answer(asking(caller), body)
-    return json_response(answered.body, headers=answered.headers)
+    return await call(app.images, asking(caller), body)

@@ -8,11 +8,10 @@ from starlette.responses import Response
 
 from shared.app import App
 from shared.responses.models import ResponseRequest
-from shared.web.answers import json_response
 from shared.web.asking import asking
 from shared.web.auth import Caller
+from shared.web.called import call
 from shared.web.function import http_function
-from shared.web.sse import EventStreamResponse
 
 BODY_BYTES_MAX = 20 * 1024 * 1024
 """Room for images sent as data; Cloud Run takes 32 MiB."""
@@ -30,8 +29,4 @@ async def response_create(body: ResponseRequest, caller: Caller, app: App) -> Re
     """Raise ResponseInvalid, PreferenceUnknown or RouteAbsent (400), CallUnaffordable (402), ModelNotAllowed (403),
     ModelUnknown (404), what the ledger's hold raises, or what the provider did.
     """
-    if body.stream:
-        stream = await app.responses.stream(asking(caller), body)
-        return EventStreamResponse(stream, stream.headers)
-    answer = await app.responses.answer(asking(caller), body)
-    return json_response(answer.body, headers=answer.headers)
+    return await call(app.responses, asking(caller), body)

@@ -19,12 +19,11 @@ from shared.embeddings.models import EmbeddingRequest
 from shared.images.models import ImageRequest
 from shared.pools.shapes import SessionIdText
 from shared.responses.models import ResponseRequest
-from shared.web.answers import json_response
 from shared.web.asking import asking
 from shared.web.auth import Caller
 from shared.web.body import parse
+from shared.web.called import call, whole
 from shared.web.function import http_function
-from shared.web.sse import EventStreamResponse
 
 BODY_BYTES_MAX = 20 * 1024 * 1024
 """As for a chat."""
@@ -57,39 +56,25 @@ async def session_request(body: SessionRequestRequest, caller: Caller, app: App)
     # From here on the caller is the session and nobody else: its account, its models, its place for answers.
     inside = replace(caller, name=session.account_id, user=None, card=session)
     match body.call:
+        case "chat.completions" if body.remember:
+            return await _remembered_chat(app, asking(inside), session, body)
         case "chat.completions":
-            return await _chat(app, asking(inside), session, body)
+            return await call(app.chats, asking(inside), parse(ChatRequest, body.body))
         case "responses":
-            return await _response(app, asking(inside), parse(ResponseRequest, body.body))
+            return await call(app.responses, asking(inside), parse(ResponseRequest, body.body))
         case "embeddings":
-            embedded = await app.embeddings.answer(asking(inside), parse(EmbeddingRequest, body.body))
-            return json_response(embedded.body, headers=embedded.headers)
+            return whole(await app.embeddings.answer(asking(inside), parse(EmbeddingRequest, body.body)))
         case "images.generations":
             picture = parse(ImageRequest, body.body)
             if picture.stream or picture.background:
                 raise BadRequest("body: Pictures of a session are answered whole.", param="body")
-            painted = await app.images.answer(asking(inside), picture)
-            return json_response(painted.body, headers=painted.headers)
+            return whole(await app.images.answer(asking(inside), picture))
 
 
-async def _response(app: App, asked: Asking, request: ResponseRequest) -> Response:
-    if request.stream:
-        stream = await app.responses.stream(asked, request)
-        return EventStreamResponse(stream, stream.headers)
-    answered = await app.responses.answer(asked, request)
-    return json_response(answered.body, headers=answered.headers)
-
-
-async def _chat(app: App, asked: Asking, session: Card, body: SessionRequestRequest) -> Response:
+async def _remembered_chat(app: App, asked: Asking, session: Card, body: SessionRequestRequest) -> Response:
     request = parse(ChatRequest, body.body)
-    if request.stream:
-        stream = await app.chats.stream(asked, request)
-        return EventStreamResponse(stream, stream.headers)
-    if not body.remember:
-        answered = await app.chats.answer(asked, request)
-        return json_response(answered.body, headers=answered.headers)
     remembered = await app.session_contexts.recall(session.card_id)
     going_on = parse(ChatRequest, {**body.body, "messages": remembered + list(request.messages)})
     answered = await app.chats.answer(asked, going_on)
     await app.session_contexts.remember(session, going_on.messages, answered.body)
-    return json_response(answered.body, headers=answered.headers)
+    return whole(answered)

@@ -73,7 +73,7 @@ def start_firestore(
     started it said. Raise EmulatorMissing when none of the three is possible.
     """
     if address := environment.get("FIRESTORE_EMULATOR_HOST"):
-        return Service("Firestore emulator", address, None, ready_path="/", deadline_s=0)
+        return _emulator_of_environment("Firestore emulator", address, "FIRESTORE_EMULATOR_HOST")
     machine = machine or inspect_machine(environment)
     java, jar, port = machine.java, machine.jar, free_port()
     remedy = _how_to_get_firestore(machine)
@@ -93,7 +93,9 @@ def start_firestore(
 
 
 def start_auth(folder: Path, environment: Mapping[str, str] = os.environ) -> Service:
-    """Start firebase-tools' Auth emulator, which serves any project id. Raise NodeMissing."""
+    """Use the emulator the environment names; else start firebase-tools': any project is served. Raise NodeMissing."""
+    if address := environment.get("FIREBASE_AUTH_EMULATOR_HOST"):
+        return _emulator_of_environment("Auth emulator", address, "FIREBASE_AUTH_EMULATOR_HOST")
     port = free_port()
     config = _write_config(folder / "auth", {"auth": {"host": HOST, "port": port}})
     faster = ("--require", REPOSITORY / "local" / "quicker_ajv.cjs")
@@ -114,6 +116,11 @@ def warm_up_firestore(address: str) -> None:
         headers={"authorization": "Bearer owner"},
         timeout=FIRESTORE_DEADLINE_S,
     ).raise_for_status()
+
+
+def _emulator_of_environment(name: str, address: str, variable: str) -> Service:
+    remedy = f"{variable} names it; unset it to have one started"
+    return Service(name, address, None, ready_path="/", deadline_s=0, remedy=remedy)
 
 
 def _start_sdk_emulator(

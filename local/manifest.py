@@ -3,7 +3,7 @@ listed twice.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from msgspec import Meta
@@ -80,9 +80,15 @@ class QueueRow(Body, frozen=True, kw_only=True):
 
 def read_manifest(path: Path = MANIFEST) -> list[FunctionRow]:
     """Every row. Raise Misshapen for a malformed one."""
-    return [shape(FunctionRow, row) for row in yaml.safe_load(path.read_text(encoding="utf-8"))]
+    return [shape(FunctionRow, row) for row in _read(path)]
 
 
 def read_queues(path: Path = QUEUES) -> list[QueueRow]:
     """Every queue. Raise Misshapen for a malformed one."""
-    return [shape(QueueRow, row) for row in yaml.safe_load(path.read_text(encoding="utf-8"))]
+    return [shape(QueueRow, row) for row in _read(path)]
+
+
+def _read(path: Path) -> Any:
+    # Every gateway reads the manifest before it listens: a third of a second in Python, a thirtieth in C.
+    loader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - either loader is a safe one

@@ -126,8 +126,7 @@ class Service:
             except ProcessFailed as failure:
                 raise ProcessFailed(f"{failure}\n{self.remedy}".rstrip()) from None
         elif not self.answers():
-            names = "which FIRESTORE_EMULATOR_HOST names; unset it to have one started"
-            raise ProcessFailed(f"{self.name}: nothing answers on {self.address}, {names}")
+            raise ProcessFailed(f"{self.name}: nothing answers on {self.address}\n{self.remedy}".rstrip())
 
     def answers(self) -> bool:
         """Whether a request to the ready path is answered with 200 now."""

@@ -2,7 +2,7 @@
 
 import re
 from importlib import import_module
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 import pytest
@@ -279,30 +279,36 @@ def test_a_malformed_row_is_refused(wrong: dict[str, object]) -> None:
         shape(FunctionRow, {**msgspec.to_builtins(ROWS[0]), **wrong})
 
 
-def test_openapi_lists_exactly_the_routes() -> None:
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    """What `/openapi.json` serves, made once: it reads the types of every function."""
+    return build_document()
+
+
+def test_openapi_lists_exactly_the_routes(document: dict[str, Any]) -> None:
     """No timer, nothing of the local gateway's own, and every operation under its function's name."""
     operations = {
         (method.upper(), path): operation["operationId"]
-        for path, methods in build_document()["paths"].items()
+        for path, methods in document["paths"].items()
         for method, operation in methods.items()
     }
 
     assert operations == {(row.method, row.path): row.name for row in ROWS if row.trigger.http}
 
 
-def test_openapi_is_valid() -> None:
+def test_openapi_is_valid(document: dict[str, Any]) -> None:
     """By the specification's own schema, and every reference leads somewhere."""
-    schema = schemathesis.openapi.from_dict(build_document())
+    schema = schemathesis.openapi.from_dict(document)
 
     schema.validate()
     assert [operation.ok().label for operation in schema.get_all_operations()]
 
 
 @each_row
-def test_openapi_says_who_may_call(row: FunctionRow) -> None:
+def test_openapi_says_who_may_call(row: FunctionRow, document: dict[str, Any]) -> None:
     """Only what everybody may call is without a lock."""
     if row.trigger.http:
-        operation = build_document()["paths"][row.path][row.method.lower()]
+        operation = document["paths"][row.path][row.method.lower()]
         assert ("security" in operation) == (row.auth != "none")
         assert operation["summary"]
 

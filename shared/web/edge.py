@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +15,13 @@ from shared.web.crash import write_crash
 from shared.web.errors import crash_response, error_response
 
 _TRACE = re.compile(r"[0-9a-f]{32}")
+
+
+class Named(Protocol):
+    """What is known of every function's contract here."""
+
+    @property
+    def name(self) -> str: ...
 
 
 async def serve_logged(name: str, request: Request, answer: Callable[[RequestId], Awaitable[Response]]) -> Response:
@@ -33,6 +41,24 @@ async def serve_logged(name: str, request: Request, answer: Callable[[RequestId]
     duration_ms = round((time.monotonic() - started_s) * 1000, 1)
     write_line(severity, "request", status=response.status_code, code=code, duration_ms=duration_ms)
     return response
+
+
+def served(
+    contract: Named, answer: Callable[[Request, RequestId], Awaitable[Response]]
+) -> Callable[[Request], Awaitable[Response]]:
+    """The coroutine that a process serves under the contract's name, and that carries the contract."""
+
+    async def serve(request: Request) -> Response:
+        return await serve_logged(contract.name, request, lambda request_id: answer(request, request_id))
+
+    serve.__name__ = serve.__qualname__ = contract.name
+    serve.contract = contract  # type: ignore[attr-defined]
+    return serve
+
+
+def summary_of(handler: Callable[..., Any]) -> str:
+    """What the handler's file says of it in its first line."""
+    return (handler.__globals__["__doc__"] or "").strip().split("\n")[0]
 
 
 def _trace(request: Request) -> dict[str, Value]:

@@ -5,6 +5,7 @@ free to repeat; what can never succeed is acknowledged and told to the log, and 
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar, Protocol, cast
 
 from msgspec import Struct
@@ -17,7 +18,7 @@ from shared.base.ids import RequestId
 from shared.base.log import request_fields, write_line
 from shared.web.auth import Auth, authenticate
 from shared.web.cloudevent import EVENT_BYTES_MAX, CloudEvent, read_cloudevent
-from shared.web.edge import serve_logged
+from shared.web.edge import served, summary_of
 from shared.web.errors import DELIVERY_OF_KIND, Delivery, MethodWrong
 from shared.web.protobuf import created_document
 
@@ -69,18 +70,8 @@ def event_function(*, document: str) -> Callable[[Handler], EventFunction]:
     """Wrap a handler that is told of each new document whose path looks like `document`."""
 
     def wrap(handler: Handler) -> EventFunction:
-        summary = (handler.__globals__["__doc__"] or "").strip().split("\n")[0]
-        contract = EventContract(handler.__name__, document, summary)
-
-        async def serve(request: Request) -> Response:
-            return await serve_logged(
-                contract.name, request, lambda request_id: _answer(contract, handler, request, request_id)
-            )
-
-        serve.__name__ = serve.__qualname__ = handler.__name__
-        function = cast(EventFunction, serve)
-        function.contract = contract
-        return function
+        contract = EventContract(handler.__name__, document, summary_of(handler))
+        return cast(EventFunction, served(contract, partial(_answer, contract, handler)))
 
     return wrap
 

@@ -21,7 +21,7 @@ from shared.base.ids import RequestId
 from shared.web.auth import Auth, Caller, authenticate
 from shared.web.body import BODY_BYTES_MAX, read_body, read_bytes
 from shared.web.cors import is_preflight, preflight_response, show_to_pages
-from shared.web.edge import serve_logged
+from shared.web.edge import serve_logged, summary_of
 from shared.web.errors import MethodWrong
 from shared.web.leaving import client_left
 from shared.web.path import path_parameters, read_query, read_raw_query
@@ -99,7 +99,6 @@ def http_function(
     """
 
     def wrap(handler: Handler) -> HttpFunction:
-        summary = (handler.__globals__["__doc__"] or "").strip().split("\n")[0]
         contract = Contract(
             name=handler.__name__,
             method=method,
@@ -112,7 +111,7 @@ def http_function(
             path_suffix=path_suffix,
             raw_query=raw_query,
             answer=answer,
-            summary=summary,
+            summary=summary_of(handler),
             streams=streams,
             routes=routes,
             media_types=media_types,

@@ -7,6 +7,7 @@ is acknowledged and told to the log, for a queue knows no other way to stop; all
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, ClassVar, Protocol, cast
 
 from msgspec import Struct
@@ -21,7 +22,7 @@ from shared.base.log import Value, request_fields, write_line
 from shared.tasks.rules import TASK_BYTES_MAX
 from shared.web.auth import Auth, authenticate
 from shared.web.body import read_body
-from shared.web.edge import serve_logged
+from shared.web.edge import served, summary_of
 from shared.web.errors import DELIVERY_OF_KIND, Delivery, MethodWrong, error_response
 
 SCOPE = "task"
@@ -75,18 +76,8 @@ def task_function(*, body: type[Struct], imports_ahead: str | None = None) -> Ca
     """
 
     def wrap(handler: Handler) -> TaskFunction:
-        summary = (handler.__globals__["__doc__"] or "").strip().split("\n")[0]
-        contract = TaskContract(handler.__name__, body, summary, imports_ahead)
-
-        async def serve(request: Request) -> Response:
-            return await serve_logged(
-                contract.name, request, lambda request_id: _answer(contract, handler, request, request_id)
-            )
-
-        serve.__name__ = serve.__qualname__ = handler.__name__
-        function = cast(TaskFunction, serve)
-        function.contract = contract
-        return function
+        contract = TaskContract(handler.__name__, body, summary_of(handler), imports_ahead)
+        return cast(TaskFunction, served(contract, partial(_answer, contract, handler)))
 
     return wrap
 

@@ -2,11 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import firestore
 
 from local.stack import Stack
 from shared.base.ids import UserId
@@ -19,6 +16,7 @@ from shared.risk.models import (
     SignalName,
 )
 from shared.risk.store import FirestoreRisk, RiskStore
+from tests.database import firestore_at
 from tests.ledger.builders import NOW
 from tests.risk.memory import MemoryRisk
 
@@ -28,15 +26,6 @@ EMAIL, PHONE, DEVICE = (
     for kind in (SignalKind.EMAIL, SignalKind.PHONE, SignalKind.DEVICE)
 )
 MARK = Mark(MarkSort.ORDER, "order", NOW)
-
-
-@asynccontextmanager
-async def firestore_at(address: str, project_id: str) -> AsyncIterator[firestore.AsyncClient]:
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("FIRESTORE_EMULATOR_HOST", address)
-        client = firestore.AsyncClient(project=project_id, credentials=AnonymousCredentials())
-        yield client
-        client.close()
 
 
 class ClaimsContract:

@@ -11,8 +11,8 @@ from shared.ads.errors import AdsUnavailable
 from shared.ads.models import Allowance, Nonce, OutcomeStatus, Reward, View, ViewStatus
 from shared.ads.store import AdsChanged, AdStore, Change, FirestoreAds, KeptAllowance, KeptView
 from shared.base.economy import AD_TIERS
-from tests.accounts.test_claims_contract import firestore_at
 from tests.ads.builders import ADA, BEN, MemoryAds, Theatre
+from tests.database import firestore_at
 
 A, B = Nonce("a" * 48), Nonce("b" * 48)
 REWARD = Reward(nonce=A, tier="text", transaction_id="t", amount_micros=5, rewarded_at_ms=7)

@@ -12,8 +12,8 @@ from shared.answers.store import FirestoreAnswers
 from shared.base.clock import system_clock
 from shared.base.ids import AccountId
 from shared.base.units import Unit
-from tests.accounts.test_claims_contract import firestore_at
 from tests.answers.memory import MemoryAnswers
+from tests.database import firestore_at
 from tests.ledger.builders import NOW, Ticker
 
 ADA, BEN = AccountId("user:ada"), AccountId("user:ben")

@@ -12,8 +12,8 @@ from shared.cards.errors import CardsUnavailable
 from shared.cards.models import Card, CardId, CardRecord, CardStatus, Refill, Terms
 from shared.cards.store import CardChanged, CardExists, CardStore, FirestoreCards
 from shared.ledger.models import SpendLimit
-from tests.accounts.test_claims_contract import firestore_at
 from tests.cards.builders import MemoryCards
+from tests.database import firestore_at
 
 ADA, BEN = UserId("ada"), UserId("ben")
 TERMS = Terms("a card", SpendLimit(5, Period.DAY), Refill(9, Period.WEEK), frozenset({"a/b", "c"}), 1_900_000_000_000)

@@ -2,28 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import firestore
 
 from local.stack import Stack
 from shared.chain.errors import ReservationsUnavailable
 from shared.chain.models import Reservation
 from shared.chain.store import FirestoreReservations, Reservations
 from tests.chain.memory import MemoryReservations
+from tests.database import firestore_at
 
 KEY = "eip155:31337/0xasset/0xsender/0xnonce"
-
-
-@asynccontextmanager
-async def firestore_at(address: str, project_id: str) -> AsyncIterator[firestore.AsyncClient]:
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("FIRESTORE_EMULATOR_HOST", address)
-        client = firestore.AsyncClient(project=project_id, credentials=AnonymousCredentials())
-        yield client
-        client.close()
 
 
 class Contract:

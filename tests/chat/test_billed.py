@@ -22,8 +22,8 @@ from shared.pricing.store import FirestorePrices
 from shared.providers.gateway import Upstreams
 from shared.routing.service import Router
 from shared.routing.store import FirestoreRouteHealth
-from tests.accounts.test_claims_contract import firestore_at
 from tests.chat.builders import TEXT_MODEL, request_of
+from tests.database import firestore_at
 from tests.ledger.builders import ledger_on
 from tests.metering.owed import MemoryOwedCharges
 from tests.providers import fake

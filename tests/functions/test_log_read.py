@@ -3,17 +3,17 @@
 import pytest
 
 from local.deployment import Deployment
-from local.people import Person
+from local.stack import Stack
 from shared.base.merkle import leaf_hash, root_of
 from shared.proof.note import VerifierKey, open_checkpoint
 from shared.proof.tiles import ENTRIES, Tile, split_hashes, split_leaves
-from tests.clients import answer, call, debit, refusal
+from tests.clients import add_member, answer, call, debit, refusal
 
 
-@pytest.fixture
-def size(deployment: Deployment, member: Person) -> int:
-    """The log's size after a fresh checkpoint."""
-    answer(debit(deployment, member, 1_000, key="logged"))
+@pytest.fixture(scope="module")
+def size(stack: Stack, deployment: Deployment) -> int:
+    """The log's size after a fresh checkpoint, which signs for all accounts that other tests have left."""
+    answer(debit(deployment, add_member(stack, deployment), 1_000, key="logged"))
     answer(call(deployment, "POST", "/_timers/ledger_checkpoint", deployment.scheduler_token, json={}))
     response = call(deployment, "GET", "/log/checkpoint")
     assert response.status_code == 200

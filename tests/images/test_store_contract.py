@@ -15,7 +15,7 @@ from shared.images.job_models import Failure, ImageJob, JobId, JobState, Picture
 from shared.images.store import CHUNK_BYTES, FirestoreImageJobs, ImageJobStore, JobChanged, chunks_of
 from shared.metering.rules import quote
 from shared.routing.models import Preference, Sort
-from tests.accounts.test_claims_contract import firestore_at
+from tests.database import firestore_at
 from tests.images.builders import request_of
 from tests.images.jobs import MemoryImageJobs
 

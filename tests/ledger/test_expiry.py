@@ -11,7 +11,7 @@ from shared.ledger.expiry import Expiry, ExpiryReport
 from shared.ledger.lapsed import FirestoreLapsed
 from shared.ledger.models import HOUSE_BREAKAGE
 from shared.ledger.store import FirestoreLedgerStore, StoreUnavailable
-from tests.accounts.test_claims_contract import firestore_at
+from tests.database import firestore_at
 from tests.ledger.builders import ADA, BEN, CLARA, NOW, Ticker, grant, open_account, place
 
 SOON = NOW + 1_000

@@ -6,6 +6,7 @@ Beside the ledger runs a paper on which each person's own credits are written do
 import asyncio
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -239,4 +240,4 @@ class PoolMachine(RuleBasedStateMachine):
 
 
 PoolMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
-TestPools = PoolMachine.TestCase
+TestPools = pytest.mark.slow(PoolMachine.TestCase)

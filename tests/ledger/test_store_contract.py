@@ -59,11 +59,7 @@ def head_of(account_id: AccountId = ADA, seq: int = 1) -> Head:
 
 
 class StoreContract:
-    """The promises. The classes below run them on each store."""
-
-    @pytest.fixture
-    def store(self) -> LedgerStore:
-        raise NotImplementedError
+    """The promises. The classes below run them on each store; `store` is empty at first."""
 
     async def version_of(self, store: LedgerStore, account_id: AccountId = ADA) -> Version | None:
         return (await store.read([account_id], ())).heads[account_id].version

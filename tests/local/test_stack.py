@@ -14,12 +14,15 @@ from pathlib import Path
 import pytest
 from google.cloud.firestore import AsyncClient
 
-from local.emulators import EmulatorMissing, Machine, _java_with_events, start_firestore
+from local.emulators import EmulatorMissing, Machine, _java_with_events, start_auth, start_firestore
 from local.java import Java
+from local.process import ProcessFailed
 from local.stack import Stack
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 DEATH_DEADLINE_S = 10.0
+EMULATORS = ("FIRESTORE_EMULATOR_HOST", "FIREBASE_AUTH_EMULATOR_HOST")
+"""What has a stack start no emulator of its own."""
 
 ENTER_AND_WAIT = """
 import time
@@ -121,7 +124,8 @@ def test_environment_names_every_part(stack: Stack) -> None:
 
 def test_second_stack_shares_nothing_and_leaves_nothing(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two stacks answer side by side on different ports; stopping one closes only what is its own."""
-    monkeypatch.delenv("FIRESTORE_EMULATOR_HOST", raising=False)
+    for variable in EMULATORS:
+        monkeypatch.delenv(variable, raising=False)
     lines: list[str] = []
     with Stack(report=lines.append) as second:
         process_ids, addresses = second.process_ids, addresses_of(second)
@@ -139,7 +143,7 @@ def test_second_stack_shares_nothing_and_leaves_nothing(stack: Stack, monkeypatc
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
 def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
     """SIGKILL, which no handler sees, leaves no orphan."""
-    environment = {name: value for name, value in os.environ.items() if name != "FIRESTORE_EMULATOR_HOST"}
+    environment = {name: value for name, value in os.environ.items() if name not in EMULATORS}
     environment["TMPDIR"] = str(tmp_path)
     command = [sys.executable, "-c", ENTER_AND_WAIT]
     with subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True) as parent:
@@ -192,7 +196,10 @@ def test_the_java_of_firebase_tools_is_told_where_events_go(tmp_path: Path) -> N
 
 def test_emulator_of_the_environment_is_used_as_it_is(tmp_path: Path) -> None:
     """Nothing is started when the environment names an emulator."""
-    service = start_firestore(tmp_path, {"FIRESTORE_EMULATOR_HOST": "127.0.0.1:1"}, Machine(None, None, ()))
+    firestore = start_firestore(tmp_path, {"FIRESTORE_EMULATOR_HOST": "127.0.0.1:1"}, Machine(None, None, ()))
+    auth = start_auth(tmp_path, {"FIREBASE_AUTH_EMULATOR_HOST": "127.0.0.1:1"})
 
-    assert service.address == "127.0.0.1:1"
-    assert service.child is None
+    for service in (firestore, auth):
+        assert (service.address, service.child) == ("127.0.0.1:1", None)
+        with pytest.raises(ProcessFailed, match="EMULATOR_HOST names it"):
+            service.wait_until_ready()

@@ -16,7 +16,7 @@ from shared.notices.models import NoticeKind
 from shared.notices.rules import notices_of
 from shared.notices.service import NoticeStore
 from shared.notices.store import FirestoreNotices
-from tests.accounts.test_claims_contract import firestore_at
+from tests.database import firestore_at
 from tests.notices.builders import MemoryNotices, entry
 
 [NOTICE] = notices_of(entry(delta_micros=-LARGE_MOVEMENT_MICROS, balance_micros=LARGE_MOVEMENT_MICROS))

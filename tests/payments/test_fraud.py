@@ -481,6 +481,7 @@ async def test_a_card_that_was_declined_too_often_buys_nothing_unseen_when_it_wo
     assert shop.reasons() == {"card_declines"}
 
 
+@pytest.mark.slow
 async def test_a_death_between_any_two_steps_neither_frees_nor_loses_what_is_held(shop: StripeShop) -> None:
     """Nor when an operator lets it go."""
     for dies_at in range(1, STEPS_MAX):

@@ -49,6 +49,7 @@ async def test_looking_again_changes_nothing(shop: Shop, case: Case) -> None:
     assert (await shop.micros(), await shop.set_aside(), len(shop.ledger_store.entries)) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bench", "case"), DEATHS)
 async def test_a_death_between_any_two_steps_loses_and_doubles_nothing(bench: type[Bench], case: Case) -> None:
     """The process that takes the events or the one that applies them dies at each of its steps, before and after."""

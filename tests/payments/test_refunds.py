@@ -111,6 +111,7 @@ async def test_what_the_provider_refuses_stays_the_buyers(shop: Shop, monkeypatc
     assert await shop.set_aside() == 0
 
 
+@pytest.mark.slow
 async def test_a_death_between_any_two_steps_of_a_refund_loses_nothing(bench: type[Bench]) -> None:
     """Nobody asks again; the look that was arranged beforehand finds how it ended, and so does a buyer who does."""
     outcomes = set()

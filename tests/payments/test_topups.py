@@ -295,6 +295,7 @@ async def test_without_the_chain_the_same_payment_may_be_shown_again(shop: Chain
     assert (await shop.credits(), shop.facilitator.settled) == (WHOLE, 1)
 
 
+@pytest.mark.slow
 async def test_a_death_between_any_two_steps_takes_and_grants_once() -> None:
     """The process dies at each of its steps; its client shows the payment again, or has left after it was settled."""
     for dies_at in range(1, STEPS_MAX):

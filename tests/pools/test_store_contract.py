@@ -22,7 +22,7 @@ from shared.pools.models import (
     Standing,
 )
 from shared.pools.store import FirestorePools, PoolChanged, PoolExists, PoolStore
-from tests.accounts.test_claims_contract import firestore_at
+from tests.database import firestore_at
 from tests.pools.builders import MemoryPools
 
 ADA, BEN = UserId("ada"), UserId("ben")

@@ -12,7 +12,7 @@ from shared.pricing.errors import PricesUnavailable
 from shared.pricing.models import Advanced, DemandState, Hour, Multiplier, Multipliers, OverrideRecord
 from shared.pricing.rules import DAY_S, HOUR_S, WINDOW_S, advance, overridden
 from shared.pricing.store import DemandLost, FirestorePrices, PriceStore, multipliers_from
-from tests.accounts.test_claims_contract import firestore_at
+from tests.database import firestore_at
 from tests.pricing.memory import MemoryPrices
 
 MODEL = "meta-llama/Llama-3.1-8B.v2 (x)"

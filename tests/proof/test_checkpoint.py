@@ -222,6 +222,7 @@ async def assert_sound(at: LogAt) -> None:
     assert len(set(leaves)) == len(leaves)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 async def test_faults_never_make_the_log_lie(seed: int) -> None:
     """Lost and unacknowledged appends, deaths after them, a vault that fails, runs at once; then all is stated."""

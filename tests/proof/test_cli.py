@@ -1,7 +1,9 @@
 """`python -m credence verify receipt` and `verify consistency`, as a stranger runs them: no database, no account."""
 
+import asyncio
 import contextlib
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -33,27 +35,40 @@ class Exported:
         return str(self.folder / f"{size}.note")
 
 
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An export that no test touches."""
+    folder = tmp_path_factory.mktemp("export")
+    asyncio.run(_export(folder))
+    return folder
+
+
 @pytest.fixture
-async def exported(tmp_path: Path) -> Exported:
+def exported(pristine: Path, tmp_path: Path) -> Exported:
+    """A copy of it, to be spoilt."""
+    shutil.copytree(pristine, tmp_path, dirs_exist_ok=True)
+    return Exported(tmp_path)
+
+
+async def _export(folder: Path) -> None:
     """Three accounts over enough minutes for more than one tile."""
     at: LogAt = in_memory()
     await opened(at.ledger, paid=10_000, accounts=(ADA, BEN, CLARA))
     for number in range(140):
         await engine_on(at.ledger).run(debit(1, f"debit {number}"))
         await at.checkpoints().run()
-    export = Exported(tmp_path)
+    export = Exported(folder)
     size = (await at.log.state()).state.size
     for key, stored in at.log.tile_bytes.items():  # type: ignore[attr-defined]
         tile = Tile(*key, width_at(key, size))
-        path = tmp_path / tile.path
+        path = folder / tile.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(cut(tile, stored))
     for noted, note in at.vault.notes.items():  # type: ignore[attr-defined]
-        (tmp_path / f"{noted}.note").write_text(note)
+        (folder / f"{noted}.note").write_text(note)
     receipt = await Receipts(at.archive, at.log).receipt(await entry_at(at, 9))
     export.receipt.write_bytes(msgspec.json.encode(receipt))
     export.key.write_text(f"{KEY}\n")
-    return export
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Everything that somebody who can write the database might do to it, and the piece that shows it.
 
-The README's table says the same; `test_the_readme_says_so` holds the two together.
+The table of docs/ledger.md says the same; `test_the_documentation_says_so` holds the two together.
 """
 
 from collections.abc import Callable
@@ -368,9 +368,9 @@ async def test_a_check_that_sees_a_broken_chain_says_where() -> None:
         raise (await verify_ledger(found.at.archive, {})).broken[0]
 
 
-def test_the_readme_says_so() -> None:
+def test_the_documentation_says_so() -> None:
     """Nothing is claimed there that is not shown here."""
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    text = (REPOSITORY / "docs" / "ledger.md").read_text(encoding="utf-8")
     for claim in (
         "edits, deletes, inserts or reorders",
         "rewrites a whole account",

@@ -28,6 +28,7 @@ NIGHTS_MAX = 3
 STEPS = st.integers(min_value=1, max_value=400)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(wrongs=WRONGS, day=DAYS, page_lines=st.sampled_from([1, 3, 100]))
 def test_k_differences_are_exactly_those_k_tickets(wrongs: list[Wrong], day: WrongDay | None, page_lines: int) -> None:

@@ -14,7 +14,7 @@ from shared.resources.store import FirestoreKeys, KeptKey
 from shared.vault.files import FileKey
 from shared.vault.rotation import Rotation
 from shared.vault.service import Vault
-from tests.accounts.test_claims_contract import firestore_at
+from tests.database import firestore_at
 from tests.ledger.builders import NOW
 from tests.resources.builders import BEN, SECRET, MemoryKeys, key
 

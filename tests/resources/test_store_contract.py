@@ -22,7 +22,7 @@ from shared.resources.store import (
 )
 from shared.resources.windows import FirestoreWindows, WindowStore
 from shared.vault.models import Envelope
-from tests.accounts.test_claims_contract import firestore_at
+from tests.database import firestore_at
 from tests.ledger.builders import NOW
 from tests.resources.builders import ADA, BEN, MODEL, MemoryKeys, MemoryWindows, key
 

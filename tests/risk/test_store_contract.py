@@ -18,7 +18,7 @@ from shared.risk.models import (
     Trace,
 )
 from shared.risk.store import FirestoreRisk, KeptRecord, KeptTrace, OrderSignals, RiskChanged, RiskStore
-from tests.accounts.test_claims_contract import firestore_at
+from tests.database import firestore_at
 from tests.ledger.builders import NOW
 from tests.risk.memory import MemoryRisk
 

@@ -201,5 +201,5 @@ class Breaker(RuleBasedStateMachine):
         assert 0 < breaker.answered_ppm(self.condition, self.now_ms) <= 1_000_000
 
 
-TestBreaker = Breaker.TestCase
+TestBreaker = pytest.mark.slow(Breaker.TestCase)
 TestBreaker.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

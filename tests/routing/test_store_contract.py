@@ -16,7 +16,7 @@ from shared.routing.models import News, Phase
 from shared.routing.service import Router
 from shared.routing.sharing import document_id
 from shared.routing.store import FirestoreRouteHealth, RouteHealth, RouteHealthUnavailable
-from tests.accounts.test_claims_contract import firestore_at
+from tests.database import firestore_at
 from tests.routing.builders import FIRST, PROVIDERS, SECOND, TWO, Desk, busy
 from tests.routing.memory import MemoryRouteHealth
 

@@ -18,7 +18,7 @@ from shared.resources.models import ContributedKey, KeyId, KeyStatus
 from shared.resources.store import record_document
 from shared.shelf.models import LEASE_FACT, Lease, LeaseId, Shelved
 from shared.shelf.store import FirestoreShelf, Outrun, ShelfStore, ShelfUnavailable
-from tests.accounts.test_claims_contract import firestore_at
+from tests.database import firestore_at
 from tests.ledger.builders import ADA, NOW, Ticker, ledger_on
 from tests.metering.owed import MemoryOwedCharges
 from tests.shelf.builders import key_of

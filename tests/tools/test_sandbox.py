@@ -64,6 +64,7 @@ async def test_its_own_fault_is_told_with_its_line(namespaces: bool) -> None:
     assert "launch.py" not in ran.stderr
 
 
+@pytest.mark.slow
 async def test_pandas_and_matplotlib_can_be_imported_and_draw(namespaces: bool) -> None:
     """Within the usual limits."""
     program = """
@@ -280,6 +281,7 @@ async def test_memory_is_bounded(namespaces: bool) -> None:
     assert ran.ended is Ended.KILLED or "MemoryError" in ran.stderr
 
 
+@pytest.mark.slow
 async def test_endless_work_ends_with_its_processor_time(namespaces: bool) -> None:
     """Even if it hears no signal."""
     program = "import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass"

@@ -152,6 +152,7 @@ def test_whatever_a_page_is_it_has_a_text(parts: list[str]) -> None:
     assert title == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece", ["<", "<!--", "<!", "<a ", "<title>", "<script>", "</script", "<p>", "&", "<svg>", "</"]
 )

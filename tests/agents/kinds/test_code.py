@@ -106,6 +106,7 @@ async def test_no_tests_are_no_success() -> None:
     assert (result["passed"], result["tests"]) == (False, 0)
 
 
+@pytest.mark.slow
 async def test_a_death_at_any_call_changes_nothing() -> None:
     """Before and after each effect: the same result, each step charged once."""
     undisturbed = await run(CodeKind(), PARAMS, desk_for(answer(RIGHT)))

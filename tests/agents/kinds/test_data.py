@@ -37,6 +37,7 @@ def desk_for(program: str = PROGRAM, **more: str) -> MemoryDesk:
     return MemoryDesk({"plan": fenced(program), "tell": "Oslo sells most.", **more})
 
 
+@pytest.mark.slow
 async def test_tables_and_charts_are_computed_and_told() -> None:
     """With a text by a model that was shown what the program printed."""
     desk = desk_for()
@@ -55,6 +56,7 @@ async def test_tables_and_charts_are_computed_and_told() -> None:
     assert "total credits: 70.0" in asked["tell"]
 
 
+@pytest.mark.slow
 async def test_the_same_computation_makes_the_same_files() -> None:
     """Charts too, so that a job that was killed can be held against one that was not."""
     first, second = desk_for(), desk_for()
@@ -63,6 +65,7 @@ async def test_the_same_computation_makes_the_same_files() -> None:
     assert first.kept.keys() == second.kept.keys()
 
 
+@pytest.mark.slow
 async def test_a_program_that_fails_is_repaired() -> None:
     desk = desk_for("import pandas\nprint(pandas.read_csv('sale.csv'))", **{"repair-1": fenced(PROGRAM)})
 
@@ -97,6 +100,7 @@ async def test_what_is_no_table_is_told_before_anything_is_paid() -> None:
     assert desk.charges == {}
 
 
+@pytest.mark.slow
 async def test_a_death_at_any_call_changes_nothing() -> None:
     undisturbed = await run(DataKind(), PARAMS, desk_for())
     for moment in range(2, 10):

@@ -38,6 +38,9 @@ class PayoutStore(Protocol):
     async def owned_by(self, owner: UserId, *, after: PayoutId | None) -> Sequence[Payout]:
         """A page of an owner's payouts in the order of their ids; one that is not full is the last."""
 
+    async def waiting(self, *, after: PayoutId | None) -> Sequence[Payout]:
+        """A page of those that wait for a person, in the order of their ids; one that is not full is the last."""
+
     async def due(self, *, at_ms: int) -> Sequence[PayoutId]:
         """At most DUE_MAX payouts that somebody ought to look at by now, those that wait longest first."""
 

@@ -46,6 +46,9 @@ TRANSITIONS = {
     PayoutState.REVERSED: set(),
     PayoutState.REFUSED: set(),
 }
+REVIEW, ATTEMPTS_USED = "review", "attempts_used"
+FOR_A_PERSON = (REVIEW, ATTEMPTS_USED)
+"""What a payout waits for until somebody decides of it."""
 OVER = frozenset({PayoutState.REVERSED, PayoutState.REFUSED})
 """The earner has the credits again, or never gave them."""
 NOT_EARNED = "not_earned"
@@ -98,9 +101,9 @@ def wait(payout: Payout, standing: Standing, *, at_ms: int, waits: Waits) -> str
     if recipient is None or recipient.destination != payout.destination:
         return "destination_changed"
     if payout.is_first and payout.approved_by is None:
-        return "review"
+        return REVIEW
     if payout.attempt > ATTEMPTS_MAX:
-        return "attempts_used"
+        return ATTEMPTS_USED
     if at_ms < payout.hold_until_ms:
         return "hold"
     if at_ms < recipient.bank_changed_at_ms + waits.cooldown_ms:

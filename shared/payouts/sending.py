@@ -49,7 +49,7 @@ class Sending:
         # If we die here, a repeat finds the posting made.
         until_ms = rules.hold_until_ms(payout, await self._standings.earned(payout.owner), self._waits)
         held = replace(rules.moved_to(payout, PayoutState.HELD), hold_until_ms=until_ms)
-        return await self._write(payout, replace(held, waits_for="review" if payout.is_first else "hold"))
+        return await self._write(payout, replace(held, waits_for=rules.REVIEW if payout.is_first else "hold"))
 
     async def advance(self, payout_id: PayoutId) -> Payout:
         """Bring a payout as far as it may go now, and say when to look again.

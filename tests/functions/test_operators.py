@@ -10,7 +10,7 @@ from local.people import Person
 from local.treasury import Treasury
 from tests.clients import answer, call, refusal
 
-READS = ("/v1/reviews", "/v1/tickets", "/v1/finance-report?month=2026-01")
+READS = ("/v1/reviews", "/v1/tickets", "/v1/finance-report?month=2026-01", "/v1/payout-reviews")
 
 
 @pytest.mark.parametrize("path", READS)

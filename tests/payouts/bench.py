@@ -77,6 +77,10 @@ class MemoryPayouts:
     async def owned_by(self, owner: UserId, *, after: PayoutId | None) -> Sequence[Payout]:
         return [self.kept[key] for key in sorted(self.kept) if self.kept[key].owner == owner and key > (after or "")]
 
+    async def waiting(self, *, after: PayoutId | None) -> Sequence[Payout]:
+        waits = [key for key, one in self.kept.items() if one.waits_for in rules.FOR_A_PERSON and key > (after or "")]
+        return [self.kept[key] for key in sorted(waits)]
+
     async def due(self, *, at_ms: int) -> Sequence[PayoutId]:
         waiting = [(due_ms, key) for key, due_ms in self.due_ms.items() if due_ms is not None and due_ms <= at_ms]
         return [key for _, key in sorted(waiting)]

@@ -125,5 +125,25 @@ async def test_a_transfer_of_which_a_part_came_back_waits_for_a_person(bench: Pa
     bench.stripe.bank.fail(sent.arrival_id or "")
     bench.stripe.handle("POST", f"/v1/transfers/{sent.transfer_id}/reversals", {"amount": 100})
 
-    assert (await bench.advance(sent)).state is PayoutState.TRANSFERRING
+    for _ in range(2):
+        assert (await bench.advance(sent)).state is PayoutState.TRANSFERRING
+
     assert await bench.balance() == EARNED - TAKEN
+    assert bench.doubts.reasons() == [("payout_partly_reversed", "100 came back")]
+    bench.stripe.handle("POST", f"/v1/transfers/{sent.transfer_id}/reversals", {})
+    assert (await bench.advance(sent)).state is PayoutState.REVERSED
+    assert await bench.balance() == EARNED
+
+
+async def test_what_cannot_be_fetched_back_waits_for_a_person(bench: PayoutBench) -> None:
+    paid = await bench.paid()
+    bench.stripe.bank.fail(paid.arrival_id or "")
+    await bench.advance(paid)
+    bench.stripe.bank.make({"amount": AMOUNT_MINOR, "currency": "usd"}, paid.destination)
+    bench.clock.now_ms += rules.QUIET_MS
+    for _ in range(2):
+        await bench.process().decisions.refuse(paid.payout_id, operator="olga", reason="the bank closed it")
+        await bench.work(again=lambda url: True)
+
+    assert (bench.kept(paid).state, await bench.balance()) == (PayoutState.HELD, EARNED - TAKEN)
+    assert [reason for reason, _ in bench.doubts.reasons()] == ["payout_not_fetched"]

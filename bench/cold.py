@@ -247,7 +247,7 @@ class FirstRequests:
                 body["order_id"] = self._bought()["order_id"]
             case "finance_report":
                 token, path = self._deployment.operator_token, f"{path}?month=2026-01"
-            case "review_list" | "ticket_list":
+            case "payout_review_list" | "review_list" | "ticket_list":
                 token = self._deployment.operator_token
             case "review_resolve":
                 path = path.replace("{review_id}", Treasury(self._deployment.environment).put_up_for_review())

@@ -41,7 +41,7 @@ class PaymentRefundResponse(Body, frozen=True, kw_only=True):
     imports_ahead="aiohttp",
 )
 async def payment_refund(body: PaymentRefundRequest, caller: Caller, app: App) -> PaymentRefundResponse:
-    """Raise OrderAbsent (404), RefundRefused (409) or RailUnavailable (503)."""
+    """Raise OrderAbsent (404), RefundRefused or KeyReused (409), or RailUnavailable (503)."""
     order = await app.refunds.any(
         OrderId(body.order_id), body.amount_minor, operator=caller.name, reason=body.reason, key=body.idempotency_key
     )

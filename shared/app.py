@@ -34,8 +34,9 @@ class App(AgentParts, ResourceParts, PayoutParts, PoolParts):
     @cached_property
     def accounts(self) -> "Accounts":
         from shared.accounts.service import Accounts
+        from shared.ledger.income import FirestoreIncome
 
-        return Accounts(self.ledger, self.risk)
+        return Accounts(self.ledger, self.risk, FirestoreIncome(self.firestore))
 
     @cached_property
     def ads(self) -> "Ads":

@@ -7,12 +7,14 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from shared.accounts.models import Stage, StageStatus, StartedAccount
-from shared.accounts.rules import welcome_stages
-from shared.base.economy import WELCOME_LIFETIME_MS
-from shared.base.ids import AccountId, UserId
-from shared.ledger.errors import KeyReused
+from shared.accounts.rules import is_paid_use, welcome_stages
+from shared.base.economy import FIRST_USE, WELCOME_LIFETIME_MS
+from shared.base.ids import AccountId, UserId, entry_id_of
+from shared.ledger.errors import AccountAbsent, EntryAbsent, KeyReused, LedgerUnavailable
+from shared.ledger.models import Entry
 from shared.ledger.operation import Posted
 from shared.ledger.service import Ledger
+from shared.ledger.store import StoreUnavailable
 from shared.risk.models import PROVED, ClientClaim, Signal, SignalKind, Subject
 
 
@@ -29,12 +31,20 @@ class Persons(Protocol):
         """Put a decision on the record, once."""
 
 
+class Uses(Protocol):
+    """What an account was charged for."""
+
+    async def newest(self, account_id: AccountId) -> Sequence[Entry]:
+        """A page of its newest entries. Raise StoreUnavailable."""
+
+
 class Accounts:
     """Accounts of people."""
 
-    def __init__(self, ledger: Ledger, persons: Persons) -> None:
+    def __init__(self, ledger: Ledger, persons: Persons, uses: Uses) -> None:
         self._ledger = ledger
         self._persons = persons
+        self._uses = uses
 
     async def start(
         self, user_id: UserId, verified_email: str | None, phone: str | None = None, client: ClientClaim | None = None
@@ -64,10 +74,31 @@ class Accounts:
         if not any(signal.kind in PROVED for signal in signals):
             # A device or a card alone earns nothing, so it is not claimed by somebody who proved nothing yet.
             return welcome_stages((), {}, user_id)
-        stages = welcome_stages(signals, await self._persons.claim(user_id, signals), user_id)
+        # Side by side: what was used does not depend on who claims.
+        holders, has_used = await asyncio.gather(
+            self._persons.claim(user_id, signals), self._has_used(AccountId(f"user:{user_id}"))
+        )
+        stages = welcome_stages(signals, holders, user_id, has_used=has_used)
         for reason in sorted({stage.reason for stage in stages if stage.reason is not None}):
             await self._persons.note(Subject(f"user:{user_id}"), user_id, rule=reason, outcome="no welcome bonus")
         return stages
+
+    async def _has_used(self, account_id: AccountId) -> bool:
+        """Whether bought credits were used lately, or the stage for it was granted before."""
+        try:
+            head = await self._ledger.head(account_id)
+            if head.spent_micros <= 0:
+                # Nearly everybody's start ends here, with a read.
+                return False
+            await self._ledger.entry(account_id, entry_id_of(_key_of(FIRST_USE)))
+        except AccountAbsent:
+            return False
+        except EntryAbsent:
+            try:
+                return any(map(is_paid_use, await self._uses.newest(account_id)))
+            except StoreUnavailable:
+                raise LedgerUnavailable from None
+        return True
 
     async def _grant(self, account_id: AccountId, stage: Stage, opened: Posted) -> Posted:
         try:
@@ -75,9 +106,13 @@ class Accounts:
                 account_id,
                 stage.amount_micros,
                 lifetime_ms=WELCOME_LIFETIME_MS,
-                key=f"welcome:{stage.name}",
+                key=_key_of(stage.name),
                 facts={"reason": "welcome bonus", "stage": stage.name},
             )
         except KeyReused:
             # Granted before the product changed the bonus: once per account is once, whatever its size was then.
             return replace(opened, repeated=True)
+
+
+def _key_of(stage_name: str) -> str:
+    return f"welcome:{stage_name}"

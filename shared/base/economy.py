@@ -16,10 +16,11 @@ class WelcomeStage(Struct, frozen=True):
     amount_micros: int
 
 
+FIRST_USE = "first_use"
 WELCOME_STAGES = (
     WelcomeStage("email", credits_to_micros(250)),
     WelcomeStage("phone", credits_to_micros(250)),
-    WelcomeStage("first_use", credits_to_micros(500)),
+    WelcomeStage(FIRST_USE, credits_to_micros(500)),
 )
 """1,000 credits in all. Staged, because the whole bonus is worth more than a forged sign-up costs."""
 

@@ -1,4 +1,4 @@
-"""What came to one account lately: its newest entries, by the order of its chain."""
+"""What happened to one account lately: its newest entries, by the order of its chain."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,22 +25,32 @@ class FirestoreIncome:
     def __init__(self, client: firestore.AsyncClient) -> None:
         self._client = client
 
+    async def newest(self, account_id: AccountId) -> Sequence[Entry]:
+        """The newest entries, at most PAGE_ENTRIES. Raise StoreUnavailable or ChainBroken."""
+        return [_entry(account_id, snapshot) for snapshot in await _page(self._newest(account_id))]
+
     async def since(self, account_id: AccountId, since: datetime) -> Sequence[Entry] | None:
         """Entries committed since then; None for more than INCOME_MAX. Raise StoreUnavailable or ChainBroken."""
-        entries = self._client.collection("accounts").document(account_id).collection("entries")
-        newest = entries.order_by("seq", direction=firestore.Query.DESCENDING).limit(PAGE_ENTRIES)
+        newest = self._newest(account_id)
         query, found = newest, list[Entry]()
         while len(found) <= INCOME_MAX:
             page = await _page(query)
             for snapshot in page:
-                ref, document = (account_id, EntryId(snapshot.id)), snapshot.to_dict() or {}
-                if committed_at_of(ref, document) < since:
+                if committed_at_of((account_id, EntryId(snapshot.id)), snapshot.to_dict() or {}) < since:
                     return found
-                found.append(entry_of(*ref, document))
+                found.append(_entry(account_id, snapshot))
             if len(page) < PAGE_ENTRIES:
                 return found
             query = newest.start_after(page[-1])
         return None
+
+    def _newest(self, account_id: AccountId) -> Any:
+        entries = self._client.collection("accounts").document(account_id).collection("entries")
+        return entries.order_by("seq", direction=firestore.Query.DESCENDING).limit(PAGE_ENTRIES)
+
+
+def _entry(account_id: AccountId, snapshot: Any) -> Entry:
+    return entry_of(account_id, EntryId(snapshot.id), snapshot.to_dict() or {})
 
 
 async def _page(query: Any) -> list[Any]:

@@ -49,6 +49,7 @@ class PayoutParts(ReconciliationParts):
         return Sending(
             self._payout_store,
             self._payout_sender,
+            self.payment_store,
             self.ledger_engine,
             self.reversals,
             self._standings,

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from shared.base.clock import Clock
 from shared.base.ids import AccountId, UserId
 from shared.base.log import write_line
-from shared.ledger.errors import AccountNotOpen
+from shared.ledger.errors import AccountNotOpen, KeyReused
 from shared.ledger.service import Ledger
 from shared.payments import refund_rules
 from shared.payments.applier import REFUND_LOOK_MS, Applier
@@ -96,14 +96,17 @@ class Refunds:
         return await self._after(order_id)
 
     async def any(self, order_id: OrderId, amount_minor: int | None, *, operator: str, reason: str, key: str) -> Order:
-        """Give so much of an order back, or all that is left, spent or not. Raise what `own` does."""
+        """Give so much of an order back, or all that is left, spent or not. Raise what `own` does, or KeyReused."""
         kept = await self._store.find(order_id)
         if kept is None:
             raise OrderAbsent
         order, note_key = kept.order, hashlib.sha256(f"{operator}\n{key}".encode()).hexdigest()[:KEY_CHARS]
         if note_key in order.refund_notes:
             # An earlier try of the same request wrote how much it is about.
-            amount_minor = int(order.refund_notes[note_key].partition(" ")[0])
+            noted_minor = int(order.refund_notes[note_key].partition(" ")[0])
+            if amount_minor not in (None, noted_minor):
+                raise KeyReused
+            amount_minor = noted_minor
         else:
             amount_minor = amount_minor or left_of(order)[0]
             refund_rules.check_any(order, amount_minor)

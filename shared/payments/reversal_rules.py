@@ -39,6 +39,13 @@ def doubts(order: Order, seen: Seen) -> list[Review]:
         for refund in seen.refunds
         if refund.is_made is None
     ]
+    ended = [refund.refund_id for refund in seen.refunds if refund.is_made is False]
+    ended += [dispute.dispute_id for dispute in seen.disputes if dispute.state is ReversalState.RETURNED]
+    found += [
+        _doubt(order, reversal_id, "taken_by_another", "credits back", "its money is gone")
+        for reversal_id in ended
+        if reversal_id in order.reversals and _stands_in(order, order.reversals, reversal_id)
+    ]
     for dispute in seen.disputes:
         before = order.reversals.get(dispute.dispute_id)
         if dispute.state is None:
@@ -78,7 +85,7 @@ def _after_refund(order: Order, reversals: Mapping[str, Reversal], refund: Refun
         taken = _part(order, reversals, refund.amount_minor)
         return replace(taken, kind=ReversalKind.REFUND, reason=refund.reason, **_TAKEN)
     if before.state is ReversalState.TAKEN and refund.is_made is False:
-        return replace(before, state=ReversalState.RETURNED)
+        return _returned(order, reversals, refund.refund_id)
     return before
 
 
@@ -95,8 +102,8 @@ def _after_dispute(order: Order, reversals: Mapping[str, Reversal], dispute: Dis
             return replace(fresh, state=ReversalState.RETURNED)
         case ((None | ReversalState.OPEN), ReversalState.TAKEN):
             return replace(fresh, **_TAKEN)
-        case ((ReversalState.OPEN | ReversalState.TAKEN), ReversalState.RETURNED) if before:
-            return replace(before, state=ReversalState.RETURNED)
+        case ((ReversalState.OPEN | ReversalState.TAKEN), ReversalState.RETURNED):
+            return _returned(order, reversals, dispute.dispute_id)
         case _:
             # Under appeal after it was lost, or lost after it was won: the one is no decision, the other a person's.
             return before
@@ -111,6 +118,27 @@ def _after_warning(order: Order, reversals: Mapping[str, Reversal], warning_id: 
     if before is None:
         return replace(_part(order, reversals, order.money.amount_minor), kind=ReversalKind.WARNING, state=state)
     return replace(before, state=state) if before.state is ReversalState.OPEN else before
+
+
+def _returned(order: Order, reversals: Mapping[str, Reversal], reversal_id: str) -> Reversal:
+    """The reversal, given back; or left as it is while its credits stand for money that another one took."""
+    before = reversals[reversal_id]
+    is_kept = _stands_in(order, reversals, reversal_id)
+    return before if is_kept else replace(before, state=ReversalState.RETURNED)
+
+
+def _stands_in(order: Order, reversals: Mapping[str, Reversal], reversal_id: str) -> bool:
+    """Whether another one took money and found its credits taken already, by this one.
+
+    A refund fails after the dispute of the same payment was lost: the money is gone, so the credits must not come back.
+    """
+    if reversals[reversal_id].state is not ReversalState.TAKEN:
+        return False
+    others = [one for name, one in reversals.items() if name != reversal_id and one.state is ReversalState.TAKEN]
+    gone_minor = min(order.money.amount_minor, sum(one.amount_minor for one in others))
+    due_micros = order.credits_micros * gone_minor // order.money.amount_minor
+    # Each of them may have been rounded down by a micro.
+    return due_micros - sum(one.credits_micros for one in others) > len(others)
 
 
 _TAKEN = {"state": ReversalState.TAKEN, "was_taken": True}

@@ -29,7 +29,9 @@ class Decisions:
         if payout.is_recalled or payout.state in rules.OVER:
             raise PayoutRefused("refused_before")
         if payout.approved_by is None:
-            payout = await self._decided(payout, replace(payout, approved_by=operator, reason=reason), "approved")
+            payout = await self._decided(
+                payout, replace(payout, approved_by=operator, reason=reason, waits_for=""), "approved"
+            )
         await self._carry_out(payout)
         return payout
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from shared.base.ids import UserId
+from shared.payments.models import Review
 from shared.payouts.models import (
     ArrivalSeen,
     Earned,
@@ -38,6 +39,9 @@ class PayoutStore(Protocol):
     async def owned_by(self, owner: UserId, *, after: PayoutId | None) -> Sequence[Payout]:
         """A page of an owner's payouts in the order of their ids; one that is not full is the last."""
 
+    async def waiting(self, *, after: PayoutId | None) -> Sequence[Payout]:
+        """A page of those that wait for a person, in the order of their ids; one that is not full is the last."""
+
     async def due(self, *, at_ms: int) -> Sequence[PayoutId]:
         """At most DUE_MAX payouts that somebody ought to look at by now, those that wait longest first."""
 
@@ -59,6 +63,13 @@ class RecipientStore(Protocol):
 
     async def replace(self, before: Recipient, after: Recipient) -> None:
         """Write over exactly what was read. Raise PayoutBusy."""
+
+
+class Doubts(Protocol):
+    """Where a person looks: what payments ask of people is kept there too."""
+
+    async def keep_review(self, review: Review, *, at_ms: int) -> None:
+        """Put it before a person; the same one only once. Durable once returned. Raise PaymentsUnavailable."""
 
 
 class Sender(Protocol):

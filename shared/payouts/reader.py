@@ -21,6 +21,10 @@ class PayoutReader:
             raise PayoutAbsent
         return payout
 
+    async def waiting(self, *, after: PayoutId | None) -> Sequence[Payout]:
+        """A page of the payouts that wait for a person; one that is not full is the last."""
+        return await self._store.waiting(after=after)
+
     async def owned_by(self, owner: UserId, *, after: PayoutId | None) -> Sequence[Payout]:
         """A page of an owner's payouts."""
         return await self._store.owned_by(owner, after=after)

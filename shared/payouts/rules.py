@@ -7,7 +7,17 @@ from msgspec.structs import replace
 
 from shared.base.economy import DAY_MS
 from shared.base.ids import UserId
-from shared.payouts.models import Earned, Payout, PayoutId, PayoutState, Recipient, RecipientSeen, Standing
+from shared.payments.models import RailName, Review
+from shared.payouts.models import (
+    Earned,
+    Payout,
+    PayoutId,
+    PayoutState,
+    Recipient,
+    RecipientSeen,
+    Standing,
+    TransferSeen,
+)
 
 MINOR_NUMERATOR, MICROS_DENOMINATOR = 7, 10_000_000
 """0.70 US cents a credit: below the lowest price that one is sold at, so buying to be paid out always loses."""
@@ -46,6 +56,9 @@ TRANSITIONS = {
     PayoutState.REVERSED: set(),
     PayoutState.REFUSED: set(),
 }
+REVIEW, ATTEMPTS_USED = "review", "attempts_used"
+FOR_A_PERSON = (REVIEW, ATTEMPTS_USED)
+"""What a payout waits for until somebody decides of it."""
 OVER = frozenset({PayoutState.REVERSED, PayoutState.REFUSED})
 """The earner has the credits again, or never gave them."""
 NOT_EARNED = "not_earned"
@@ -98,9 +111,9 @@ def wait(payout: Payout, standing: Standing, *, at_ms: int, waits: Waits) -> str
     if recipient is None or recipient.destination != payout.destination:
         return "destination_changed"
     if payout.is_first and payout.approved_by is None:
-        return "review"
+        return REVIEW
     if payout.attempt > ATTEMPTS_MAX:
-        return "attempts_used"
+        return ATTEMPTS_USED
     if at_ms < payout.hold_until_ms:
         return "hold"
     if at_ms < recipient.bank_changed_at_ms + waits.cooldown_ms:
@@ -134,6 +147,27 @@ def reopened(payout: Payout) -> Payout:
     until_ms = max(payout.hold_until_ms, (payout.failed_at_ms or 0) + RETRY_MS)
     held = moved_to(payout, PayoutState.HELD)
     return replace(held, attempt=payout.attempt + 1, hold_until_ms=until_ms, arrival_id=None, paid_at_ms=None)
+
+
+def partly_reversed(payout: Payout, transfer: TransferSeen) -> Review:
+    """What a person is asked when a part of a transfer came back: neither all credits nor none belong to the earner."""
+    return _review(payout, transfer, "payout_partly_reversed", f"{transfer.reversed_minor} came back")
+
+
+def not_fetched(payout: Payout, transfer: TransferSeen, code: str) -> Review:
+    """What a person is asked when a payout is to be refused whose money the recipient no longer has."""
+    return _review(payout, transfer, "payout_not_fetched", code)
+
+
+def _review(payout: Payout, transfer: TransferSeen, reason: str, found: str) -> Review:
+    return Review(
+        rail=RailName.STRIPE,
+        reason=reason,
+        subject=payout.payout_id,
+        order_id=None,
+        expected=f"{transfer.transfer_id}: {transfer.amount_minor} {payout.currency}, all or nothing",
+        found=found,
+    )
 
 
 def may_be_under_way(payout: Payout, *, at_ms: int) -> bool:

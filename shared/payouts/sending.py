@@ -13,10 +13,11 @@ from shared.ledger.operation import facts_of
 from shared.ledger.payable import TakePaid
 from shared.ledger.reversals import Reversals
 from shared.payments.errors import RailRefused
+from shared.payments.models import Review
 from shared.payouts import rules
 from shared.payouts.errors import PayoutAbsent
 from shared.payouts.models import HOUSE_PAYOUTS, ArrivalSeen, ArrivalState, Payout, PayoutId, PayoutState, TransferSeen
-from shared.payouts.ports import PayoutStore, Sender, Standings
+from shared.payouts.ports import Doubts, PayoutStore, Sender, Standings
 
 
 class Sending:
@@ -26,6 +27,7 @@ class Sending:
         self,
         store: PayoutStore,
         sender: Sender,
+        doubts: Doubts,
         engine: Engine,
         reversals: Reversals,
         standings: Standings,
@@ -34,6 +36,7 @@ class Sending:
     ) -> None:
         self._store = store
         self._sender = sender
+        self._doubts = doubts
         self._engine = engine
         self._reversals = reversals
         self._standings = standings
@@ -49,7 +52,7 @@ class Sending:
         # If we die here, a repeat finds the posting made.
         until_ms = rules.hold_until_ms(payout, await self._standings.earned(payout.owner), self._waits)
         held = replace(rules.moved_to(payout, PayoutState.HELD), hold_until_ms=until_ms)
-        return await self._write(payout, replace(held, waits_for="review" if payout.is_first else "hold"))
+        return await self._write(payout, replace(held, waits_for=rules.REVIEW if payout.is_first else "hold"))
 
     async def advance(self, payout_id: PayoutId) -> Payout:
         """Bring a payout as far as it may go now, and say when to look again.
@@ -153,7 +156,7 @@ class Sending:
                 await self._sender.reverse(payout, transfer)
             except RailRefused as refusal:
                 # The recipient has it no longer. It stays held until a person has dealt with it.
-                write_line("WARNING", "payout_not_fetched", payout=payout.payout_id, code=refusal.provider_code)
+                await self._ask_a_person(rules.not_fetched(payout, transfer, refusal.provider_code))
                 return payout
         # If we die here, a repeat finds it reversed.
         return await self._write(payout, rules.moved_to(payout, PayoutState.REVERSED))
@@ -161,9 +164,13 @@ class Sending:
     async def _came_back(self, payout: Payout, transfer: TransferSeen) -> Payout:
         """The credits go back with all of the money, and with less than that a person looks."""
         if not transfer.is_reversed:
-            write_line("WARNING", "payout_partly_reversed", payout=payout.payout_id, minor=transfer.reversed_minor)
+            await self._ask_a_person(rules.partly_reversed(payout, transfer))
             return payout
         return await self._write(payout, replace(rules.moved_to(payout, PayoutState.REVERSED), reason="reversed"))
+
+    async def _ask_a_person(self, review: Review) -> None:
+        write_line("WARNING", review.reason, payout=review.subject, found=review.found)
+        await self._doubts.keep_review(review, at_ms=self._clock())
 
     async def _give_back(self, payout: Payout) -> None:
         await self._reversals.give_back(

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from shared.base.body import LAST, Body
 from shared.payouts.models import Payout
@@ -27,6 +27,22 @@ class PayoutView(Body, frozen=True, kw_only=True):
     asked_at_ms: int
     hold_until_ms: int
     attempt: int
+
+
+class WaitingPayoutView(PayoutView, frozen=True, kw_only=True):
+    """A payout as who decides of it sees it."""
+
+    owner: str
+    destination: str
+    """The recipient's account at the provider."""
+    is_first: bool
+    """Whether nothing was ever paid to this earner."""
+
+
+def waiting_view_of(payout: Payout) -> WaitingPayoutView:
+    """The payout as it is shown to an operator."""
+    fields = structs.asdict(view_of(payout))
+    return WaitingPayoutView(**fields, owner=payout.owner, destination=payout.destination, is_first=payout.is_first)
 
 
 def view_of(payout: Payout) -> PayoutView:

@@ -17,6 +17,7 @@ from shared.base.ids import UserId
 from shared.payments.errors import PaymentsUnavailable
 from shared.payments.models import Order, OrderId
 from shared.payments.store import order_from
+from shared.payouts import rules
 from shared.payouts.errors import PayoutBusy
 from shared.payouts.models import Payout, PayoutId, Recipient
 from shared.payouts.ports import DUE_MAX, PAGE_PAYOUTS_MAX
@@ -67,11 +68,19 @@ class FirestorePayouts:
         return bool(await _all(query))
 
     async def owned_by(self, owner: UserId, *, after: PayoutId | None) -> Sequence[Payout]:
-        query = self._client.collection("payouts").where(filter=FieldFilter("owner", "==", owner)).order_by("__name__")
+        query = self._client.collection("payouts").where(filter=FieldFilter("owner", "==", owner))
+        return await self._page(query, after)
+
+    async def _page(self, query: Any, after: PayoutId | None) -> Sequence[Payout]:
+        query = query.order_by("__name__")
         if after is not None:
             query = query.start_after({"__name__": self._ref(after)})
         found = await _all(query.limit(PAGE_PAYOUTS_MAX))
         return [payout_from(PayoutId(one.id), one.to_dict() or {}) for one in found]
+
+    async def waiting(self, *, after: PayoutId | None) -> Sequence[Payout]:
+        payouts = self._client.collection("payouts")
+        return await self._page(payouts.where(filter=FieldFilter("waits_for", "in", rules.FOR_A_PERSON)), after)
 
     async def due(self, *, at_ms: int) -> Sequence[PayoutId]:
         query = self._client.collection("payouts").where(filter=FieldFilter("due_ms", "<=", at_ms)).order_by("due_ms")

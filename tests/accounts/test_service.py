@@ -12,8 +12,9 @@ from shared.base.ids import AccountId, UserId
 from shared.base.secret import Secret
 from shared.ledger.errors import LedgerUnavailable
 from shared.ledger.memory import MemoryLedgerStore
-from shared.ledger.models import Origin
+from shared.ledger.models import HOUSE_REVENUE, Entry, Origin, Share
 from shared.ledger.service import Ledger
+from shared.ledger.verify import entry_of
 from shared.risk.errors import RiskUnavailable
 from shared.risk.models import ClientClaim, Signal, SignalKind, Subject
 from shared.risk.service import Risk
@@ -22,9 +23,21 @@ from tests.risk.memory import MemoryRisk
 
 ADA, BEN = UserId("ada"), UserId("ben")
 EMAIL = "ada@example.com"
-FIRST, SECOND = WELCOME_STAGES[:2]
+FIRST, SECOND, LAST = WELCOME_STAGES
+WALLET = AccountId("user:ada")
 PHONE = "+4915112345678"
 DEVICE = ClientClaim(device="a-phone-of-adas")
+
+
+class MemoryUses:
+    """The newest entries of a ledger in memory."""
+
+    def __init__(self, store: MemoryLedgerStore) -> None:
+        self._store = store
+
+    async def newest(self, account_id: AccountId) -> Sequence[Entry]:
+        mine = [(ref, document) for ref, document in self._store.entries.items() if ref[0] == account_id]
+        return [entry_of(*ref, document) for ref, document in mine]
 
 
 class Desk:
@@ -37,7 +50,8 @@ class Desk:
         self.ledger: Ledger = ledger_on(self.faulty, self.clock)
         self.risk_store = MemoryRisk()
         self.risk = Risk(self.risk_store, Secret("of a test"), self.clock, address_from_end=1)
-        self.accounts = Accounts(self.ledger, self.risk)
+        self.uses = MemoryUses(self.store)
+        self.accounts = Accounts(self.ledger, self.risk, self.uses)
 
     def kinds(self, user: UserId = ADA) -> list[str]:
         return [entry["kind"] for entry in entries_of(self.store, AccountId(f"user:{user}"))]
@@ -113,7 +127,7 @@ async def test_a_start_that_died_after_its_claim_is_finished_by_the_next(desk: D
     dying = LedgerDiesAfterClaim()
     risk = Risk(dying, Secret("of a test"), desk.clock, address_from_end=1)
     with pytest.raises(LedgerUnavailable):
-        await Accounts(desk.ledger, risk).start(ADA, EMAIL)
+        await Accounts(desk.ledger, risk, desk.uses).start(ADA, EMAIL)
     desk.faulty.commit_script.clear()
     desk.faulty.read_script.clear()
     desk.risk_store.holders.update(dying.holders)
@@ -210,3 +224,39 @@ async def test_no_bonus_leaves_while_it_cannot_be_told_whose_it_is(desk: Desk) -
 
     assert "grant" not in desk.kinds()
     assert (await desk.accounts.start(ADA, EMAIL)).balance_micros == FIRST.amount_micros
+
+
+async def use(desk: Desk, amount_micros: int, key: str) -> None:
+    await desk.ledger.debit(WALLET, amount_micros, key=key, facts={}, shares=(Share(HOUSE_REVENUE, 1),))
+
+
+async def test_the_first_use_of_bought_credits_earns_the_last_stage(desk: Desk) -> None:
+    """Once. Neither what gifts paid for earns it, nor what was bought and only sent on."""
+    await desk.accounts.start(ADA, EMAIL)
+    await desk.ledger.open(AccountId("user:ben"))
+    await use(desk, FIRST.amount_micros, "gifts")
+    await desk.ledger.grant_paid(WALLET, 100, key="bought", facts={})
+    await desk.ledger.transfer(WALLET, AccountId("user:ben"), 50, key="sent", facts={})
+    assert statuses((await desk.accounts.start(ADA, EMAIL)).welcome)[2] == ("waiting", None)
+
+    await use(desk, 1, "used")
+
+    for _ in range(2):
+        started = await desk.accounts.start(ADA, EMAIL)
+        assert statuses(started.welcome) == [("granted", None), ("waiting", None), ("granted", None)]
+        assert started.balance_micros == 49 + LAST.amount_micros
+
+
+async def test_use_earns_nothing_without_a_proof_or_for_somebody_known(desk: Desk) -> None:
+    """Else one card behind many made-up accounts would have the largest stage on each."""
+    await desk.accounts.start(BEN, "ben@example.com", None, DEVICE)
+    await desk.ledger.open(WALLET)
+    await desk.ledger.grant_paid(WALLET, 100, key="bought", facts={})
+    await use(desk, 1, "used")
+
+    unproved = await desk.accounts.start(ADA, None)
+    known = await desk.accounts.start(ADA, EMAIL, None, DEVICE)
+
+    assert statuses(unproved.welcome)[2] == ("waiting", None)
+    assert statuses(known.welcome)[2] == ("claimed", "device_claimed")
+    assert known.balance_micros == 99

@@ -9,13 +9,16 @@ import pytest
 import requests
 
 from local.buyer import Buyer
+from local.contributor import MODEL
 from local.deployment import CONNECT_PATH, CONNECT_SECRET, WEBHOOK_SECRET, Deployment
 from local.earner import PAYOUT_MICROS, Earner, payout_of
 from local.people import Person
+from local.sharing import lend, settle
 from local.stack import Stack
 from local.stripe.wire import sign
 from local.treasury import Treasury
-from tests.clients import TIMEOUT_S, add_member, answer, call, refusal
+from tests.clients import TIMEOUT_S, add_member, answer, balance_micros, call, refusal
+from tests.functions.pools import act, create, open_session, put_in, session_path
 
 WAIT_S = 1
 CREDIT = 1_000_000
@@ -48,12 +51,22 @@ def earned(earner: Earner) -> int:
     return int(answer(call(earner.deployment, "GET", "/v1/earnings", earner.token))["settled_paid_micros"])
 
 
-def test_earnings_reach_the_bank(earner: Earner) -> None:
+def waiting(paying: Deployment) -> list[dict[str, object]]:
+    """What an operator is shown to decide of."""
+    listed: list[dict[str, object]] = answer(call(paying, "GET", "/v1/payout-reviews", paying.operator_token))[
+        "payouts"
+    ]
+    return listed
+
+
+def test_earnings_reach_the_bank(paying: Deployment, earner: Earner) -> None:
     payout = earner.ask(PAYOUT_MICROS)
     assert (payout["state"], payout["waits_for"], payout["amount_minor"]) == ("held", "review", 1_400)
     time.sleep(WAIT_S)
+    assert payout["payout_id"] in {one["payout_id"] for one in waiting(paying)}
 
     earner.approve(payout)
+    assert payout["payout_id"] not in {one["payout_id"] for one in waiting(paying)}
     earner.wait_until(payout, "transferring")
     earner.arrive(payout)
 
@@ -128,31 +141,65 @@ def test_without_its_secret_nothing_is_paid_out(stack: Stack) -> None:
     assert {refusal(one, 404) for one in (onboarding, asked, event)} == {"payouts_not_offered"}
 
 
-def test_the_loop_of_bonus_ads_card_transfer_and_refund_ends_without_a_payout(
-    stack: Stack, paying: Deployment, person: Person
+def test_the_loop_of_bonus_ads_card_pool_keys_transfer_and_refund_ends_without_a_payout(
+    stack: Stack, paying: Deployment, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Bonus and ad credits, and bought ones too, are sent round whatever there is; none of it becomes earnings."""
-    earner = Earner(paying, stack.stripe, person.token)
-    earner.onboard()
-    accomplice = add_member(stack, paying)
-    nonce = answer(call(paying, "POST", "/v1/ads", person.token, json={"tier": "text"}))["nonce"]
-    call(paying, "GET", f"/v1/ads/reward?{paying.admob.callback('text', nonce)}")
-    buyer = Buyer(paying, stack.stripe, person.token)
-    order = buyer.buy()
+    """Two people serve each other with their own keys and send credits round whatever there is: each step succeeds,
+    both earn, and of what they were given or got their money back for nothing can be paid out.
+    """
+    thieves = person, add_member(stack, paying)
+    earners = [Earner(paying, stack.stripe, thief.token) for thief in thieves]
+    for earner in earners:
+        earner.onboard()
+    keys = [lend(paying, thief)["key_id"] for thief in thieves]
+    watch_an_ad(paying, person)
+    order = Buyer(paying, stack.stripe, person.token).buy()
+    before_micros = balance_micros(paying, person)
+
     card = {"name": "own", "amount_micros": 20 * CREDIT, "idempotency_key": "card"}
-    key = answer(call(paying, "POST", "/v1/cards", person.token, json=card))["key"]
-    chat = {"model": "google/gemma-2-2b-it", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 20}
-    answer(call(paying, "POST", "/v1/chat/completions", key, json=chat))
-    card_id = answer(call(paying, "GET", "/v1/cards", person.token))["data"][0]["card_id"]
-    answer(call(paying, "POST", f"/v1/cards/{card_id}/close", person.token, json={}))
-    sent = {"recipient": accomplice.uid, "amount_micros": 10 * CREDIT, "idempotency_key": "there"}
+    made = answer(call(paying, "POST", "/v1/cards", person.token, json=card))
+    pool_id = create(paying, person)
+    put_in(paying, person, pool_id, 20 * CREDIT)
+    session = open_session(paying, person, 10 * CREDIT, pool_id=pool_id)
+    for caller in (person.token, thieves[1].token, made["key"], session["key"]):
+        use_lent_keys(paying, caller)
+    answer(call(paying, "POST", session_path(session, "/end"), person.token, json={}))
+    answer(act(paying, person, pool_id, "/close"))
+    answer(call(paying, "POST", f"/v1/cards/{made['card']['card_id']}/close", person.token, json={}))
+    sent = {"recipient": thieves[1].uid, "amount_micros": 10 * CREDIT, "idempotency_key": "there"}
     answer(call(paying, "POST", "/v1/transfers", person.token, json=sent))
     back = {"recipient": person.uid, "amount_micros": 10 * CREDIT, "idempotency_key": "back"}
-    answer(call(paying, "POST", "/v1/transfers", accomplice.token, json=back))
-    call(paying, "POST", f"/v1/orders/{order['order_id']}/refund", person.token, json={})
+    answer(call(paying, "POST", "/v1/transfers", thieves[1].token, json=back))
+    spent_micros = before_micros - balance_micros(paying, person)
+    assert 0 < spent_micros < CREDIT, "all but what was called with has come home"
+    refunded = answer(call(paying, "POST", f"/v1/orders/{order['order_id']}/refund", person.token, json={}))
+    assert refunded["order"]["state"] == "refunded"
+    assert balance_micros(paying, person) == before_micros - spent_micros - 100 * CREDIT
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", paying.environment["FIRESTORE_EMULATOR_HOST"])
+    settle(paying, f"escrow:advance-{keys[0]}", check)
 
-    asked = call(paying, "POST", "/v1/payouts", person.token, json=payout_of("loop"))
+    for earner in earners:
+        books = answer(call(paying, "GET", "/v1/earnings", earner.token))
+        assert (books["settled_paid_micros"], books["pending_paid_micros"]) == (0, 0)
+        assert books["settled_promo_micros"] > 0, "the loop went round"
+        asked = call(paying, "POST", "/v1/payouts", earner.token, json=payout_of("loop"))
+        assert refusal(asked, 409) == "payout_refused"
+        assert asked.json()["error"]["reason"] == "not_earned"
 
-    assert refusal(asked, 409) == "payout_refused"
-    assert asked.json()["error"]["reason"] == "not_earned"
-    assert earned(earner) == 0
+
+def check(holds: bool, claim: str) -> None:
+    assert holds, claim
+
+
+def watch_an_ad(paying: Deployment, person: Person) -> None:
+    nonce = answer(call(paying, "POST", "/v1/ads", person.token, json={"tier": "text"}))["nonce"]
+    before_micros = balance_micros(paying, person)
+    told = answer(call(paying, "GET", f"/v1/ads/reward?{paying.admob.callback('text', nonce)}"))
+    assert told["status"] == "granted"
+    assert balance_micros(paying, person) == before_micros + 5 * CREDIT
+
+
+def use_lent_keys(paying: Deployment, token: str) -> None:
+    chat = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 20}
+    for _ in range(4):
+        answer(call(paying, "POST", "/v1/chat/completions", token, json=chat))

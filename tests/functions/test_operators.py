@@ -2,15 +2,17 @@
 
 import csv
 import io
+import re
 
 import pytest
 
 from local.deployment import Deployment
+from local.manifest import read_manifest
 from local.people import Person
 from local.treasury import Treasury
 from tests.clients import answer, call, refusal
 
-READS = ("/v1/reviews", "/v1/tickets", "/v1/finance-report?month=2026-01")
+READS = ("/v1/reviews", "/v1/tickets", "/v1/finance-report?month=2026-01", "/v1/payout-reviews")
 
 
 @pytest.mark.parametrize("path", READS)
@@ -18,6 +20,16 @@ def test_only_operators_see_it(deployment: Deployment, newcomer: Person, path: s
     assert call(deployment, "GET", path, deployment.operator_token).status_code == 200
     assert refusal(call(deployment, "GET", path, newcomer.token), 401)
     assert refusal(call(deployment, "GET", path, deployment.backend_token), 403) == "scope_missing"
+
+
+def test_no_user_reaches_what_services_alone_may_call(deployment: Deployment, newcomer: Person) -> None:
+    """Every function of operators, timers, queues and events, without a sign-in and with one."""
+    closed = [row for row in read_manifest() if row.auth == "service"]
+    assert len(closed) > 40
+    for row in closed:
+        path = re.sub(r"{\w+}", "0" * 24, row.path)
+        for token in (None, newcomer.token):
+            assert call(deployment, row.method, path, token).status_code == 401, row.name
 
 
 def test_a_review_is_listed_until_somebody_decides(deployment: Deployment) -> None:

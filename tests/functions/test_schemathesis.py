@@ -31,6 +31,7 @@ OPERATED = {
     "model_update",
     "order_release",
     "payment_refund",
+    "payout_review_list",
     "review_list",
     "review_resolve",
     "ticket_list",

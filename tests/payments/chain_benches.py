@@ -35,6 +35,7 @@ NO_DISPUTE = "nobody can dispute a transfer"
 BY_FUNCTION = "refused by the function that is shown it, before there is anything to look at"
 ABSENT: Mapping[str, str] = {
     **dict.fromkeys(("replayed", "refunded", "refunded_in_parts", "refunded_partly", "refund_failed"), NO_RETURN),
+    "refund_failed_after_dispute_lost": NO_RETURN,
     **dict.fromkeys(("refunded_before_granted", "refund_after_spend", "crash_refund"), NO_RETURN),
     **dict.fromkeys(("dispute_open", "dispute_won", "dispute_lost", "dispute_lost_after_spend"), NO_DISPUTE),
     **dict.fromkeys(("dispute_lost_learned_at_once", "dispute_above_the_price", "two_disputes_lost"), NO_DISPUTE),

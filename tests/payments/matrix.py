@@ -45,6 +45,7 @@ MATRIX: dict[Case, tuple[int, int]] = {
     reversal_cases.refunded_before_granted: NOTHING,
     reversal_cases.refund_after_spend: (-300, 0),
     reversal_cases.refund_failed: WHOLE,
+    reversal_cases.refund_failed_after_dispute_lost: NOTHING,
     reversal_cases.dispute_open: (0, 50),
     reversal_cases.dispute_won: WHOLE,
     reversal_cases.dispute_lost: NOTHING,

@@ -55,6 +55,18 @@ async def refund_failed(shop: Shop) -> None:
     assert shop.kept(order).state is OrderState.GRANTED
 
 
+async def refund_failed_after_dispute_lost(shop: Shop) -> None:
+    """Each took the same money. That the one gave it back does not bring back what the other took."""
+    order, payment_id = await bought(shop)
+    refund_id = shop.bench.give_back(payment_id, order.money.amount_minor)
+    await shop.settle()
+    shop.bench.decide(shop.bench.dispute(payment_id), won=False)
+    await shop.settle()
+    shop.bench.fail_refund(refund_id)
+    await shop.settle()
+    assert "taken_by_another" in shop.reasons()
+
+
 async def dispute_open(shop: Shop) -> None:
     order, payment_id = await bought(shop)
     shop.bench.dispute(payment_id)

@@ -6,6 +6,7 @@ import pytest
 
 from shared.base.economy import REFUND_WINDOW_MS
 from shared.base.ids import UserId
+from shared.ledger.errors import KeyReused
 from shared.payments.applier import REFUND_LOOK_MS
 from shared.payments.errors import OrderAbsent, RailRefused, RefundRefused
 from shared.payments.models import Order, OrderState
@@ -145,6 +146,18 @@ async def test_an_operator_gives_back_a_part_of_what_is_spent(shop: Shop) -> Non
     price = order.money.amount_minor
     assert await shop.micros() == (-(500 * CREDIT * 100 // price) - (50 * CREDIT * 100 // price), 0)
     assert list(shop.kept(order).refund_notes.values()) == ["100 service:op: a complaint"]
+
+
+async def test_an_operators_key_stands_for_one_amount(shop: Shop) -> None:
+    """Who sends it again with more must not be told that more was given back."""
+    order, _ = await bought(shop)
+    give = {"operator": "service:op", "reason": "a complaint", "key": "1"}
+    await shop.process().refunds.any(order.order_id, 100, **give)
+
+    with pytest.raises(KeyReused):
+        await shop.process().refunds.any(order.order_id, 200, **give)
+
+    assert [one.amount_minor for one in shop.kept(order).reversals.values()] == [100]
 
 
 async def test_an_operators_repeat_of_a_day_later_gives_nothing_more(shop: Shop) -> None:

@@ -20,7 +20,8 @@ from shared.ledger.service import Ledger
 from shared.ledger.settlement import Settlement
 from shared.ledger.unsettled import committed_at_of
 from shared.ledger.verify import entry_of, verify_ledger
-from shared.payments.models import Order
+from shared.payments.models import Order, Review
+from shared.payments.store import review_id
 from shared.payouts import rules
 from shared.payouts.applier import ConnectApplier
 from shared.payouts.decisions import Decisions
@@ -77,6 +78,10 @@ class MemoryPayouts:
     async def owned_by(self, owner: UserId, *, after: PayoutId | None) -> Sequence[Payout]:
         return [self.kept[key] for key in sorted(self.kept) if self.kept[key].owner == owner and key > (after or "")]
 
+    async def waiting(self, *, after: PayoutId | None) -> Sequence[Payout]:
+        waits = [key for key, one in self.kept.items() if one.waits_for in rules.FOR_A_PERSON and key > (after or "")]
+        return [self.kept[key] for key in sorted(waits)]
+
     async def due(self, *, at_ms: int) -> Sequence[PayoutId]:
         waiting = [(due_ms, key) for key, due_ms in self.due_ms.items() if due_ms is not None and due_ms <= at_ms]
         return [key for _, key in sorted(waiting)]
@@ -130,6 +135,19 @@ class MemoryPurchases:
         return self.orders.get(owner, [])
 
 
+class MemoryDoubts:
+    """What a person is asked, each once."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, Review] = {}
+
+    async def keep_review(self, review: Review, *, at_ms: int) -> None:
+        self.asked.setdefault(review_id(review), review)
+
+    def reasons(self) -> list[tuple[str, str]]:
+        return [(one.reason, one.found) for one in self.asked.values()]
+
+
 @dataclass
 class Process:
     """What one process has built."""
@@ -154,6 +172,7 @@ class PayoutBench:
         self.stripe = StripeAccount(lambda: self.clock() // 1000)
         self.stripe.bank.top_up("usd", PLATFORM_MINOR)
         self.store, self.recipient_store, self.purchases = MemoryPayouts(), MemoryRecipients(), MemoryPurchases()
+        self.doubts = MemoryDoubts()
         self.queues = MemoryQueues()
         self._delivered = len(self.stripe.events)
         self._done: set[str] = set()
@@ -173,7 +192,7 @@ class PayoutBench:
         standings = EarnerStandings(
             recipients, ledger_store, MemoryIncome(self.ledger_store), self.purchases, waits, self.clock
         )
-        sending = Sending(store, sender, engine, reversals, standings, waits, self.clock)
+        sending = Sending(store, sender, through(self.doubts), engine, reversals, standings, waits, self.clock)
         return Process(
             Payouts(store, standings, sending, tasks, self.clock),
             Decisions(store, tasks, self.clock),

@@ -146,6 +146,7 @@ async def test_a_first_payout_waits_for_a_person_who_may_refuse_it(bench: Payout
     payout = await bench.ask()
     bench.clock.now_ms += 8 * DAY_MS
     assert (await bench.advance(payout)).waits_for == "review"
+    assert list(await bench.store.waiting(after=None)) == [bench.kept(payout)]
 
     for _ in range(2):
         await bench.process().decisions.refuse(payout.payout_id, operator="olga", reason="sells to herself")
@@ -153,6 +154,7 @@ async def test_a_first_payout_waits_for_a_person_who_may_refuse_it(bench: Payout
 
     refused = bench.kept(payout)
     assert (refused.state, refused.reason) == (PayoutState.REFUSED, "olga: sells to herself")
+    assert await bench.store.waiting(after=None) == []
     assert (await bench.balance(), bench.transfers()) == (EARNED, [])
     with pytest.raises(PayoutRefused, match="refused_before"):
         await bench.approve(payout)

@@ -1,11 +1,19 @@
 """What comes back: refused by the provider, sent back by a bank, reversed, fetched back. Exact balances each time."""
 
+import asyncio
+import contextlib
+from collections.abc import Awaitable
+
 import pytest
 
+from local.stripe.refusal import StripeRefusal
 from shared.base.economy import DAY_MS
+from shared.base.errors import CredenceError
 from shared.payouts import rules
 from shared.payouts.models import Payout, PayoutState
+from tests.ledger.builders import chance_of
 from tests.payouts.bench import (
+    ADA,
     AMOUNT_MINOR,
     EARN,
     EARNED,
@@ -125,5 +133,54 @@ async def test_a_transfer_of_which_a_part_came_back_waits_for_a_person(bench: Pa
     bench.stripe.bank.fail(sent.arrival_id or "")
     bench.stripe.handle("POST", f"/v1/transfers/{sent.transfer_id}/reversals", {"amount": 100})
 
-    assert (await bench.advance(sent)).state is PayoutState.TRANSFERRING
+    for _ in range(2):
+        assert (await bench.advance(sent)).state is PayoutState.TRANSFERRING
+
     assert await bench.balance() == EARNED - TAKEN
+    assert bench.doubts.reasons() == [("payout_partly_reversed", "100 came back")]
+    bench.stripe.handle("POST", f"/v1/transfers/{sent.transfer_id}/reversals", {})
+    assert (await bench.advance(sent)).state is PayoutState.REVERSED
+    assert await bench.balance() == EARNED
+
+
+async def test_what_cannot_be_fetched_back_waits_for_a_person(bench: PayoutBench) -> None:
+    paid = await bench.paid()
+    bench.stripe.bank.fail(paid.arrival_id or "")
+    await bench.advance(paid)
+    bench.stripe.bank.make({"amount": AMOUNT_MINOR, "currency": "usd"}, paid.destination)
+    bench.clock.now_ms += rules.QUIET_MS
+    for _ in range(2):
+        await bench.process().decisions.refuse(paid.payout_id, operator="olga", reason="the bank closed it")
+        await bench.work(again=lambda url: True)
+
+    assert (bench.kept(paid).state, await bench.balance()) == (PayoutState.HELD, EARNED - TAKEN)
+    assert [reason for reason, _ in bench.doubts.reasons()] == ["payout_not_fetched"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whoever_does_what_at_once_no_credit_is_paid_out_twice_or_lost(seed: int) -> None:
+    """Two weeks of requests, cancellations, approvals, banks and reversals, all at the same moment each day."""
+    bench, chance = await ready(), chance_of(seed)
+    for day in range(14):
+        process, known = bench.process(), list(bench.store.kept.values())
+        acts: list[Awaitable[object]] = [bench.ask(key=f"{day}-{number}") for number in range(2)]
+        for one in known:
+            acts += [process.decisions.cancel(ADA, one.payout_id), bench.approve(one)]
+            acts += [process.sending.advance(one.payout_id), bench.process().sending.advance(one.payout_id)]
+            if one.state is PayoutState.TRANSFERRING and one.arrival_id is not None:
+                chance.choice([bench.stripe.bank.arrive, bench.stripe.bank.fail])(one.arrival_id)
+                if chance.random() < 0.5:
+                    # Refused where the bank has it already.
+                    with contextlib.suppress(StripeRefusal):
+                        bench.stripe.handle("POST", f"/v1/transfers/{one.transfer_id}/reversals", {})
+        chance.shuffle(acts)
+        for outcome in await asyncio.gather(*acts, return_exceptions=True):
+            assert not isinstance(outcome, Exception) or isinstance(outcome, CredenceError)
+        bench.clock.now_ms += DAY_MS
+
+    kept = [one for one in bench.store.kept.values() if one.state not in rules.OVER]
+    sent_minor = sum(one["amount"] - one["amount_reversed"] for one in bench.transfers())
+    assert await bench.balance() + sum(one.micros for one in kept) == EARNED
+    assert sent_minor in (0, AMOUNT_MINOR)
+    assert bench.left_minor() == PLATFORM_MINOR - sent_minor
+    await bench.check_books()

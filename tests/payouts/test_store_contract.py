@@ -97,6 +97,17 @@ async def test_an_owner_finds_their_own_and_nobody_elses(store: PayoutStore) -> 
     assert [one.payout_id for one in await store.owned_by(ADA, after=mine[0])] == mine[1:]
 
 
+async def test_what_waits_for_a_person_is_found_and_nothing_else(store: PayoutStore) -> None:
+    waits = [rules.REVIEW, rules.ATTEMPTS_USED, "cooldown", ""]
+    made = [replace(payout(str(number)), waits_for=reason) for number, reason in enumerate(waits)]
+    for one in made:
+        await store.create(one)
+    asked = sorted(one.payout_id for one in made[:2])
+
+    assert [one.payout_id for one in await store.waiting(after=None)] == asked
+    assert [one.payout_id for one in await store.waiting(after=asked[0])] == asked[1:]
+
+
 @pytest.fixture(params=["memory", pytest.param("firestore", marks=pytest.mark.stack)])
 def recipients(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> RecipientStore:
     if request.param == "memory":

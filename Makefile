@@ -23,7 +23,7 @@ FORGET_REGISTRY := const fs = require("fs"), lock = JSON.parse(fs.readFileSync("
 
 # All tests of a file in one worker, for they share what the file set up. Files are dealt out as they lie, for the last
 # ones are short; by their number of tests, which is the default, the longest of all would come last.
-IN_PARALLEL = --numprocesses $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder
+BY_FILE = --dist loadfile --no-loadscope-reorder
 
 # Steps that run side by side tell what they have to say one after another, where make can (4.0).
 IN_TURN = $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
@@ -53,15 +53,16 @@ demo: setup ## Show the product end to end on the local stack
 run: setup ## Serve every function on the local stack until Ctrl-C
 	@$(PYTHON) -m local.run
 
-test: setup clients ## Run all tests, those on the local stack too, WORKERS at once (2), each with a stack of its own
-	@$(PYTHON) -m pytest $(IN_PARALLEL)
+# Three on two cores, for half of the time a test waits: for an emulator, a lease, a process that starts.
+test: setup clients ## Run all tests, those on the local stack too, WORKERS at once (3), each with a stack of its own
+	@$(PYTHON) -m pytest --numprocesses $(or $(WORKERS),3) $(BY_FILE)
 
 check: setup ## Format, lint, types, import rules and the fast tests, side by side; all are run, whichever fails
 	@$(MAKE) --no-print-directory --keep-going -j2 $(IN_TURN) \
 		check-tests check-types check-format check-lint check-imports
 
 check-tests:
-	$(PYTHON) -m pytest -m "not stack and not slow" $(IN_PARALLEL)
+	$(PYTHON) -m pytest -m "not stack and not slow" --numprocesses $(or $(WORKERS),2) $(BY_FILE)
 
 check-types:
 	$(PYTHON) -m mypy

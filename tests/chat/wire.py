@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from shared.web.sse import EventSource
 from tests.chat.builders import request_of
 from tests.chat.conftest import Shop
 from tests.providers import fake
@@ -30,3 +31,16 @@ async def events_of(shop: Shop, **fields: object) -> list[Any]:
         return parsed([event async for event in stream.events()])
     finally:
         await stream.close()
+
+
+async def read_named(stream: EventSource) -> list[Any]:
+    """What a client reads of a stream whose events say their kind twice, by name and by type."""
+    said = []
+    try:
+        async for event in stream.events():
+            kind, data = event.decode().removesuffix("\n\n").split("\n")
+            said.append(json.loads(data.removeprefix("data: ")))
+            assert kind == "event: " + said[-1]["type"]
+    finally:
+        await stream.close()
+    return said

@@ -66,21 +66,6 @@ PAYMENT_CALLERS = {
 }
 NIGHTLY = {"reconcile_daily", "settlement_daily"}
 """What asks providers for their books only where a day is left to be read."""
-OPERATED = {
-    "demand_set",
-    "finance_report",
-    "model_update",
-    "order_release",
-    "payment_refund",
-    "provider_allow",
-    "payout_review",
-    "payout_review_list",
-    "review_list",
-    "review_resolve",
-    "ticket_list",
-    "ticket_resolve",
-}
-"""What operators call."""
 CATALOG_READERS = {
     *CALL_PROVIDERS,
     "demand_set",
@@ -94,11 +79,6 @@ CATALOG_READERS = {
     "model_update",
     "price_get",
 }
-CONTRIBUTIONS = {"contribution_get", "key_deposit", "key_pause", "key_resume", "key_validate", "key_withdraw"}
-PAYOUTS = {row for row in ROWS if row.startswith("payout_") and row != "payout_schedule"} | {"stripe_connect_webhook"}
-PAYMENTS = {*PAYMENT_CALLERS, "order_get", "paypal_webhook", "stripe_webhook"} - {"reconcile_daily", "settlement_daily"}
-PAYMENTS -= PAYOUTS
-RAZORPAY = {"payment_confirm", "razorpay_webhook"}
 JOBS = {"job_approve", "job_cancel", "job_get", "job_list", "job_resume", "job_start", "job_step", "job_sweep"}
 STORE = {"google.cloud.firestore", "grpc", "shared.ledger.store"}
 

@@ -1,6 +1,8 @@
 """Whatever the OpenAPI document allows or forbids, every function answers as it says, and never with a 5xx."""
 
 import os
+import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +52,13 @@ class Ground:
     receipt_id: str
     card_id: str
     schema: schemathesis.BaseSchema
+
+
+@pytest.fixture(scope="module")
+def deployment(stack: Stack) -> Iterator[Deployment]:
+    """One of their own: what thousands of odd requests leave would slow down every walk over the shared one."""
+    with Deployment(stack, f"demo-{secrets.token_hex(8)}") as started:
+        yield started
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Pictures that are shown while they are painted: what the client gets, and who pays when it does not get it all."""
 
-import json
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ from shared.calls.stream import WorkStream
 from shared.images.stream import COMPLETED, PARTIAL
 from shared.providers.models import DisconnectPolicy
 from tests.chat.conftest import Shop
+from tests.chat.wire import read_named
 from tests.images.builders import PICTURE_MICROS, PNG, images_of, request_of
 from tests.providers import fake
 
@@ -23,25 +23,12 @@ async def stream_of(shop: Shop) -> WorkStream:
     return await images_of(shop).stream(shop.asking(), request_of(**STREAMED))
 
 
-async def read(stream: WorkStream) -> list[Any]:
-    """What a client reads of all events; each says its kind twice."""
-    said = []
-    try:
-        async for event in stream.events():
-            kind, data = event.decode().removesuffix("\n\n").split("\n")
-            said.append(json.loads(data.removeprefix("data: ")))
-            assert kind == "event: " + said[-1]["type"]
-    finally:
-        await stream.close()
-    return said
-
-
 async def test_a_picture_arrives_in_steps_and_is_charged_once(shop: Shop) -> None:
     """Partial ones as they came; the finished one tells the cost."""
     shop.first.replies.append(PAINTED)
 
     stream = await stream_of(shop)
-    *partials, finished = await read(stream)
+    *partials, finished = await read_named(stream)
 
     (entry,) = shop.captures()
     details = {"charged_micros": PICTURE_MICROS, "receipt_id": entry.entry_id}
@@ -104,7 +91,7 @@ async def test_a_picture_that_is_never_finished_is_free(shop: Shop, ending: fake
     """The client is told so in OpenAI's form, and none of the provider's own words."""
     shop.first.replies.append(ending)
 
-    *partials, fault = await read(await stream_of(shop))
+    *partials, fault = await read_named(await stream_of(shop))
 
     assert partials == PARTIALS
     assert fault["error"]["code"] == "upstream_unavailable"

@@ -1,6 +1,5 @@
 """Texts that are told while a recording is written down: what the client gets, and who pays when it does not stay."""
 
-import json
 from typing import Any
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from shared.providers.models import DisconnectPolicy
 from shared.speech.stream import DELTA, DONE
 from tests.chat.conftest import Shop
+from tests.chat.wire import read_named
 from tests.providers import fake
 from tests.speech.builders import MODEL, QUICK, heard, request_of, speech_of
 
@@ -24,25 +24,12 @@ async def stream_of(shop: Shop, model: str = QUICK.id) -> Any:
     return await speech_of(shop).stream(shop.asking(), request_of(model=model, stream="true"))
 
 
-async def read(stream: Any) -> list[Any]:
-    """What a client reads of all events; each says its kind twice."""
-    said = []
-    try:
-        async for event in stream.events():
-            kind, data = event.decode().removesuffix("\n\n").split("\n")
-            said.append(json.loads(data.removeprefix("data: ")))
-            assert kind == "event: " + said[-1]["type"]
-    finally:
-        await stream.close()
-    return said
-
-
 async def test_a_text_arrives_in_pieces_and_is_charged_once(shop: Shop) -> None:
     """The pieces as they came; the last event tells the length and the cost."""
     shop.first.replies.append(WRITTEN)
 
     stream = await stream_of(shop)
-    *deltas, done = await read(stream)
+    *deltas, done = await read_named(stream)
 
     (entry,) = shop.captures()
     facts = dict(entry.facts)
@@ -72,7 +59,7 @@ async def test_a_model_that_waits_tells_its_text_at_once(shop: Shop) -> None:
 
     stream = await stream_of(shop, MODEL.id)
     charged = len(shop.captures())
-    delta, done = await read(stream)
+    delta, done = await read_named(stream)
 
     (entry,) = shop.captures()
     assert charged == 1
@@ -89,7 +76,7 @@ async def test_silence_is_told_and_charged_by_its_length(shop: Shop, model: str)
     silence = {**FINISHED, "text": ""}
     shop.first.replies.append(fake.stream(fake.event(silence)) if model == QUICK.id else fake.whole(heard("")))
 
-    (done,) = await read(await stream_of(shop, model))
+    (done,) = await read_named(await stream_of(shop, model))
 
     assert done["text"] == ""
     assert await shop.spent_micros() == done["usage"]["cost_details"]["charged_micros"] > 0
@@ -155,7 +142,7 @@ async def test_a_text_that_is_never_finished_is_free(shop: Shop, ending: fake.Re
     """The client is told so in OpenAI's form, and none of the provider's own words."""
     shop.first.replies.append(ending)
 
-    *deltas, fault = await read(await stream_of(shop))
+    *deltas, fault = await read_named(await stream_of(shop))
 
     assert deltas == DELTAS
     assert fault["error"]["code"] == "upstream_unavailable"

@@ -42,4 +42,6 @@ async def conversation_get(body: ConversationGetRequest, caller: Caller, app: Ap
     """Raise ConversationAbsent (404)."""
     conversation_id, after = ConversationId(body.conversation_id), int(body.after)
     found, messages = await app.conversations.read(talker(caller), conversation_id, after=after, count_max=PAGE_MAX)
-    return ConversationGetResponse(conversation=view_of(found), messages=[message_view_of(one) for one in messages])
+    return ConversationGetResponse(
+        conversation=view_of(found, app.clock()), messages=[message_view_of(one) for one in messages]
+    )

@@ -16,7 +16,17 @@ from msgspec import Struct, to_builtins
 
 from shared.base.ids import UserId
 from shared.conversations.errors import ConversationAbsent, ConversationBusy, ConversationsUnavailable
-from shared.conversations.models import Change, Conversation, ConversationId, Message, Picture, Turn, TurnId
+from shared.conversations.memory_store import memories_of
+from shared.conversations.models import (
+    Change,
+    Conversation,
+    ConversationId,
+    Message,
+    MessageState,
+    Picture,
+    Turn,
+    TurnId,
+)
 
 TIMEOUT_S = 10.0
 CHUNK_BYTES = 900_000
@@ -82,6 +92,9 @@ class FirestoreConversations:
             batch.update(below.collection("messages").document(f"{seq:08d}"), {"state": state.value})
         if change.turn is not None:
             batch.set(below.collection("turns").document(change.turn.turn_id), _turn_document(change.turn))
+        if change.memory is not None:
+            known = memories_of(self._client, kept.conversation.owner)
+            batch.set(known.document(change.memory.memory_id), to_builtins(change.memory))
         try:
             await batch.commit(retry=None, timeout=TIMEOUT_S)
         except (google_errors.FailedPrecondition, google_errors.NotFound, google_errors.Aborted):
@@ -137,13 +150,21 @@ class FirestoreConversations:
             .order_by("seq", direction=direction)
             .limit(count_max)
         )
-        try:
-            found = [
-                msgspec.convert(one.to_dict(), Message) async for one in query.stream(retry=None, timeout=TIMEOUT_S)
-            ]
-        except google_errors.GoogleAPICallError as error:
-            raise ConversationsUnavailable from error
+        found = await _read(query)
         return found[::-1] if newest else found
+
+    async def said(self, conversation_id: ConversationId, *, after: int, before: int, count_max: int) -> list[Message]:
+        """The newest of those that stand between two, at most so many, in their order; replaced ones do not count."""
+        query = (
+            self._ref(conversation_id)
+            .collection("messages")
+            .where(filter=FieldFilter("state", "==", MessageState.SAID.value))
+            .where(filter=FieldFilter("seq", ">", after))
+            .where(filter=FieldFilter("seq", "<", before))
+            .order_by("seq", direction=firestore.Query.DESCENDING)
+            .limit(count_max)
+        )
+        return (await _read(query))[::-1]
 
     async def message(self, conversation_id: ConversationId, seq: int) -> Message | None:
         """One message."""
@@ -205,6 +226,13 @@ class FirestoreConversations:
 
     def _ref(self, conversation_id: ConversationId) -> firestore.AsyncDocumentReference:
         return self._conversations.document(conversation_id)
+
+
+async def _read(query: Any) -> list[Message]:
+    try:
+        return [msgspec.convert(one.to_dict(), Message) async for one in query.stream(retry=None, timeout=TIMEOUT_S)]
+    except google_errors.GoogleAPICallError as error:
+        raise ConversationsUnavailable from error
 
 
 def _names(collection: Any) -> Any:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from shared.conversations.replies import Replies
     from shared.conversations.service import Conversations
     from shared.conversations.store import FirestoreConversations
+    from shared.conversations.titles import Titles
     from shared.embeddings.service import Embeddings
     from shared.images.jobs import ImageJobs
     from shared.images.reader import ImageJobReader
@@ -149,15 +150,31 @@ class GatewayParts(LedgerParts):
     def memories(self) -> "Memories":
         from shared.conversations.memory_store import Memories
 
-        return Memories(self.firestore, self.clock)
+        return Memories(self.firestore)
 
     @cached_property
     def replies(self) -> "Replies":
         from shared.base.fetcher import Fetcher
+        from shared.conversations.prompts import Prompts
         from shared.conversations.replies import Replies
 
-        store, memories = self.conversation_store, self.memories
-        return Replies(self.conversations, store, memories, self.chats, self.catalog, Fetcher(), self.clock)
+        prompts = Prompts(self.conversation_store, self.memories, self.catalog)
+        return Replies(
+            self.conversations,
+            self.conversation_store,
+            self.memories,
+            prompts,
+            self.chats,
+            self.meter,
+            Fetcher(),
+            self.clock,
+        )
+
+    @cached_property
+    def titles(self) -> "Titles":
+        from shared.conversations.titles import Titles
+
+        return Titles(self.conversations, self.conversation_store, self.chats, self.catalog, self.clock)
 
     @cached_property
     def answers(self) -> "Answers":

@@ -48,6 +48,7 @@ CALL_PROVIDERS = {
     "conversation_quote",
     "conversation_regenerate",
     "conversation_reply",
+    "conversation_title",
     "embedding_create",
     "image_generate",
     "image_run",
@@ -313,13 +314,14 @@ def _conversation_request(row: FunctionRow, deployment: Deployment, token: str) 
     if row.name in ("conversation_start", "conversation_list"):
         return row.path, {"json": begun if row.method == "POST" else None}
     conversation_id = answer(call(deployment, "POST", path, token, json=begun))["conversation_id"]
-    if row.name == "conversation_regenerate":
+    if row.name in ("conversation_regenerate", "conversation_title"):
         answer(call(deployment, "POST", f"{path}/{conversation_id}/replies", token, json=said))
     bodies = {
         "conversation_get": None,
         "conversation_quote": {"text": "Hi"},
         "conversation_regenerate": {"stream": False, **begun},
         "conversation_reply": said,
+        "conversation_title": begun,
     }
     return row.path.replace("{conversation_id}", conversation_id), {"json": bodies.get(row.name, {})}
 

@@ -58,7 +58,7 @@ class Prompts:
 
     def summary(self, conversation: Conversation, batch: Sequence[Message], room: Room) -> ChatRequest:
         """The request for one summary, of a batch and of what the conversation's summary tells."""
-        former = history.clipped_summary(conversation.summary.text) if conversation.summary else ""
+        former = conversation.summary.text if conversation.summary else ""
         messages = history.summary_messages(former, batch, tokens_max=room.summary_tokens_max)
         return chat_of(conversation.model, messages, tokens_max=history.SUMMARY_TOKENS_MAX)
 
@@ -87,9 +87,6 @@ def reply_of(
     conversation: Conversation, sent: Sequence[Message], memories: Sequence[str], urls: dict[str, str]
 ) -> ChatRequest:
     """The request for an answer. `urls` are the pictures that are shown, by their names."""
-    if conversation.summary is not None:
-        clipped = history.clipped_summary(conversation.summary.text)
-        conversation = replace(conversation, summary=replace(conversation.summary, text=clipped))
     messages = history.messages_for(conversation, sent, memories, urls)
     return chat_of(conversation.model, messages, tokens_max=conversation.answer_tokens_max)
 

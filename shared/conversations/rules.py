@@ -86,7 +86,7 @@ def title_said(text: str) -> str:
 def asked_to_remember(text: str) -> str | None:
     """What a message that begins with `remember that` or `remember:` asks to keep: the rest of its line."""
     found = _REMEMBER.match(text)
-    return found[1].strip()[:MEMORY_CHARS_MAX] if found else None
+    return (found[1].strip()[:MEMORY_CHARS_MAX] or None) if found else None
 
 
 def is_answering(conversation: Conversation, now_ms: int) -> bool:

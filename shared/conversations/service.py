@@ -46,11 +46,11 @@ class Conversations:
         return turn
 
     async def read(
-        self, caller: Caller, conversation_id: ConversationId, *, after: int, count_max: int
+        self, caller: Caller, conversation_id: ConversationId, *, after: int
     ) -> tuple[Conversation, list[Message]]:
-        """A conversation with some of its messages. Raise ConversationAbsent."""
+        """A conversation with a page of its messages. Raise ConversationAbsent."""
         kept = await self.owned(caller, conversation_id)
-        return kept.conversation, await self._store.messages(conversation_id, after=after, count_max=count_max)
+        return kept.conversation, await self._store.page(conversation_id, after=after)
 
     async def list(self, caller: Caller, *, after: ConversationId | None) -> tuple[list[Conversation], str | None]:
         """A page of the caller's own, in the order of their ids, and where the next one begins."""

@@ -15,6 +15,7 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 from msgspec import Struct, to_builtins
 
 from shared.base.ids import UserId
+from shared.chat.weight import bytes_of
 from shared.conversations.errors import ConversationAbsent, ConversationBusy, ConversationsUnavailable
 from shared.conversations.memory_store import memories_of
 from shared.conversations.models import (
@@ -32,6 +33,10 @@ TIMEOUT_S = 10.0
 CHUNK_BYTES = 900_000
 """A document has a mebibyte at most, with its name and other fields."""
 PAGE_MAX = 100
+PAGE_BYTES_MAX = 4 * 1024 * 1024
+"""Of the texts of one page of messages, but that the last may go beyond: an answer has 32 MiB at most, and a server
+that tells many at once little more.
+"""
 WRITES_MAX = 100
 """Of one commit that erases."""
 CHANGES_MAX = 8
@@ -143,15 +148,24 @@ class FirestoreConversations:
     ) -> list[Message]:
         """At most so many messages behind one, in their order: the first of them, or the newest."""
         direction = firestore.Query.DESCENDING if newest else firestore.Query.ASCENDING
-        query = (
-            self._ref(conversation_id)
-            .collection("messages")
-            .where(filter=FieldFilter("seq", ">", after))
-            .order_by("seq", direction=direction)
-            .limit(count_max)
-        )
+        query = self._behind(conversation_id, after).order_by("seq", direction=direction).limit(count_max)
         found = await _read(query)
         return found[::-1] if newest else found
+
+    async def page(self, conversation_id: ConversationId, *, after: int) -> list[Message]:
+        """The messages behind one in their order, at most PAGE_MAX, and no more once they have PAGE_BYTES_MAX."""
+        query = self._behind(conversation_id, after).order_by("seq").limit(PAGE_MAX)
+        found: list[Message] = []
+        text_bytes = 0
+        try:
+            async for one in query.stream(retry=None, timeout=TIMEOUT_S):
+                found.append(msgspec.convert(one.to_dict(), Message))
+                text_bytes += text_bytes_of(found[-1])
+                if text_bytes >= PAGE_BYTES_MAX:
+                    break
+        except google_errors.GoogleAPICallError as error:
+            raise ConversationsUnavailable from error
+        return found
 
     async def said(self, conversation_id: ConversationId, *, after: int, before: int, count_max: int) -> list[Message]:
         """The newest of those that stand between two, at most so many, in their order; replaced ones do not count."""
@@ -224,6 +238,9 @@ class FirestoreConversations:
             batch.delete(ref)
         await batch.commit(retry=None, timeout=TIMEOUT_S)
 
+    def _behind(self, conversation_id: ConversationId, after: int) -> Any:
+        return self._ref(conversation_id).collection("messages").where(filter=FieldFilter("seq", ">", after))
+
     def _ref(self, conversation_id: ConversationId) -> firestore.AsyncDocumentReference:
         return self._conversations.document(conversation_id)
 
@@ -237,6 +254,11 @@ async def _read(query: Any) -> list[Message]:
 
 def _names(collection: Any) -> Any:
     return collection.select([]).limit(WRITES_MAX).stream(retry=None, timeout=TIMEOUT_S)
+
+
+def text_bytes_of(message: Message) -> int:
+    """What a message's words and files take."""
+    return sum(bytes_of(text) for text in (message.text, *(file.text for file in message.files)))
 
 
 def _chunks(picture: Picture) -> int:

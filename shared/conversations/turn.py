@@ -15,7 +15,7 @@ from shared.chat.again import StreamAgain
 from shared.chat.models import ChatRequest
 from shared.chat.service import Chats
 from shared.chat.stream import ChatStream
-from shared.conversations import rules, told
+from shared.conversations import history, rules, told
 from shared.conversations.errors import ReplyFailed
 from shared.conversations.models import (
     Change,
@@ -142,7 +142,7 @@ class Step:
     def _answer(self, owed: OwedCharge | None) -> Message:
         text = rules.clean(self.teller.text)
         if self.turn.role is Role.SUMMARY:
-            text = rules.clean(text) or self._former_summary
+            text = history.clipped_summary(text) or self._former_summary
         prompt_tokens, completion_tokens = rules.counts_of(owed) if owed else (0, 0)
         return Message(
             seq=0,

@@ -18,7 +18,15 @@ from shared.conversations.models import (
     Turn,
     TurnId,
 )
-from shared.conversations.store import ConversationChanged, FirestoreConversations, Kept, Version
+from shared.conversations.store import (
+    PAGE_BYTES_MAX,
+    PAGE_MAX,
+    ConversationChanged,
+    FirestoreConversations,
+    Kept,
+    Version,
+    text_bytes_of,
+)
 
 
 class MemoryMemories(Memories):
@@ -83,6 +91,14 @@ class MemoryConversations(FirestoreConversations):
     ) -> list[Message]:
         found = [one for seq, one in sorted(self.below.get(conversation_id, {}).items()) if seq > after]
         return found[-count_max:] if newest else found[:count_max]
+
+    async def page(self, conversation_id: ConversationId, *, after: int) -> list[Message]:
+        found: list[Message] = []
+        for message in await self.messages(conversation_id, after=after, count_max=PAGE_MAX):
+            found.append(message)
+            if sum(text_bytes_of(one) for one in found) >= PAGE_BYTES_MAX:
+                break
+        return found
 
     async def said(self, conversation_id: ConversationId, *, after: int, before: int, count_max: int) -> list[Message]:
         found = await self.messages(conversation_id, after=after, count_max=10**9)

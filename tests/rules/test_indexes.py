@@ -241,6 +241,7 @@ async def _conversations_and_memories(client: AsyncClient) -> None:
         found = await conversations.messages(ConversationId("c"), after=0, count_max=10, newest=newest)
         assert found == []
     assert await conversations.said(ConversationId("c"), after=0, before=9, count_max=10) == []
+    assert await conversations.page(ConversationId("c"), after=0) == []
     for after in (None, ConversationId("c")):
         assert await conversations.owned_by(UserId("alice"), after=after) == []
     await conversations.erase(ConversationId("c"))

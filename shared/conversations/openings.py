@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from shared.base.clock import Clock
 from shared.catalog.allowed import check_allowed
+from shared.catalog.choice import cheapest
 from shared.catalog.models import CHAT_MODALITIES, Modality, Model
 from shared.catalog.service import Catalog
 from shared.conversations import rules
@@ -96,5 +97,5 @@ class Openings:
             check_allowed(model, models_allowed)
             return model
         modalities = {Modality.VISION} if terms.preference == "vision" else CHAT_MODALITIES
-        found = rules.cheapest(self._catalog.available(), models_allowed, modalities)
+        found = cheapest(self._catalog.available(), models_allowed, modalities)
         return self._catalog.chat_model(found.id if found else "")[0]

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Set
 from typing import Any
 
 import msgspec
@@ -10,7 +9,6 @@ from msgspec.structs import replace
 
 from shared.base.ids import AccountId
 from shared.base.units import PROMPT_KINDS, Unit
-from shared.catalog.models import Capability, Modality, Model
 from shared.conversations.errors import ConversationAbsent, ConversationBusy, TextInvalid
 from shared.conversations.models import (
     Change,
@@ -192,30 +190,6 @@ def failed(conversation: Conversation, turn: Turn, fence: int) -> Change | None:
         return None
     ended = None if conversation.pending == turn.turn_id else replace(turn, state=TurnState.FAILED)
     return Change(replace(conversation, running=None), turn=ended)
-
-
-def cheapest(
-    models: Iterable[Model],
-    models_allowed: frozenset[str] | None,
-    modalities: Set[Modality],
-    *,
-    without: Set[Capability] = frozenset(),
-) -> Model | None:
-    """The model with the lowest rates of those that fit; None when none does."""
-    fit = [
-        model
-        for model in models
-        if model.modality in modalities
-        and model.price is not None
-        and (models_allowed is None or model.id in models_allowed)
-        and not model.capabilities & without
-    ]
-    return min(fit, key=_cost, default=None)
-
-
-def _cost(model: Model) -> tuple[int, str]:
-    rates = model.price.rates() if model.price else {}
-    return sum(rates.values()), model.id
 
 
 def counts_of(owed: OwedCharge) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from shared.base.clock import Clock
 from shared.calls.models import Asking
+from shared.catalog.choice import cheapest
 from shared.catalog.models import Capability, Modality
 from shared.catalog.service import Catalog
 from shared.chat.models import ChatRequest
@@ -77,7 +78,7 @@ class Titles:
         turn = Turn(turn_id=turn_id, role=Role.TITLE, about_seq=said[-1].seq)
         await self._catalog.refresh()
         # A model that thinks would spend its few tokens on thoughts.
-        model = rules.cheapest(
+        model = cheapest(
             self._catalog.available(), asking.models_allowed, {Modality.TEXT}, without={Capability.REASONING}
         )
         request = request_for(model.id if model else kept.conversation.model, said)

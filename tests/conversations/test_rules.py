@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from shared.base.ids import AccountId, HoldId, UserId
-from shared.catalog.models import Capability, Modality
 from shared.conversations import rules
 from shared.conversations.errors import ConversationAbsent, ConversationBusy, TextInvalid
 from shared.conversations.models import (
@@ -25,7 +24,6 @@ from shared.conversations.models import (
     TurnState,
 )
 from shared.metering.models import OwedCharge
-from tests.chat.builders import model_of
 
 NOW = 1_800_000_000_000
 TURN = TurnId("t1")
@@ -221,15 +219,3 @@ def test_a_stop_reaches_only_who_is_alive() -> None:
     assert change.conversation.running == Running(TURN, 1, NOW + rules.LEASE_MS, stop=True)
     assert rules.stopping(begun(), NOW + rules.LEASE_MS) is None
     assert rules.stopping(IDLE, NOW) is None
-
-
-def test_the_cheapest_model_is_one_that_is_allowed_and_fit() -> None:
-    dear, cheap = model_of(id="a/dear"), model_of(id="b/cheap", prompt_micros_per_mtok=1)
-    thinks = replace(model_of(id="c/thinks", prompt_micros_per_mtok=0), capabilities=frozenset({Capability.REASONING}))
-    models = [dear, cheap, thinks]
-
-    assert rules.cheapest(models, None, {Modality.TEXT}) == thinks
-    assert rules.cheapest(models, None, {Modality.TEXT}, without={Capability.REASONING}) == cheap
-    assert rules.cheapest(models, frozenset({"a/dear"}), {Modality.TEXT}) == dear
-    assert rules.cheapest(models, frozenset(), {Modality.TEXT}) is None
-    assert rules.cheapest(models, None, {Modality.VISION}) is None

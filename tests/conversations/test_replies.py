@@ -26,7 +26,8 @@ from shared.conversations.models import (
 )
 from shared.conversations.replies import Said
 from shared.conversations.turn import LOOK_INTERVAL_S
-from shared.ledger.errors import KeyReused, LedgerUnavailable
+from shared.ledger.administration import Administration
+from shared.ledger.errors import AccountNotOpen, KeyReused, LedgerUnavailable
 from shared.metering.errors import CallUnaffordable
 from shared.providers.errors import UpstreamUnavailable
 from tests.chat.builders import TEXT_MODEL, VISION_MODEL
@@ -44,6 +45,7 @@ from tests.conversations.conftest import (
     words,
 )
 from tests.conversations.memory import unreachable
+from tests.ledger.builders import engine_on
 from tests.providers import fake
 
 EVE = UserId("eve")
@@ -162,6 +164,19 @@ async def test_what_nobody_can_pay_is_not_kept(salon: Salon) -> None:
 
     assert salon.shown() == []
     assert salon.store.contents == {}
+
+
+async def test_a_frozen_wallet_says_nothing_and_keeps_nothing(salon: Salon) -> None:
+    await salon.begin()
+    shop = salon.shop
+    administration = Administration(engine_on(shop.store), shop.store, shop.clock)
+    await administration.freeze(ADA, key="freeze", facts={})
+
+    with pytest.raises(AccountNotOpen):
+        await salon.say("Hi")
+
+    assert salon.shown() == []
+    assert salon.asked() == []
 
 
 async def test_while_an_answer_is_written_nothing_more_is_kept_or_fetched(salon: Salon) -> None:

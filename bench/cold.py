@@ -66,6 +66,7 @@ CALL_PROVIDERS = frozenset(
         "conversation_quote",
         "conversation_regenerate",
         "conversation_reply",
+        "conversation_title",
         "response_create",
         "speech_transcribe",
     }
@@ -216,6 +217,7 @@ class FirstRequests:
                 | "conversation_regenerate"
                 | "conversation_reply"
                 | "conversation_stop"
+                | "conversation_title"
                 | "conversation_update"
             ):
                 path, body = self._talk(row)
@@ -419,12 +421,13 @@ class FirstRequests:
         path, key = "/v1/conversations", {"idempotency_key": secrets.token_hex(8)}
         begun = self._ask(path, self._person.token, {"model": MODEL, **key}).json()["conversation_id"]
         said = {"text": "Hello", "stream": False, **key}
-        if row.name == "conversation_regenerate":
+        if row.name in ("conversation_regenerate", "conversation_title"):
             self._ask(f"{path}/{begun}/replies", self._person.token, said)
         bodies = {
             "conversation_quote": {"text": "Hello"},
             "conversation_regenerate": {"stream": False, **key},
             "conversation_reply": said,
+            "conversation_title": key,
         }
         return row.path.replace("{conversation_id}", begun), bodies.get(row.name, {})
 

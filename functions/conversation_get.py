@@ -11,7 +11,6 @@ from shared.app import App
 from shared.base.body import LAST, Body
 from shared.conversations.models import ConversationId
 from shared.conversations.shapes import ConversationView, IdText, MessageView, message_view_of, view_of
-from shared.conversations.store import PAGE_MAX
 from shared.web.auth import Caller
 from shared.web.function import http_function
 from shared.web.talking import talker
@@ -25,7 +24,9 @@ class ConversationGetRequest(Body, frozen=True, kw_only=True):
 
 
 class ConversationGetResponse(Body, frozen=True, kw_only=True):
-    """At most a hundred messages; the last one's number is the next page's `after`."""
+    """At most a hundred messages, fewer if they are long; the last one's number is the next page's `after`, and a page
+    without messages is behind the last.
+    """
 
     conversation: ConversationView
     messages: list[MessageView]
@@ -41,5 +42,7 @@ class ConversationGetResponse(Body, frozen=True, kw_only=True):
 async def conversation_get(body: ConversationGetRequest, caller: Caller, app: App) -> ConversationGetResponse:
     """Raise ConversationAbsent (404)."""
     conversation_id, after = ConversationId(body.conversation_id), int(body.after)
-    found, messages = await app.conversations.read(talker(caller), conversation_id, after=after, count_max=PAGE_MAX)
-    return ConversationGetResponse(conversation=view_of(found), messages=[message_view_of(one) for one in messages])
+    found, messages = await app.conversations.read(talker(caller), conversation_id, after=after)
+    return ConversationGetResponse(
+        conversation=view_of(found, app.clock()), messages=[message_view_of(one) for one in messages]
+    )

@@ -28,4 +28,5 @@ async def conversation_list(body: ConversationListRequest, caller: Caller, app: 
     """Their messages, `conversation_get` tells."""
     after = ConversationId(body.after) if body.after is not None else None
     page, next_after = await app.conversations.list(talker(caller), after=after)
-    return ConversationListResponse(data=[view_of(one) for one in page], next_after=next_after)
+    now_ms = app.clock()
+    return ConversationListResponse(data=[view_of(one, now_ms) for one in page], next_after=next_after)

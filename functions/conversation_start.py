@@ -46,4 +46,5 @@ async def conversation_start(body: ConversationStartRequest, caller: Caller, app
         answer_tokens_max=body.answer_tokens_max,
     )
     key, allowed = body.idempotency_key, caller.models_allowed
-    return view_of(await app.conversation_openings.start(talker(caller), terms, key=key, models_allowed=allowed))
+    begun = await app.conversation_openings.start(talker(caller), terms, key=key, models_allowed=allowed)
+    return view_of(begun, app.clock())

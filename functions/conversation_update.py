@@ -29,4 +29,4 @@ async def conversation_update(body: ConversationUpdateRequest, caller: Caller, a
         model=body.model,
         models_allowed=caller.models_allowed,
     )
-    return view_of(conversation)
+    return view_of(conversation, app.clock())

@@ -13,6 +13,7 @@ from mutants import arithmetic
 from mutants.cards import CARDS
 from mutants.coins import COINS
 from mutants.commits import COMMITS
+from mutants.conversations import CONVERSATIONS
 from mutants.credits import CREDITS
 from mutants.mutant import Mutant
 from mutants.payments import PAYMENTS
@@ -24,7 +25,20 @@ from mutants.tools import TOOLS
 from mutants.tree import ROOT, UNNOTICED, Change, SuitesBroken, Verdict, each, run_suites, try_change
 
 SURVIVED = "SURVIVED"
-MUTANTS = (*CARDS, *COINS, *COMMITS, *CREDITS, *PAYMENTS, *PAYOUTS, *RISK, *SHELF, *SETTLING, *TOOLS, *PROOFS)
+MUTANTS = (
+    *CARDS,
+    *COINS,
+    *COMMITS,
+    *CONVERSATIONS,
+    *CREDITS,
+    *PAYMENTS,
+    *PAYOUTS,
+    *RISK,
+    *SHELF,
+    *SETTLING,
+    *TOOLS,
+    *PROOFS,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.base.settings import GOOGLE_AD_KEYS_URL, Settings
 from shared.parts.agents import AgentParts
+from shared.parts.conversations import ConversationParts
 from shared.parts.payouts import PayoutParts
 from shared.parts.pools import PoolParts
 from shared.parts.resources import ResourceParts
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from shared.notices.service import Notices
 
 
-class App(AgentParts, ResourceParts, PayoutParts, PoolParts):
+class App(AgentParts, ConversationParts, ResourceParts, PayoutParts, PoolParts):
     """One process's collaborators, on one event loop: those of its people here, the others in `shared/parts`."""
 
     @cached_property

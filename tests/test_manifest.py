@@ -173,6 +173,7 @@ def test_only_those_who_call_providers_hold_their_keys() -> None:
         "conversation_regenerate",
         "conversation_reply",
         "conversation_start",
+        "conversation_title",
         "conversation_update",
         "embedding_create",
         "image_generate",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from msgspec import Meta
 
 from shared.base.body import Body, ShortText
-from shared.base.egress import AddressRefused
+from shared.base.egress import AddressRefused, checked_host
 from shared.conversations.errors import AttachmentInvalid
 from shared.conversations.models import Picture, TextFile, TurnId
 from shared.conversations.rules import check_text
@@ -32,6 +32,8 @@ SIGNATURES = {
     "image/webp": b"RIFF",
 }
 """What files of each type begin with."""
+WEBP = b"WEBP"
+"""What a WebP file says behind its length; other files, as of sound, begin as it does."""
 _DATA_URL = re.compile(r"data:(image/[a-z]+);base64,([A-Za-z0-9+/=]+)")
 
 
@@ -59,14 +61,20 @@ async def pictures_of(
     attachments: Sequence[Attachment], turn_id: TurnId, fetcher: "Fetcher"
 ) -> list[tuple[Picture, bytes]]:
     """The images with their bytes; those behind addresses are read now, and stay so. Raise AttachmentInvalid."""
-    images = [one for one in attachments if one.type == "image"]
-    if len(images) > IMAGES_MAX:
-        raise AttachmentInvalid(f"At most {IMAGES_MAX} images go with a message.", param="attachments")
     found = []
-    for number, one in enumerate(images):
-        media_type, content = await _image(one, fetcher)
+    for number, one in enumerate(_images(attachments)):
+        media_type, content = _given(one) or await _fetched(one, fetcher)
         found.append((Picture(f"{turn_id}-{number}", media_type, len(content)), content))
     return found
+
+
+def pictures_told(attachments: Sequence[Attachment], turn_id: TurnId) -> list[Picture]:
+    """The images as far as they can be told without reading an address. Raise AttachmentInvalid."""
+    told = []
+    for number, one in enumerate(_images(attachments)):
+        media_type, content = _given(one) or ("image/png", b"")
+        told.append(Picture(f"{turn_id}-{number}", media_type, len(content)))
+    return told
 
 
 def data_url(picture: Picture, content: bytes) -> str:
@@ -88,23 +96,43 @@ def _file(attachment: Attachment) -> TextFile:
     return TextFile(name, check_text(text, "attachments"))
 
 
-async def _image(attachment: Attachment, fetcher: "Fetcher") -> tuple[str, bytes]:
+def _images(attachments: Sequence[Attachment]) -> list[Attachment]:
+    images = [one for one in attachments if one.type == "image"]
+    if len(images) > IMAGES_MAX:
+        raise AttachmentInvalid(f"At most {IMAGES_MAX} images go with a message.", param="attachments")
+    return images
+
+
+def _given(attachment: Attachment) -> tuple[str, bytes] | None:
+    """The image that is given as data; None for one behind an address that may be asked."""
     if attachment.url is None or attachment.data is not None:
         raise AttachmentInvalid("An image has a url, https or data:image/...", param="attachments")
     if attachment.url.startswith("data:"):
         found = _DATA_URL.fullmatch(attachment.url)
         if found is None:
             raise AttachmentInvalid("Image data are given as data:image/...;base64,...", param="attachments")
-        media_type, content = found[1], _decoded(found[2])
-    else:
-        try:
-            fetched = await fetcher.fetch(
-                attachment.url, bytes_max=IMAGE_BYTES_MAX, media_types=SIGNATURES.keys(), timeout_s=FETCH_TIMEOUT_S
-            )
-        except AddressRefused as error:
-            raise AttachmentInvalid(error.message, param="attachments") from None
-        media_type, content = fetched.media_type, fetched.content
-    if media_type not in SIGNATURES or not content.startswith(SIGNATURES[media_type]):
+        return _checked(found[1], _decoded(found[2]))
+    try:
+        checked_host(attachment.url)
+    except AddressRefused as error:
+        raise AttachmentInvalid(error.message, param="attachments") from None
+    return None
+
+
+async def _fetched(attachment: Attachment, fetcher: "Fetcher") -> tuple[str, bytes]:
+    try:
+        fetched = await fetcher.fetch(
+            attachment.url or "", bytes_max=IMAGE_BYTES_MAX, media_types=SIGNATURES.keys(), timeout_s=FETCH_TIMEOUT_S
+        )
+    except AddressRefused as error:
+        raise AttachmentInvalid(error.message, param="attachments") from None
+    return _checked(fetched.media_type, fetched.content)
+
+
+def _checked(media_type: str, content: bytes) -> tuple[str, bytes]:
+    """An image of its type, and not too large."""
+    is_one = media_type in SIGNATURES and content.startswith(SIGNATURES[media_type])
+    if not is_one or (media_type == "image/webp" and content[8:12] != WEBP):
         raise AttachmentInvalid("An image is a PNG, JPEG, GIF or WebP file.", param="attachments")
     if len(content) > IMAGE_BYTES_MAX:
         raise AttachmentInvalid(f"An image has at most {IMAGE_BYTES_MAX} bytes.", param="attachments")

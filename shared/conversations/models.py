@@ -24,6 +24,8 @@ class Role(StrEnum):
     ASSISTANT = "assistant"
     SUMMARY = "summary"
     """What went before, in short: it is shown because it was paid for."""
+    TITLE = "title"
+    """A title that was asked for: it is shown because it was paid for."""
 
 
 class MessageState(StrEnum):
@@ -77,7 +79,16 @@ class Message(Struct, frozen=True, kw_only=True):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     answers: int | None = None
-    """Of an answer: the message that it answers. Of a summary: the last message that it tells."""
+    """Of an answer: the message that it answers. Of a summary or a title: the last message that it tells."""
+
+
+class Memory(Struct, frozen=True, kw_only=True):
+    """One thing that a user asked to remember, and where it was said."""
+
+    memory_id: str
+    text: str
+    conversation_id: ConversationId
+    created_at_ms: int
 
 
 class Running(Struct, frozen=True):
@@ -141,14 +152,14 @@ class TurnState(StrEnum):
 
 
 class Turn(Struct, frozen=True, kw_only=True):
-    """One metered step: an answer or a summary. No client reads it."""
+    """One metered step: an answer, a summary or a title. No client reads it."""
 
     turn_id: TurnId
     request_hash: str = ""
     state: TurnState = TurnState.BEGUN
     role: Role = Role.ASSISTANT
     about_seq: int
-    """The message that is answered, or the last one that is summarised."""
+    """The message that is answered, or the last one that is told in short."""
     replaces: tuple[int, ...] = ()
     """Former answers to it."""
     answer: Message | None = None
@@ -164,3 +175,4 @@ class Change(Struct, frozen=True):
     states: Mapping[int, MessageState] = {}
     """Of messages that are there already, by their number."""
     turn: Turn | None = None
+    memory: Memory | None = None

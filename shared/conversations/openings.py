@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from shared.base.clock import Clock
 from shared.catalog.allowed import check_allowed
+from shared.catalog.choice import cheapest
 from shared.catalog.models import CHAT_MODALITIES, Modality, Model
 from shared.catalog.service import Catalog
 from shared.conversations import rules
@@ -96,16 +97,5 @@ class Openings:
             check_allowed(model, models_allowed)
             return model
         modalities = {Modality.VISION} if terms.preference == "vision" else CHAT_MODALITIES
-        fit = [
-            model
-            for model in self._catalog.available()
-            if model.modality in modalities
-            and model.price is not None
-            and (models_allowed is None or model.id in models_allowed)
-        ]
-        return self._catalog.chat_model(min(fit, key=_cost).id if fit else "")[0]
-
-
-def _cost(model: Model) -> tuple[int, str]:
-    rates = model.price.rates() if model.price else {}
-    return sum(rates.values()), model.id
+        found = cheapest(self._catalog.available(), models_allowed, modalities)
+        return self._catalog.chat_model(found.id if found else "")[0]

@@ -14,6 +14,7 @@ from shared.conversations.models import (
     Change,
     Conversation,
     ConversationId,
+    Memory,
     Message,
     MessageState,
     Role,
@@ -33,6 +34,7 @@ ANSWER_BYTES_MAX = 300_000
 """Of an answer as it is kept; a document has a mebibyte at most, and is written as JSON once."""
 MEMORY_CHARS_MAX = 500
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_AROUND_TITLES = " \t\"'`*#_“”„«»"
 _REMEMBER = re.compile(r"\s*(?:please\s+)?remember(?:\s+that\b|\s*:)\s*(.+)", re.IGNORECASE)
 
 
@@ -73,10 +75,16 @@ def title_of(text: str) -> str:
     return (cut.rpartition(" ")[0] or cut) + "…"
 
 
+def title_said(text: str) -> str:
+    """The title in a model's answer: its first line, without the marks that models put around titles."""
+    lines = (line.strip(_AROUND_TITLES) for line in text.splitlines())
+    return title_of(next((line for line in lines if line), ""))
+
+
 def asked_to_remember(text: str) -> str | None:
     """What a message that begins with `remember that` or `remember:` asks to keep: the rest of its line."""
     found = _REMEMBER.match(text)
-    return found[1].strip()[:MEMORY_CHARS_MAX] if found else None
+    return (found[1].strip()[:MEMORY_CHARS_MAX] or None) if found else None
 
 
 def is_answering(conversation: Conversation, now_ms: int) -> bool:
@@ -84,17 +92,39 @@ def is_answering(conversation: Conversation, now_ms: int) -> bool:
     return conversation.running is not None and conversation.running.until_ms > now_ms
 
 
-def begun(conversation: Conversation, turn: Turn, message: Message | None, now_ms: int) -> Change:
-    """The turn's lease is taken, and with it the user's message kept. Raise ConversationBusy."""
-    if is_answering(conversation, now_ms):
+def check_idle(conversation: Conversation, now_ms: int) -> None:
+    """Raise ConversationBusy while a process is at work on it, or while what one died over is not settled."""
+    if is_answering(conversation, now_ms) or conversation.pending is not None:
         raise ConversationBusy
+
+
+def begun(conversation: Conversation, turn: Turn, message: Message | None, now_ms: int) -> Change:
+    """The turn's lease is taken, and with it the user's message kept, and what it asks to remember.
+
+    Only then: an answer that is tried again, or made anew, brings back no memory that was erased. Raise
+    ConversationBusy.
+    """
+    check_idle(conversation, now_ms)
     fence = conversation.fence + 1
     running = Running(turn.turn_id, fence, now_ms + LEASE_MS)
     changed = replace(conversation, fence=fence, running=running, updated_at_ms=now_ms)
     if message is not None:
         title = conversation.title or title_of(message.text)
         changed = replace(changed, next_seq=message.seq + 1, asked_seq=message.seq, title=title)
-    return Change(changed, (message,) if message else (), turn=turn)
+    memory = _memory_of(conversation, turn, message) if message else None
+    return Change(changed, (message,) if message else (), turn=turn, memory=memory)
+
+
+def _memory_of(conversation: Conversation, turn: Turn, message: Message) -> Memory | None:
+    text = asked_to_remember(message.text) if conversation.remembers else None
+    if not text:
+        return None
+    return Memory(
+        memory_id=turn.turn_id,
+        text=text,
+        conversation_id=conversation.conversation_id,
+        created_at_ms=message.created_at_ms,
+    )
 
 
 def renewed(conversation: Conversation, fence: int, now_ms: int) -> Change | None:
@@ -130,7 +160,7 @@ def written(conversation: Conversation, turn: Turn, answer: Message, owed: OwedC
 
 
 def settled(conversation: Conversation, turn: Turn, now_ms: int) -> Change | None:
-    """A written step whose charge stands is shown and counted, once. An answer ends its turn, a summary does not."""
+    """A written step whose charge stands is shown and counted, once. All but a summary end their turn."""
     if conversation.pending != turn.turn_id or turn.answer is None:
         return None
     answer = turn.answer
@@ -146,7 +176,10 @@ def settled(conversation: Conversation, turn: Turn, now_ms: int) -> Change | Non
     if turn.role is Role.SUMMARY:
         return Change(replace(changed, summary=Summary(answer.text, turn.about_seq)), (answer,), turn=done)
     is_mine = changed.running is not None and changed.running.turn_id == turn.turn_id
-    changed = replace(changed, turns=changed.turns + 1, running=None if is_mine else changed.running)
+    changed = replace(changed, running=None if is_mine else changed.running)
+    if turn.role is Role.TITLE:
+        return Change(replace(changed, title=title_said(answer.text) or changed.title), (answer,), turn=done)
+    changed = replace(changed, turns=changed.turns + 1)
     states = {turn.about_seq: MessageState.SAID, **dict.fromkeys(turn.replaces, MessageState.REPLACED)}
     return Change(changed, (answer,), states, done)
 

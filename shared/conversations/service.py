@@ -6,7 +6,7 @@ from shared.base.clock import Clock
 from shared.conversations import rules
 from shared.conversations.errors import ConversationAbsent, ConversationBusy
 from shared.conversations.models import Caller, Change, Conversation, ConversationId, Message, Turn
-from shared.conversations.store import FirestoreConversations, Kept
+from shared.conversations.store import PAGE_MAX, FirestoreConversations, Kept
 from shared.metering.service import Meter
 
 
@@ -46,17 +46,17 @@ class Conversations:
         return turn
 
     async def read(
-        self, caller: Caller, conversation_id: ConversationId, *, after: int, count_max: int
+        self, caller: Caller, conversation_id: ConversationId, *, after: int
     ) -> tuple[Conversation, list[Message]]:
-        """A conversation with some of its messages. Raise ConversationAbsent."""
+        """A conversation with a page of its messages. Raise ConversationAbsent."""
         kept = await self.owned(caller, conversation_id)
-        return kept.conversation, await self._store.messages(conversation_id, after=after, count_max=count_max)
+        return kept.conversation, await self._store.page(conversation_id, after=after)
 
     async def list(self, caller: Caller, *, after: ConversationId | None) -> tuple[list[Conversation], str | None]:
         """A page of the caller's own, in the order of their ids, and where the next one begins."""
         page = await self._store.owned_by(caller.uid, after=after)
         shown = [one for one in page if _is_seen_by(one, caller) and not one.is_deleting]
-        return shown, page[-1].conversation_id if page else None
+        return shown, page[-1].conversation_id if len(page) == PAGE_MAX else None
 
     async def stop(self, caller: Caller, conversation_id: ConversationId) -> bool:
         """Have the answer that is being written stopped soon; whether one was."""

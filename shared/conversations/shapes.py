@@ -7,6 +7,7 @@ from msgspec import Meta, convert, to_builtins
 from shared.base.body import LAST, Body
 from shared.conversations.models import Conversation, Message
 from shared.conversations.quote import TurnQuote
+from shared.conversations.rules import is_answering
 
 TITLE_CHARS_MAX = 200
 SYSTEM_CHARS_MAX = 8_000
@@ -92,11 +93,11 @@ class TurnQuoteView(Body, frozen=True, kw_only=True):
     calls: list[CallQuoteView]
 
 
-def view_of(conversation: Conversation) -> ConversationView:
+def view_of(conversation: Conversation, now_ms: int) -> ConversationView:
     """What of a conversation is told."""
     fields = to_builtins(conversation)
     shown = {name: fields[name] for name in ConversationView.__struct_fields__ if name in fields}
-    return convert({**shown, "answering": conversation.running is not None}, ConversationView)
+    return convert({**shown, "answering": is_answering(conversation, now_ms)}, ConversationView)
 
 
 def message_view_of(message: Message) -> MessageView:

@@ -15,13 +15,28 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 from msgspec import Struct, to_builtins
 
 from shared.base.ids import UserId
+from shared.chat.weight import bytes_of
 from shared.conversations.errors import ConversationAbsent, ConversationBusy, ConversationsUnavailable
-from shared.conversations.models import Change, Conversation, ConversationId, Message, Picture, Turn, TurnId
+from shared.conversations.memory_store import memories_of
+from shared.conversations.models import (
+    Change,
+    Conversation,
+    ConversationId,
+    Message,
+    MessageState,
+    Picture,
+    Turn,
+    TurnId,
+)
 
 TIMEOUT_S = 10.0
 CHUNK_BYTES = 900_000
 """A document has a mebibyte at most, with its name and other fields."""
 PAGE_MAX = 100
+PAGE_BYTES_MAX = 4 * 1024 * 1024
+"""Of the texts of one page of messages, but that the last may go beyond: an answer has 32 MiB at most, and a server
+that tells many at once little more.
+"""
 WRITES_MAX = 100
 """Of one commit that erases."""
 CHANGES_MAX = 8
@@ -82,6 +97,9 @@ class FirestoreConversations:
             batch.update(below.collection("messages").document(f"{seq:08d}"), {"state": state.value})
         if change.turn is not None:
             batch.set(below.collection("turns").document(change.turn.turn_id), _turn_document(change.turn))
+        if change.memory is not None:
+            known = memories_of(self._client, kept.conversation.owner)
+            batch.set(known.document(change.memory.memory_id), to_builtins(change.memory))
         try:
             await batch.commit(retry=None, timeout=TIMEOUT_S)
         except (google_errors.FailedPrecondition, google_errors.NotFound, google_errors.Aborted):
@@ -130,20 +148,37 @@ class FirestoreConversations:
     ) -> list[Message]:
         """At most so many messages behind one, in their order: the first of them, or the newest."""
         direction = firestore.Query.DESCENDING if newest else firestore.Query.ASCENDING
+        query = self._behind(conversation_id, after).order_by("seq", direction=direction).limit(count_max)
+        found = await _read(query)
+        return found[::-1] if newest else found
+
+    async def page(self, conversation_id: ConversationId, *, after: int) -> list[Message]:
+        """The messages behind one in their order, at most PAGE_MAX, and no more once they have PAGE_BYTES_MAX."""
+        query = self._behind(conversation_id, after).order_by("seq").limit(PAGE_MAX)
+        found: list[Message] = []
+        text_bytes = 0
+        try:
+            async for one in query.stream(retry=None, timeout=TIMEOUT_S):
+                found.append(msgspec.convert(one.to_dict(), Message))
+                text_bytes += text_bytes_of(found[-1])
+                if text_bytes >= PAGE_BYTES_MAX:
+                    break
+        except google_errors.GoogleAPICallError as error:
+            raise ConversationsUnavailable from error
+        return found
+
+    async def said(self, conversation_id: ConversationId, *, after: int, before: int, count_max: int) -> list[Message]:
+        """The newest of those that stand between two, at most so many, in their order; replaced ones do not count."""
         query = (
             self._ref(conversation_id)
             .collection("messages")
+            .where(filter=FieldFilter("state", "==", MessageState.SAID.value))
             .where(filter=FieldFilter("seq", ">", after))
-            .order_by("seq", direction=direction)
+            .where(filter=FieldFilter("seq", "<", before))
+            .order_by("seq", direction=firestore.Query.DESCENDING)
             .limit(count_max)
         )
-        try:
-            found = [
-                msgspec.convert(one.to_dict(), Message) async for one in query.stream(retry=None, timeout=TIMEOUT_S)
-            ]
-        except google_errors.GoogleAPICallError as error:
-            raise ConversationsUnavailable from error
-        return found[::-1] if newest else found
+        return (await _read(query))[::-1]
 
     async def message(self, conversation_id: ConversationId, seq: int) -> Message | None:
         """One message."""
@@ -203,12 +238,27 @@ class FirestoreConversations:
             batch.delete(ref)
         await batch.commit(retry=None, timeout=TIMEOUT_S)
 
+    def _behind(self, conversation_id: ConversationId, after: int) -> Any:
+        return self._ref(conversation_id).collection("messages").where(filter=FieldFilter("seq", ">", after))
+
     def _ref(self, conversation_id: ConversationId) -> firestore.AsyncDocumentReference:
         return self._conversations.document(conversation_id)
 
 
+async def _read(query: Any) -> list[Message]:
+    try:
+        return [msgspec.convert(one.to_dict(), Message) async for one in query.stream(retry=None, timeout=TIMEOUT_S)]
+    except google_errors.GoogleAPICallError as error:
+        raise ConversationsUnavailable from error
+
+
 def _names(collection: Any) -> Any:
     return collection.select([]).limit(WRITES_MAX).stream(retry=None, timeout=TIMEOUT_S)
+
+
+def text_bytes_of(message: Message) -> int:
+    """What a message's words and files take."""
+    return sum(bytes_of(text) for text in (message.text, *(file.text for file in message.files)))
 
 
 def _chunks(picture: Picture) -> int:

@@ -4,13 +4,18 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from msgspec.structs import replace
+
 from shared.base.clock import Clock
 from shared.base.errors import CredenceError
 from shared.base.ids import entry_id_of
 from shared.base.log import write_line
+from shared.calls.models import Asking
 from shared.chat.again import StreamAgain
+from shared.chat.models import ChatRequest
+from shared.chat.service import Chats
 from shared.chat.stream import ChatStream
-from shared.conversations import rules, told
+from shared.conversations import history, rules, told
 from shared.conversations.errors import ReplyFailed
 from shared.conversations.models import (
     Change,
@@ -81,10 +86,12 @@ class Step:
         *,
         fence: int,
         clock: Clock,
+        model: str | None = None,
     ) -> None:
+        """`model` says it, where that is not the conversation's own."""
         self._store = store
         self._conversation_id = conversation.conversation_id
-        self._model = conversation.model
+        self._model = model or conversation.model
         self._former_summary = conversation.summary.text if conversation.summary else ""
         self._fence = fence
         self._clock = clock
@@ -135,7 +142,7 @@ class Step:
     def _answer(self, owed: OwedCharge | None) -> Message:
         text = rules.clean(self.teller.text)
         if self.turn.role is Role.SUMMARY:
-            text = rules.clean(text) or self._former_summary
+            text = history.clipped_summary(text) or self._former_summary
         prompt_tokens, completion_tokens = rules.counts_of(owed) if owed else (0, 0)
         return Message(
             seq=0,
@@ -223,6 +230,20 @@ class ReplyStream:
         if left is not None:
             await left()
             self._has_left = True
+
+
+async def take(chats: Chats, asking: Asking, request: ChatRequest, step: Step) -> bool:
+    """Have a step said to its end with nobody listening; whether something came of it, which is written by then.
+
+    Raises what a chat is refused for.
+    """
+    stream = await chats.stream(replace(asking, before_charge=step.keep), request, step.teller)
+    try:
+        async for _ in stream.events():
+            pass
+    finally:
+        await stream.close()
+    return step.has_begun and not step.teller.failure
 
 
 async def give_up(step: Step, watch: Watch) -> None:

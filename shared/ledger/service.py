@@ -215,6 +215,12 @@ class Ledger:
             raise AccountAbsent
         return head
 
+    async def check_spendable(self, account_id: AccountId, amount_micros: int) -> None:
+        """Raise CreditTooLow, AccountNotOpen or AccountAbsent, as a hold of the amount would now. One read."""
+        head = await self.head(account_id)
+        rules.check_may_spend(head)
+        rules.check_covers(head, amount_micros, self._clock())
+
     async def entry(self, account_id: AccountId, entry_id: EntryId) -> Entry:
         """One entry of the account. Raise EntryAbsent."""
         try:

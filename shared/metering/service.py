@@ -53,14 +53,20 @@ class Meter:
         try:
             held = await self._ledger.hold(account_id, quote.amount_micros, hold_id=hold_id, lifetime_ms=lifetime_ms)
         except CreditTooLow as refusal:
-            raise CallUnaffordable(
-                needed_micros=quote.amount_micros,
-                spendable_micros=refusal.spendable_micros,
-                affordable_max_tokens=rules.affordable_completion_tokens(quote, refusal.spendable_micros),
-            ) from None
+            raise _unaffordable(quote, refusal) from None
         call = self.resume(account_id, hold_id, quote)
         call.rate = held.rate
         return call
+
+    async def check_affordable(self, account_id: AccountId, quote: Quote) -> None:
+        """Raise CallUnaffordable, AccountAbsent or AccountNotOpen, as `begin` would now for want of credit.
+
+        One read; it holds nothing, so that a `begin` after it may be refused all the same.
+        """
+        try:
+            await self._ledger.check_spendable(account_id, quote.amount_micros)
+        except CreditTooLow as refusal:
+            raise _unaffordable(quote, refusal) from None
 
     def resume(self, account_id: AccountId, hold_id: HoldId, quote: Quote) -> "MeteredCall":
         """A call whose hold another process placed. However many resume it, it is charged once at most."""
@@ -74,6 +80,14 @@ class Meter:
         await self._ledger.capture_late(
             owed.account_id, owed.hold_id, owed.amount_micros, facts=owed.facts, shares=owed.shares
         )
+
+
+def _unaffordable(quote: Quote, refusal: CreditTooLow) -> CallUnaffordable:
+    return CallUnaffordable(
+        needed_micros=quote.amount_micros,
+        spendable_micros=refusal.spendable_micros,
+        affordable_max_tokens=rules.affordable_completion_tokens(quote, refusal.spendable_micros),
+    )
 
 
 class MeteredCall:

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from shared.catalog.service import Catalog
     from shared.catalog.store import FirestoreModels
     from shared.chat.service import Chats
-    from shared.conversations.memory_store import Memories
-    from shared.conversations.openings import Openings
-    from shared.conversations.replies import Replies
-    from shared.conversations.service import Conversations
-    from shared.conversations.store import FirestoreConversations
     from shared.embeddings.service import Embeddings
     from shared.images.jobs import ImageJobs
     from shared.images.reader import ImageJobReader
@@ -126,38 +121,6 @@ class GatewayParts(LedgerParts):
         from shared.responses.service import Responses
 
         return Responses(self.chats, self.clock)
-
-    @cached_property
-    def conversation_store(self) -> "FirestoreConversations":
-        from shared.conversations.store import FirestoreConversations
-
-        return FirestoreConversations(self.firestore)
-
-    @cached_property
-    def conversations(self) -> "Conversations":
-        from shared.conversations.service import Conversations
-
-        return Conversations(self.conversation_store, self.meter, self.clock)
-
-    @cached_property
-    def conversation_openings(self) -> "Openings":
-        from shared.conversations.openings import Openings
-
-        return Openings(self.conversations, self.conversation_store, self.catalog, self.clock)
-
-    @cached_property
-    def memories(self) -> "Memories":
-        from shared.conversations.memory_store import Memories
-
-        return Memories(self.firestore, self.clock)
-
-    @cached_property
-    def replies(self) -> "Replies":
-        from shared.base.fetcher import Fetcher
-        from shared.conversations.replies import Replies
-
-        store, memories = self.conversation_store, self.memories
-        return Replies(self.conversations, store, memories, self.chats, self.catalog, Fetcher(), self.clock)
 
     @cached_property
     def answers(self) -> "Answers":

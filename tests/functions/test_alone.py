@@ -39,6 +39,7 @@ CALL_PROVIDERS = {
     "conversation_quote",
     "conversation_regenerate",
     "conversation_reply",
+    "conversation_title",
     "embedding_create",
     "image_generate",
     "image_run",

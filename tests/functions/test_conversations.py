@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from local.deployment import Deployment
+from local.live import LiveDocument
 from local.people import Person
 from local.stack import Stack
 from tests.clients import add_member, answer, balance_micros, call, refusal
@@ -154,6 +155,85 @@ def test_a_failed_turn_leaves_its_message_to_be_answered_again(deployment: Deplo
     assert balance_micros(deployment, member) == before
 
 
+def test_an_app_that_listens_is_shown_the_answer_once_it_is_charged(
+    stack: Stack, deployment: Deployment, member: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under the security rules, as the owner: the message with its receipt, and the conversation with its sum."""
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", stack.firestore_address)
+    talk = begin(deployment, member.token)
+    with (
+        LiveDocument(deployment.project_id, f"conversations/{talk}/messages/00000002", member.token) as shown,
+        LiveDocument(deployment.project_id, f"conversations/{talk}", member.token) as told,
+    ):
+        answer(say(deployment, member.token, talk, "Hi"))
+        message = shown.wait_until(lambda seen: bool(seen), "it was never shown")
+        conversation = told.wait_until(lambda seen: seen.get("turns") == 1, "its turn was never counted")
+
+    assert (message["role"], message["state"]) == ("assistant", "said")
+    assert conversation["charged_micros"] == message["charged_micros"] > 0
+    assert answer(call(deployment, "GET", f"/v1/receipts/{message['receipt_id']}", member.token))
+
+
+def test_a_reply_and_a_regenerate_at_once_are_one_turn(deployment: Deployment, member: Person) -> None:
+    talk = begin(deployment, member.token)
+    answer(say(deployment, member.token, talk, "[[slow]] first"))
+    path, statuses = f"/v1/conversations/{talk}", []
+
+    def post(end: str, body: dict[str, Any]) -> None:
+        statuses.append(call(deployment, "POST", path + end, member.token, json=body).status_code)
+
+    said = {"text": "[[slow]] second", "stream": False, "idempotency_key": "second"}
+    anew = {"stream": False, "idempotency_key": "anew"}
+    threads = [threading.Thread(target=post, args=args) for args in (("/replies", said), ("/regenerate", anew))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(statuses) == [200, 409]
+    found = messages(deployment, member.token, talk)
+    assert sum(one["role"] == "assistant" for one in found) == 2
+    assert all(one["receipt_id"] for one in found if one["role"] == "assistant")
+
+
+def test_a_cards_key_talks_with_the_models_of_its_list_only(deployment: Deployment, member: Person) -> None:
+    """At the start, at a change, and at the title that a cheap model makes."""
+    card = {"name": "a card", "amount_micros": 5_000_000, "models": [MODEL], "idempotency_key": "listed"}
+    key = answer(call(deployment, "POST", "/v1/cards", member.token, json=card))["key"]
+    other = "meta-llama/Meta-Llama-3.1-8B-Instruct"
+    begun = call(deployment, "POST", "/v1/conversations", key, json={"model": other, "idempotency_key": "begin"})
+    assert refusal(begun, 403) == "model_not_allowed"
+    talk = begin(deployment, key)
+    changed = call(deployment, "POST", f"/v1/conversations/{talk}", key, json={"model": other})
+    assert refusal(changed, 403) == "model_not_allowed"
+    # Its owner may change it, and then the card's key is refused.
+    answer(say(deployment, key, talk, "Hi"))
+    answer(call(deployment, "POST", f"/v1/conversations/{talk}", member.token, json={"model": other}))
+    assert refusal(say(deployment, key, talk, "More"), 403) == "model_not_allowed"
+
+    asked = {"idempotency_key": "title"}
+    titled = answer(call(deployment, "POST", f"/v1/conversations/{talk}/title", key, json=asked))
+
+    assert titled["message"]["model"] == MODEL
+
+
+def test_a_title_that_is_asked_for_is_one_metered_call(deployment: Deployment, member: Person) -> None:
+    talk, path = begin(deployment, member.token), "/v1/conversations/{}/title"
+    asked = {"idempotency_key": "title"}
+    assert refusal(call(deployment, "POST", path.format(talk), member.token, json=asked), 409) == "nothing_to_answer"
+    answer(say(deployment, member.token, talk, "Where do cats sleep?"))
+    before = balance_micros(deployment, member)
+
+    first, again = (answer(call(deployment, "POST", path.format(talk), member.token, json=asked)) for _ in range(2))
+
+    assert first == again
+    assert first["conversation"]["title"] not in ("", "Where do cats sleep?")
+    charged = first["message"]["charged_micros"]
+    assert before - balance_micros(deployment, member) == charged > 0
+    receipt = answer(call(deployment, "GET", f"/v1/receipts/{first['message']['receipt_id']}", member.token))
+    assert receipt["entry"]["delta_micros"] == -charged
+
+
 def test_a_stranger_and_a_card_see_nothing(stack: Stack, deployment: Deployment, member: Person) -> None:
     talk, stranger = begin(deployment, member.token), add_member(stack, deployment)
     card = {"name": "a card", "amount_micros": 1_000_000, "idempotency_key": "card"}
@@ -161,10 +241,11 @@ def test_a_stranger_and_a_card_see_nothing(stack: Stack, deployment: Deployment,
 
     for token in (stranger.token, key):
         assert refusal(call(deployment, "GET", f"/v1/conversations/{talk}", token), 404) == "conversation_not_found"
-        for end in ("/replies", "/regenerate", "/stop", "/delete", "/quote", ""):
+        for end in ("/replies", "/regenerate", "/stop", "/delete", "/quote", "/title", ""):
             body = {
                 "/replies": {"text": "Hi", "idempotency_key": "x"},
                 "/regenerate": {"idempotency_key": "x"},
+                "/title": {"idempotency_key": "x"},
                 "/quote": {"text": "Hi"},
             }.get(end, {})
             denied = call(deployment, "POST", f"/v1/conversations/{talk}{end}", token, json=body)

@@ -236,10 +236,12 @@ async def _income_of_two_pages(client: AsyncClient) -> None:
 
 
 async def _conversations_and_memories(client: AsyncClient) -> None:
-    conversations, memories = FirestoreConversations(client), Memories(client, Ticker())
+    conversations, memories = FirestoreConversations(client), Memories(client)
     for newest in (False, True):
         found = await conversations.messages(ConversationId("c"), after=0, count_max=10, newest=newest)
         assert found == []
+    assert await conversations.said(ConversationId("c"), after=0, before=9, count_max=10) == []
+    assert await conversations.page(ConversationId("c"), after=0) == []
     for after in (None, ConversationId("c")):
         assert await conversations.owned_by(UserId("alice"), after=after) == []
     await conversations.erase(ConversationId("c"))
@@ -379,8 +381,8 @@ def test_no_time_is_indexed_alone() -> None:
     """A monotone indexed field caps its collection at about 500 writes a second."""
     leading = {index["fields"][0]["fieldPath"] for index in load_index_file().composites}
     # Orders are behind their rail, sessions behind their status: nobody sells or ends five hundred of them a second.
-    # Jobs are behind their owner, and checkpoints below their job.
-    assert leading == {"lane", "payees", "rail", "status", "owner", "ns"}
+    # Jobs are behind their owner; checkpoints below their job, and messages below their conversation.
+    assert leading == {"lane", "payees", "rail", "status", "owner", "ns", "state"}
     for group in ("accounts", "entries", "audit_marks"):
         assert [load_index_file().single(group, name) for name in ("at", "posted_at", "committed_at")] == [[], [], []]
 

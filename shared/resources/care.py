@@ -1,5 +1,4 @@
-"""Looking after keys: those that are due, those that failed a call, those that somebody complained of, and those of a
-provider about which an operator has decided."""
+"""Looking after keys: those that are due, and those of a provider about which an operator has decided."""
 
 from collections.abc import Callable
 
@@ -36,7 +35,7 @@ class CareReport(Struct, frozen=True):
 
 
 class KeyCare:
-    """Has keys tried again, and leaves alone those that fail."""
+    """Has keys tried again, and stops those that must not serve."""
 
     def __init__(
         self,
@@ -91,31 +90,6 @@ class KeyCare:
             await post_validation(self._tasks, key)
         return key
 
-    async def failed(self, key_id: KeyId, why: str) -> ContributedKey:
-        """Leave a key alone that failed a call, for longer each time, and have it tried before it serves again.
-
-        `why` is a code of ours. Raise ContributionAbsent, ContributionBusy or TasksUnavailable.
-        """
-        now_ms = self._clock()
-        key = await self._change(
-            key_id,
-            lambda one: health.failed(one, now_ms, fatal=False),
-            HealthEvent(what="failed", why=why, at_ms=now_ms),
-        )
-        return await self._tried_again(key)
-
-    async def disputed(self, key_id: KeyId, why: str) -> ContributedKey:
-        """Count a complaint against a key, and have it tried at once. Raise as `failed` does."""
-        now_ms = self._clock()
-
-        def counted(one: ContributedKey) -> ContributedKey:
-            status = KeyStatus.COOLING if one.status is KeyStatus.ACTIVE else one.status
-            after = replace(one, disputes=one.disputes + 1, status=status, check_at_ms=now_ms)
-            return health.trusted(after, now_ms)
-
-        key = await self._change(key_id, counted, HealthEvent(what="disputed", why=why, at_ms=now_ms))
-        return await self._tried_again(key)
-
     async def decide(self, provider: str, *, allowed: bool, reason: str, by: str) -> int:
         """Let keys of a provider be contributed, or no longer, on the record; how many keys that has stopped.
 
@@ -136,13 +110,6 @@ class KeyCare:
                     stopped += 1
             after = page[-1].id
         return stopped
-
-    async def _tried_again(self, key: ContributedKey) -> ContributedKey:
-        if key.status in FINAL_STATUSES:
-            return await self._returns.take_back(key)
-        if key.status is KeyStatus.COOLING:
-            await post_validation(self._tasks, key, at_ms=key.cool_until_ms)
-        return key
 
     async def _change(
         self, key_id: KeyId, change: Callable[[ContributedKey], ContributedKey], event: HealthEvent | None

@@ -115,7 +115,10 @@ class Deposits:
             try:
                 await self._store.create(key, event, instead_of=instead_of)
             except FingerprintTaken as taken:
-                instead_of = await self._replaceable(taken.key_id, key.owner)
+                earlier = await self._replaceable(taken.key_id, key.owner)
+                instead_of = earlier.id
+                if earlier.validated_at_ms is not None:
+                    key = health.deposited_again(key, earlier)
             except KeyExists:
                 if (kept := await self._kept(asked)) is not None:
                     return kept
@@ -126,7 +129,7 @@ class Deposits:
                 return key
         raise ContributionBusy
 
-    async def _replaceable(self, key_id: KeyId, owner: UserId) -> KeyId:
+    async def _replaceable(self, key_id: KeyId, owner: UserId) -> ContributedKey:
         """The earlier deposit of the same secret, if this one may take its place. Raise KeyDuplicate."""
         earlier = await self._store.find(key_id)
         if earlier is None:
@@ -134,5 +137,5 @@ class Deposits:
         over = earlier.key.status in FINAL_STATUSES
         # What was refused was never proved to be a key. What once served stays its depositor's.
         if over and (earlier.key.owner == owner or earlier.key.status is KeyStatus.REFUSED):
-            return key_id
+            return earlier.key
         raise KeyDuplicate

@@ -93,7 +93,7 @@ class FirestoreKeys:
         batch = self._client.batch()
         batch.create(self._records.document(key.id), record_document(key))
         batch.set(self._view(key.id), view_document(key))
-        self._tell(batch, key, event)
+        self.tell(batch, key, event)
         holder = await self._holder(mark)
         if holder is None:
             batch.create(mark, {"key_id": key.id})
@@ -117,7 +117,7 @@ class FirestoreKeys:
         batch = self._client.batch()
         self.write(batch, kept, key)
         if event is not None:
-            self._tell(batch, key, event)
+            self.tell(batch, key, event)
         await self.commit(batch)
 
     def write(self, batch: firestore.AsyncWriteBatch, kept: KeptKey, key: ContributedKey) -> None:
@@ -184,7 +184,8 @@ class FirestoreKeys:
             raise ContributionsUnavailable from error
         return (KeyId(found.get("key_id")), Version(found.update_time)) if found.exists else None
 
-    def _tell(self, batch: firestore.AsyncWriteBatch, key: ContributedKey, event: HealthEvent) -> None:
+    def tell(self, batch: firestore.AsyncWriteBatch, key: ContributedKey, event: HealthEvent) -> None:
+        """Put a line of the key's history into a batch that others add to."""
         line = self._view(key.id).collection("health").document(f"{event.at_ms:015d}-{event.what}")
         batch.set(line, {"owner": key.owner, **to_builtins(event), "status": key.status.value})
 

@@ -76,6 +76,8 @@ PAYMENT_CALLERS = {
 NIGHTLY = {"reconcile_daily", "settlement_daily"}
 """What asks providers for their books only where a day is left to be read."""
 OPERATED = {
+    "complaint_list",
+    "complaint_resolve",
     "demand_set",
     "finance_report",
     "model_update",
@@ -185,6 +187,12 @@ def _request(
     if row.name == "provider_allow":
         decided = {"allowed": True, "reason": "a test"}
         return row.path.replace("{provider}", "standin"), {"json": decided}
+    if row.name.startswith("complaint_"):
+        complaint = {"receipt_id": treasury.serve_by_key(uid), "defect": "nonsense"}
+        if row.name != "complaint_resolve":
+            return row.path, {"json": complaint} if row.method == "POST" else {}
+        made = answer(call(deployment, "POST", "/v1/complaints", token, json=complaint))["complaint_id"]
+        return row.path.replace("{complaint_id}", made), {"json": {"upheld": False, "reason": "a test"}}
     if row.name in CONTRIBUTIONS:
         contributor = Contributor(deployment, token)
         if row.name == "key_deposit":
@@ -263,7 +271,9 @@ def _pool_request(row: FunctionRow, stack: Stack, deployment: Deployment, token:
     session_id = answer(call(deployment, "POST", "/v1/sessions", token, json=opening))["session"]["session_id"]
     uid = answer(call(deployment, "GET", f"/v1/pools/{pool_id}", token))["me"]["user_id"]
     chat = {"model": "google/gemma-2-2b-it", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 20}
+    invited = answer(call(deployment, "POST", f"/v1/pools/{pool_id}/invitations", token, json={}))
     bodies = {
+        "invitation_revoke": {"invitation_id": invited["invitation_id"]},
         "pool_create": {"name": "another", "idempotency_key": "another"},
         "pool_update": {"name": "other"},
         "pool_contribute": {"amount_micros": 5, **key},

@@ -33,10 +33,17 @@ class Past(Struct, frozen=True):
     """Of the count; None when there is none yet."""
 
 
+class KeptComplaint(Struct, frozen=True):
+    """A complaint as it was read."""
+
+    complaint: Complaint
+    version: Version
+
+
 class ComplaintStore(Protocol):
     """What complaints ask of a store. All raise ContributionsUnavailable; then a write may have been made."""
 
-    async def find(self, complaint_id: ComplaintId) -> Complaint | None:
+    async def find(self, complaint_id: ComplaintId) -> KeptComplaint | None:
         """The complaint as it stands now."""
 
     async def past(self, key_id: KeyId, by: UserId, day_ms: int) -> Past:
@@ -52,9 +59,9 @@ class ComplaintStore(Protocol):
         returned. Raise KeyChanged when any of them is not as it was read.
         """
 
-    async def judge(self, kept: KeptKey, after: ContributedKey, judged: Complaint) -> None:
-        """Keep a decision with what it does to the key. Durable once returned. Raise KeyChanged: whoever decides
-        changes the key as well, so of two that decide at once one finds it changed.
+    async def judge(self, found: KeptComplaint, judged: Complaint, kept: KeptKey, after: ContributedKey) -> None:
+        """Keep a decision with what it does to the key. Durable once returned. Raise KeyChanged when the complaint or
+        the key is not as it was read.
         """
 
 
@@ -66,9 +73,9 @@ class FirestoreComplaints:
         self._keys = keys
         self._complaints = client.collection("complaints")
 
-    async def find(self, complaint_id: ComplaintId) -> Complaint | None:
+    async def find(self, complaint_id: ComplaintId) -> KeptComplaint | None:
         found = await self._get(self._complaints.document(complaint_id))
-        return _complaint_from(found) if found.exists else None
+        return KeptComplaint(_complaint_from(found), Version(found.update_time)) if found.exists else None
 
     async def past(self, key_id: KeyId, by: UserId, day_ms: int) -> Past:
         counted = await self._get(self._count(by))
@@ -103,9 +110,11 @@ class FirestoreComplaints:
             batch.create(self._mark(complaint.key_id, complaint.by), {"at_ms": complaint.at_ms})
         await self._keys.commit(batch)
 
-    async def judge(self, kept: KeptKey, after: ContributedKey, judged: Complaint) -> None:
+    async def judge(self, found: KeptComplaint, judged: Complaint, kept: KeptKey, after: ContributedKey) -> None:
         batch = self._client.batch()
-        batch.set(self._complaints.document(judged.id), _document(judged))
+        # The key's version alone would not do: a write that changes nothing leaves it as it was.
+        unchanged = self._client.write_option(last_update_time=found.version)
+        batch.update(self._complaints.document(judged.id), _document(judged), option=unchanged)
         self._keys.write(batch, kept, after)
         await self._keys.commit(batch)
 

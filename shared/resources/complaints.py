@@ -71,11 +71,11 @@ class Complaints:
         for _ in range(CHANGES_MAX):
             kept = await self._found(key_id)
             if (made := await self._store.find(asked.id)) is not None:
-                if made.defect is not defect:
+                if made.complaint.defect is not defect:
                     raise ComplaintMade
                 # An earlier try may have died before it posted this; the same task is one.
                 await self._have_tried(kept)
-                return made
+                return made.complaint
             past = await self._store.past(key_id, by, period_start_ms(Period.DAY, now_ms))
             if past.complaints >= COMPLAINTS_DAY_MAX:
                 raise TooManyComplaints(COMPLAINTS_DAY_MAX)
@@ -95,9 +95,10 @@ class Complaints:
         Raise ComplaintAbsent, ComplaintJudged, ContributionAbsent, ContributionBusy or ContributionsUnavailable.
         """
         for _ in range(CHANGES_MAX):
-            complaint = await self._store.find(complaint_id)
-            if complaint is None:
+            found = await self._store.find(complaint_id)
+            if found is None:
                 raise ComplaintAbsent
+            complaint = found.complaint
             if (judgement := complaint.judgement) is not None:
                 if judgement.upheld is not upheld:
                     raise ComplaintJudged
@@ -107,7 +108,7 @@ class Complaints:
             after = health.judged(kept.key, complaint, upheld=upheld, at_ms=judgement.at_ms)
             judged = replace(complaint, judgement=judgement, counts=upheld)
             try:
-                await self._store.judge(kept, after, judged)
+                await self._store.judge(found, judged, kept, after)
             except KeyChanged:
                 continue
             write_line("INFO", "complaint_judged", complaint=complaint_id, upheld=upheld, by=by)

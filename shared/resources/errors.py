@@ -63,6 +63,16 @@ class TooManyKeys(CredenceError):
         super().__init__(f"At most {keys_max} keys can be contributed at once; withdraw one first.")
 
 
+class TooManyDeposits(CredenceError):
+    """One person deposits no more keys in a day, whatever becomes of them."""
+
+    code = "too_many_deposits"
+    kind = Kind.BUSY
+
+    def __init__(self, deposits_max: int) -> None:
+        super().__init__(f"At most {deposits_max} keys are taken from one person in a day (UTC).")
+
+
 class ContributionAbsent(CredenceError):
     """There is no such key of this owner's."""
 

@@ -1,7 +1,7 @@
 """Complaints in memory, over the keys in memory."""
 
 from shared.base.ids import UserId
-from shared.resources.complaint_store import Past
+from shared.resources.complaint_store import KeptComplaint, Past
 from shared.resources.models import Complaint, ComplaintId, ContributedKey, HealthEvent, KeyId
 from shared.resources.store import KeptKey, KeyChanged, Version
 from tests.resources.builders import MemoryKeys
@@ -16,8 +16,9 @@ class MemoryComplaints:
         self.counts: dict[UserId, tuple[int, int, Version]] = {}
         self.marks: set[tuple[KeyId, UserId]] = set()
 
-    async def find(self, complaint_id: ComplaintId) -> Complaint | None:
-        return self.made.get(complaint_id)
+    async def find(self, complaint_id: ComplaintId) -> KeptComplaint | None:
+        made = self.made.get(complaint_id)
+        return KeptComplaint(made, Version(made)) if made else None
 
     async def past(self, key_id: KeyId, by: UserId, day_ms: int) -> Past:
         day, complaints, version = self.counts.get(by, (day_ms, 0, None))
@@ -38,6 +39,8 @@ class MemoryComplaints:
         self.counts[complaint.by] = (past.day_ms, past.complaints + 1, Version(len(self.made)))
         self.marks.add((complaint.key_id, complaint.by))
 
-    async def judge(self, kept: KeptKey, after: ContributedKey, judged: Complaint) -> None:
+    async def judge(self, found: KeptComplaint, judged: Complaint, kept: KeptKey, after: ContributedKey) -> None:
+        if self.made[judged.id] != found.version:
+            raise KeyChanged
         await self._keys.replace(kept, after, None)
         self.made[judged.id] = judged

@@ -207,6 +207,11 @@ EVENT = HealthEvent(what="disputed", why="cut_off", at_ms=NOW)
 Stores = tuple[KeyStore, ComplaintStore]
 
 
+async def complaint_of(complaints: ComplaintStore) -> Complaint | None:
+    found = await complaints.find(COMPLAINT.id)
+    return found.complaint if found else None
+
+
 class ComplaintsContract:
     """Subclassed once per store; `stores` are empty at first."""
 
@@ -227,7 +232,7 @@ class ComplaintsContract:
         for stale_key, stale_past, complaint in ((kept, past, other), (now, past, other), (now, past, COMPLAINT)):
             with pytest.raises(KeyChanged):
                 await complaints.create(stale_key, worse, complaint, stale_past, EVENT)
-        assert await complaints.find(COMPLAINT.id) == COMPLAINT
+        assert await complaint_of(complaints) == COMPLAINT
         assert await complaints.find(other.id) is None
         counted = await complaints.past(KeyId("a" * 12), BEN, DAY)
         assert (counted.complaints, counted.of_key) == (1, True)
@@ -243,13 +248,14 @@ class ComplaintsContract:
         assert await complaints.open(after=COMPLAINT.id) == []
         judged = replace(COMPLAINT, judgement=Judgement(upheld=False, reason="no", by="operator", at_ms=NOW))
 
-        with pytest.raises(KeyChanged):
-            await complaints.judge(kept, kept.key, judged)
-        now = await keys.find(kept.key.id)
+        now, found = await keys.find(kept.key.id), await complaints.find(COMPLAINT.id)
         assert now is not None
-        await complaints.judge(now, now.key, judged)
+        assert found is not None
+        await complaints.judge(found, judged, now, now.key)
+        with pytest.raises(KeyChanged):
+            await complaints.judge(found, COMPLAINT, now, now.key)
         assert await complaints.open(after=None) == []
-        assert await complaints.find(COMPLAINT.id) == judged
+        assert await complaint_of(complaints) == judged
 
 
 class TestMemoryComplaints(ComplaintsContract):

@@ -170,6 +170,7 @@ async def _contributed_keys(client: AsyncClient) -> None:
         assert await keys.of_provider("standin", after=after) == []
         assert await keys.all(after=after) == []
     assert await keys.due(1) == []
+    assert await keys.open_of(UserId("alice"), 5) == 0
     complaints = FirestoreComplaints(client, keys)
     for complaint in (None, ComplaintId("0" * 64)):
         assert await complaints.open(after=complaint) == []

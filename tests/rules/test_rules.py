@@ -90,6 +90,7 @@ pool_providers/alice/history/alice       | -      | -        | -        | -     
 resources/alice                          | -      | -        | -        | -               | -
 resources/alice/complainants/alice       | -      | -        | -        | -               | -
 complaints/alice                         | -      | -        | -        | -               | -
+depositors/alice                         | -      | -        | -        | -               | -
 complainants/alice                       | -      | -        | -        | -               | -
 resources/alice/windows/alice            | -      | -        | -        | -               | -
 jobs/alice                               | -      | get      | -        | -               | -

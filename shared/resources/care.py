@@ -6,6 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shared.base.clock import Clock
+from shared.base.errors import CredenceError
 from shared.base.ids import UserId
 from shared.base.log import write_line
 from shared.resources import health
@@ -54,20 +55,33 @@ class KeyCare:
         self._clock = clock
 
     async def run(self) -> CareReport:
-        """Have every key tried that is due, and take back advances that are. A repeat finds what is left."""
+        """Have every key tried that is due, and take back advances that are. A repeat finds what is left.
+
+        What cannot be done for one key keeps no other from its turn; its error is raised when all have had theirs.
+        """
         now_ms = self._clock()
         due = await self._store.due(now_ms)
         posted = returned = 0
+        unfinished: CredenceError | None = None
         for key in due:
-            if key.status in FINAL_STATUSES:
-                await self._returns.take_back(key)
-                returned += 1
-            else:
-                await post_validation(self._tasks, key)
-                # If we die before this, the next run posts the same task, which is one.
-                await self._change(key.id, lambda one: replace(one, check_at_ms=now_ms + health.RETRY_MS), None)
-                posted += 1
+            try:
+                if key.status in FINAL_STATUSES:
+                    await self._returns.take_back(key)
+                    returned += 1
+                else:
+                    await self._have_tried(key, now_ms)
+                    posted += 1
+            except CredenceError as error:
+                write_line("ERROR", "key_not_looked_after", key_id=key.id, code=error.code)
+                unfinished = error
+        if unfinished is not None:
+            raise unfinished
         return CareReport(posted, returned, len(due) < PAGE_KEYS_MAX)
+
+    async def _have_tried(self, key: ContributedKey, now_ms: int) -> None:
+        await post_validation(self._tasks, key)
+        # If we die before this, the next run posts the same task, which is one.
+        await self._change(key.id, lambda one: replace(one, check_at_ms=now_ms + health.RETRY_MS), None)
 
     async def resume(self, owner: UserId, key_id: KeyId) -> ContributedKey:
         """Have a paused key tried again; it serves once its provider knew it.

@@ -82,6 +82,8 @@ class MemoryKeys:
         self.marks: dict[str, KeyId] = {}
         self.events: list[tuple[KeyId, HealthEvent]] = []
         self.depositors: dict[UserId, Depositor] = {}
+        self.contended: set[KeyId] = set()
+        """Keys that others change all the time."""
         self.before_write: Any = None
         """Called once before the next write: somebody else's."""
         self._versions = 0
@@ -124,7 +126,7 @@ class MemoryKeys:
         if self.before_write:
             other, self.before_write = self.before_write, None
             other()
-        if self.kept[kept.key.id].version != kept.version:
+        if kept.key.id in self.contended or self.kept[kept.key.id].version != kept.version:
             raise KeyChanged
 
     async def find(self, key_id: KeyId) -> KeptKey | None:

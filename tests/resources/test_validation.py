@@ -203,6 +203,21 @@ async def test_the_timer_has_due_keys_tried_and_comes_back_to_lost_tasks(pool: P
     assert (await pool.care.run()).posted == 1
 
 
+async def test_a_key_that_cannot_be_looked_after_keeps_no_other_from_its_turn(pool: Pool) -> None:
+    """Else the first one that fails would stop the trying of all behind it."""
+    first, second = await pool.active(), await pool.active(key="k2", secret=Secret("sk-another-key"))
+    pool.store.put(replace(pool.now(first), status=KeyStatus.DEAD, sealed=None, advance_due=True, check_at_ms=0))
+    pool.store.contended.add(first.id)
+    pool.queues.tasks.clear()
+    pool.clock.now_ms += health.CHECK_EVERY_MS
+
+    with pytest.raises(ContributionBusy):
+        await pool.care.run()
+
+    assert len(pool.queues.tasks) == 1
+    assert (pool.now(second).check_at_ms or 0) > pool.clock.now_ms
+
+
 async def test_a_key_that_is_over_is_not_tried(pool: Pool) -> None:
     active = await pool.active()
     await pool.contributions.withdraw(ADA, active.id)

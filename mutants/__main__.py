@@ -19,12 +19,13 @@ from mutants.payments import PAYMENTS
 from mutants.payouts import PAYOUTS
 from mutants.proofs import PROOFS, SETTLING
 from mutants.risk import RISK
+from mutants.sharing import SHARING
 from mutants.shelf import SHELF
 from mutants.tools import TOOLS
 from mutants.tree import ROOT, UNNOTICED, Change, SuitesBroken, Verdict, each, run_suites, try_change
 
 SURVIVED = "SURVIVED"
-MUTANTS = (*CARDS, *COINS, *COMMITS, *CREDITS, *PAYMENTS, *PAYOUTS, *RISK, *SHELF, *SETTLING, *TOOLS, *PROOFS)
+MUTANTS = (*CARDS, *COINS, *COMMITS, *CREDITS, *PAYMENTS, *PAYOUTS, *RISK, *SHARING, *SHELF, *SETTLING, *TOOLS, *PROOFS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -93,7 +93,7 @@ def test_a_sessions_key_is_nothing_to_another_session(deployment: Deployment, me
     job_id = call(deployment, "POST", "/v1/images/generations", b["key"], json=picture).json()["id"]
     job_path = next(row.path for row in read_manifest() if row.name == "image_job_get").replace("{job_id}", job_id)
     assert call(deployment, "GET", job_path, b["key"]).status_code == 200
-    assert refusal(call(deployment, "GET", job_path, a["key"]), 404) == "job_not_found"
+    assert refusal(call(deployment, "GET", job_path, a["key"]), 404) == "image_job_absent"
     complaint = {"receipt_id": receipt, "defect": "nonsense"}
     assert refusal(call(deployment, "POST", "/v1/complaints", a["key"], json=complaint), 404) == "receipt_not_found"
     charge = {"amount_micros": 1, "reason": "theft", "idempotency_key": "k"}

@@ -241,9 +241,9 @@ class FirstRequests:
             case "finance_report":
                 token, path = self._deployment.operator_token, f"{path}?month=2026-01"
             case "complaint_create":
-                body = self._complaint()
+                token, body = self._complaint()
             case "complaint_resolve":
-                made = self._ask("/v1/complaints", user, self._complaint()).json()["complaint_id"]
+                made = self._ask("/v1/complaints", *self._complaint()).json()["complaint_id"]
                 path = path.replace("{complaint_id}", made)
                 token, body = self._deployment.operator_token, {"upheld": False, "reason": "bench"}
             case "complaint_list" | "review_list" | "ticket_list":
@@ -556,10 +556,11 @@ class FirstRequests:
         self._model_version += 1
         return change
 
-    def _complaint(self) -> dict[str, Any]:
-        # About another person's call each time: one complains so often in a day.
-        receipt_id = Treasury(self._deployment.environment).serve_by_key(self._person.uid)
-        return {"receipt_id": receipt_id, "defect": "nonsense"}
+    def _complaint(self) -> tuple[str, dict[str, Any]]:
+        # Another person each time: one complains only so often in a day.
+        person = self._started_person()
+        receipt_id = Treasury(self._deployment.environment).serve_by_key(person.uid)
+        return person.token, {"receipt_id": receipt_id, "defect": "nonsense"}
 
     def _chat_body(self) -> dict[str, Any]:
         return {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 16}

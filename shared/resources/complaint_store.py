@@ -59,7 +59,9 @@ class ComplaintStore(Protocol):
         returned. Raise KeyChanged when any of them is not as it was read.
         """
 
-    async def judge(self, found: KeptComplaint, judged: Complaint, kept: KeptKey, after: ContributedKey) -> None:
+    async def judge(
+        self, found: KeptComplaint, judged: Complaint, kept: KeptKey, after: ContributedKey, event: HealthEvent
+    ) -> None:
         """Keep a decision with what it does to the key. Durable once returned. Raise KeyChanged when the complaint or
         the key is not as it was read.
         """
@@ -110,12 +112,15 @@ class FirestoreComplaints:
             batch.create(self._mark(complaint.key_id, complaint.by), {"at_ms": complaint.at_ms})
         await self._keys.commit(batch)
 
-    async def judge(self, found: KeptComplaint, judged: Complaint, kept: KeptKey, after: ContributedKey) -> None:
+    async def judge(
+        self, found: KeptComplaint, judged: Complaint, kept: KeptKey, after: ContributedKey, event: HealthEvent
+    ) -> None:
         batch = self._client.batch()
         # The key's version alone would not do: a write that changes nothing leaves it as it was.
         unchanged = self._client.write_option(last_update_time=found.version)
         batch.update(self._complaints.document(judged.id), _document(judged), option=unchanged)
         self._keys.write(batch, kept, after)
+        self._keys.tell(batch, after, event)
         await self._keys.commit(batch)
 
     async def _get(self, reference: firestore.AsyncDocumentReference) -> Any:

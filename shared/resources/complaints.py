@@ -107,8 +107,9 @@ class Complaints:
             kept = await self._found(complaint.key_id)
             after = health.judged(kept.key, complaint, upheld=upheld, at_ms=judgement.at_ms)
             judged = replace(complaint, judgement=judgement, counts=upheld)
+            event = HealthEvent(what="judged", why="upheld" if upheld else "dismissed", at_ms=judgement.at_ms)
             try:
-                await self._store.judge(found, judged, kept, after)
+                await self._store.judge(found, judged, kept, after, event)
             except KeyChanged:
                 continue
             write_line("INFO", "complaint_judged", complaint=complaint_id, upheld=upheld, by=by)

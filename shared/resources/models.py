@@ -128,7 +128,7 @@ class HealthEvent(Struct, frozen=True, kw_only=True):
     """One line of a key's history, which its owner reads."""
 
     what: str
-    """deposited, validated, refused, failed, paused, resumed, dead, withdrawn, spent, disputed."""
+    """deposited, validated, refused, failed, paused, resumed, dead, withdrawn, spent, disputed, judged."""
     why: str
     """A stable code or a few words of ours; never a provider's own."""
     at_ms: int

@@ -39,8 +39,10 @@ class MemoryComplaints:
         self.counts[complaint.by] = (past.day_ms, past.complaints + 1, Version(len(self.made)))
         self.marks.add((complaint.key_id, complaint.by))
 
-    async def judge(self, found: KeptComplaint, judged: Complaint, kept: KeptKey, after: ContributedKey) -> None:
+    async def judge(
+        self, found: KeptComplaint, judged: Complaint, kept: KeptKey, after: ContributedKey, event: HealthEvent
+    ) -> None:
         if self.made[judged.id] != found.version:
             raise KeyChanged
-        await self._keys.replace(kept, after, None)
+        await self._keys.replace(kept, after, event)
         self.made[judged.id] = judged

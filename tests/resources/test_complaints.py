@@ -173,6 +173,7 @@ async def test_an_operator_decides_for_good_what_counts(desk: Desk, upheld: bool
 
     now = desk.pool.now(active)
     assert (now.disputes, now.disputes_open) == (disputes, 0)
+    assert desk.pool.store.whats()[-2:] == ["judged", "judged"], "the key's owner reads what was decided"
     assert await desk.complaints.open(None) == []
     if not upheld:
         assert now.trust_ppm == health.trust_in(replace(now, disputes=0), desk.pool.clock.now_ms).ppm
@@ -251,9 +252,9 @@ class ComplaintsContract:
         now, found = await keys.find(kept.key.id), await complaints.find(COMPLAINT.id)
         assert now is not None
         assert found is not None
-        await complaints.judge(found, judged, now, now.key)
+        await complaints.judge(found, judged, now, now.key, EVENT)
         with pytest.raises(KeyChanged):
-            await complaints.judge(found, COMPLAINT, now, now.key)
+            await complaints.judge(found, COMPLAINT, now, now.key, EVENT)
         assert await complaints.open(after=None) == []
         assert await complaint_of(complaints) == judged
 

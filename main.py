@@ -8,11 +8,13 @@ from types import FunctionType
 import functions_framework.aio
 
 from shared.base.garbage import collect_rarely, keep_loaded
+from shared.base.remains import leave_no_core
 from shared.base.settings import Settings
 
 FUNCTIONS = Path(__file__).parent / "functions"
 
 collect_rarely()
+leave_no_core()
 
 
 def __getattr__(name: str) -> FunctionType:

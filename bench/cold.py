@@ -195,7 +195,11 @@ class FirstRequests:
                 body = {"user_id": self._person.uid, "limit": None}
             case "pool_close":
                 path = row.path.replace("{pool_id}", self._new_pool_id())
-            case "pool_get" | "pool_update" | "pool_invite":
+            case "invitation_revoke":
+                path = row.path.replace("{pool_id}", self._pool_id)
+                invited = self._ask(path.removesuffix("/revoke"), token, {}).json()
+                body = {"invitation_id": invited["invitation_id"]}
+            case "pool_get" | "pool_update" | "pool_invite" | "invitation_list":
                 path = row.path.replace("{pool_id}", self._pool_id)
             case "session_create":
                 body = {"budget_micros": 1, "idempotency_key": secrets.token_hex(8)}
@@ -249,7 +253,13 @@ class FirstRequests:
                 body["order_id"] = self._bought()["order_id"]
             case "finance_report":
                 token, path = self._deployment.operator_token, f"{path}?month=2026-01"
-            case "payout_review_list" | "review_list" | "ticket_list":
+            case "complaint_create":
+                token, body = self._complaint()
+            case "complaint_resolve":
+                made = self._ask("/v1/complaints", *self._complaint()).json()["complaint_id"]
+                path = path.replace("{complaint_id}", made)
+                token, body = self._deployment.operator_token, {"upheld": False, "reason": "bench"}
+            case "complaint_list" | "payout_review_list" | "review_list" | "ticket_list":
                 token = self._deployment.operator_token
             case "review_resolve":
                 path = path.replace("{review_id}", Treasury(self._deployment.environment).put_up_for_review())
@@ -559,6 +569,12 @@ class FirstRequests:
         }
         self._model_version += 1
         return change
+
+    def _complaint(self) -> tuple[str, dict[str, Any]]:
+        # Another person each time: one complains only so often in a day.
+        person = self._started_person()
+        receipt_id = Treasury(self._deployment.environment).serve_by_key(person.uid)
+        return person.token, {"receipt_id": receipt_id, "defect": "nonsense"}
 
     def _chat_body(self) -> dict[str, Any]:
         return {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 16}

@@ -19,8 +19,9 @@ class PoolInviteRequest(Body, frozen=True, kw_only=True):
 
 
 class PoolInviteResponse(Body, frozen=True, kw_only=True):
-    """The code, shown once: whoever has it can join."""
+    """The code, shown once: whoever has it can join. By its id it is listed and revoked."""
 
+    invitation_id: str
     code: str
     uses_max: int
     expires_at_ms: int
@@ -31,10 +32,11 @@ class PoolInviteResponse(Body, frozen=True, kw_only=True):
 )
 async def pool_invite(body: PoolInviteRequest, caller: Caller, app: App) -> PoolInviteResponse:
     """Raise RoleMissing or PoolEnding (403), or PoolAbsent (404)."""
-    invited = await app.pools.invite(
+    invited = await app.invitations.invite(
         caller.known_user().uid, PoolId(body.pool_id), uses_max=body.uses_max, lifetime_ms=body.lifetime_s * 1000
     )
     return PoolInviteResponse(
+        invitation_id=invited.invitation.invitation_id,
         code=invited.code.reveal(),
         uses_max=invited.invitation.uses_max,
         expires_at_ms=invited.invitation.expires_at_ms,

@@ -1,5 +1,7 @@
 """Change a member of a pool: role, limit, or whether they are kept out. Called by its owner or a manager.
 
+With the role of the owner the pool is handed over: who owned it is a manager from then on.
+
 Whether the others may draw their paid credits, each member says for themselves, and nobody for another.
 
 What the request does not name stays; null lifts a limit. Removing gives the member what is theirs, and a repeat of it
@@ -22,11 +24,14 @@ from shared.web.function import http_function
 
 
 class PoolMemberUpdateRequest(Body, frozen=True, kw_only=True):
-    """Which pool, whom, and what becomes different. `removed: false` lets one who was removed join again."""
+    """Which pool, whom, and what becomes different. `removed: false` lets one who was removed join again.
+
+    `removed` and `lends` are said alone.
+    """
 
     pool_id: PoolIdText
     user_id: UserIdText
-    role: Literal["manager", "member"] | None = None
+    role: Literal["owner", "manager", "member"] | None = None
     limit: MemberLimit | UnsetType | None = UNSET
     removed: bool | None = None
     lends: bool | None = None
@@ -50,6 +55,8 @@ async def pool_member_update(body: PoolMemberUpdateRequest, caller: Caller, app:
     """Raise RoleMissing (403), PoolAbsent or MemberAbsent (404), or OwnerStays (409)."""
     if body.lends is not None:
         return await _lend(body, caller, app, lends=body.lends)
+    if body.removed is not None and (body.role is not None or body.limit is not UNSET):
+        raise BadRequest("removed: Change this alone.", param="removed")
     member = await app.partings.change_member(
         caller.known_user().uid,
         PoolId(body.pool_id),

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 
 from shared.app import App
-from shared.base.ids import AccountId, EntryId
+from shared.base.ids import AccountId, EntryId, HoldId, UserId
 from shared.base.merkle import EMPTY_ROOT
 from shared.base.settings import Settings
 from shared.ledger.postings import OpenAccount
@@ -18,6 +18,8 @@ from shared.pricing.models import Advanced, DemandState, Hour, ModelDemand
 from shared.pricing.rules import HOUR_S, WINDOW_S
 from shared.reconciliation.models import Difference, SubjectKind, Thing, TicketKind
 from shared.reconciliation.rules import ticket_id
+from shared.resources.models import KEY_FACT, ContributedKey, HealthEvent, KeyStatus
+from shared.resources.rules import key_id_of, shares_of
 
 Post = Callable[[App], Awaitable[None]]
 
@@ -73,6 +75,32 @@ class Treasury:
             await app.price_store.commit(Advanced(state, {model_id: hour}), known.version)
 
         self._run(post)
+
+    def serve_by_key(self, uid: str) -> EntryId:
+        """Charge a person for a call that somebody's contributed key served; the receipt's id."""
+        wallet, name = AccountId(f"user:{uid}"), secrets.token_hex(8)
+        key = ContributedKey(
+            id=key_id_of(UserId("contributor"), name),
+            owner=UserId("contributor"),
+            provider="standin",
+            host="standin.example",
+            models=("google/gemma-2-2b-it",),
+            quota_micros=1_000_000,
+            status=KeyStatus.ACTIVE,
+            fingerprint=name,
+        )
+        facts = {KEY_FACT: key.id, "model": key.models[0]}
+        receipts: list[EntryId] = []
+
+        async def post(app: App) -> None:
+            event = HealthEvent(what="deposited", why="", at_ms=app.clock())
+            await app.key_store.create(key, event, instead_of=None)
+            await app.ledger.hold(wallet, 1_000, hold_id=HoldId(name))
+            posted = await app.ledger.capture(wallet, HoldId(name), 1_000, facts=facts, shares=shares_of(key))
+            receipts.append(posted.entry.entry_id)
+
+        self._run(post)
+        return receipts[0]
 
     def put_up_for_review(self) -> str:
         """Put something before a person; the review's id."""

@@ -20,6 +20,7 @@ from mutants.payments import PAYMENTS
 from mutants.payouts import PAYOUTS
 from mutants.proofs import PROOFS, SETTLING
 from mutants.risk import RISK
+from mutants.sharing import SHARING
 from mutants.shelf import SHELF
 from mutants.tools import TOOLS
 from mutants.tree import ROOT, UNNOTICED, Change, SuitesBroken, Verdict, each, run_suites, try_change
@@ -34,6 +35,7 @@ MUTANTS = (
     *PAYMENTS,
     *PAYOUTS,
     *RISK,
+    *SHARING,
     *SHELF,
     *SETTLING,
     *TOOLS,

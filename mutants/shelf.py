@@ -86,7 +86,7 @@ SHELF = (
         "a refusal quotes a part of a key",
         "echoes withheld",
         "shared/providers/refusals.py",
-        'return "its words quote a key" if any(part in words for part in parts) else words',
+        'return "its words quote a key" if quotes(words, key) else words',
         "return words",
         ATTACKS,
     ),

@@ -20,6 +20,7 @@ MAY_CALL_OUT = {
     "transfers.py",
     "waiting.py",
     "memory_store.py",
+    "complaint_store.py",
     "session_store.py",
     "contexts.py",
     "protobuf.py",

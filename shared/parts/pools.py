@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from shared.cards.service import Cards
     from shared.ledger.pools import PoolLedger
     from shared.pools.contexts import SessionContexts
+    from shared.pools.invitations import Invitations
     from shared.pools.leaving import Partings
     from shared.pools.purse import SessionPurse
     from shared.pools.service import Pools
@@ -70,6 +71,12 @@ class PoolParts(LedgerParts):
         from shared.pools.service import Pools
 
         return Pools(self.ledger, self.pool_ledger, self.pool_store, self.clock)
+
+    @cached_property
+    def invitations(self) -> "Invitations":
+        from shared.pools.invitations import Invitations
+
+        return Invitations(self.pool_store, self.clock)
 
     @cached_property
     def partings(self) -> "Partings":

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from shared.providers.models import Provider
     from shared.resources.books import ContributionBooks
     from shared.resources.care import KeyCare
+    from shared.resources.complaint_store import FirestoreComplaints
+    from shared.resources.complaints import Complaints
     from shared.resources.deposits import Deposits
     from shared.resources.pending import PendingCalls
     from shared.resources.returns import Returns
@@ -104,6 +106,18 @@ class ResourceParts(GatewayParts):
         from shared.resources.care import KeyCare
 
         return KeyCare(self.key_store, self.contributions, self.pool_overrides, self.returns, self.tasks, self.clock)
+
+    @cached_property
+    def complaint_store(self) -> "FirestoreComplaints":
+        from shared.resources.complaint_store import FirestoreComplaints
+
+        return FirestoreComplaints(self.firestore, self.key_store)
+
+    @cached_property
+    def complaints(self) -> "Complaints":
+        from shared.resources.complaints import Complaints
+
+        return Complaints(self.complaint_store, self.key_store, self.ledger, self.tasks, self.clock)
 
     @cached_property
     def contribution_books(self) -> "ContributionBooks":

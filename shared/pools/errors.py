@@ -50,7 +50,7 @@ class OwnerStays(CredenceError):
     kind = Kind.CONFLICT
 
     def __init__(self) -> None:
-        super().__init__("A pool keeps its owner. They can close it.")
+        super().__init__("A pool keeps its owner until they hand it over or close it.")
 
 
 class PublicNeedsLimit(CredenceError):
@@ -71,6 +71,16 @@ class InvitationWrong(CredenceError):
 
     def __init__(self) -> None:
         super().__init__("This invitation is not valid, or not any more. Ask for another one.")
+
+
+class InvitationAbsent(CredenceError):
+    """The pool has no invitation of this id."""
+
+    code = "invitation_not_found"
+    kind = Kind.ABSENT
+
+    def __init__(self) -> None:
+        super().__init__("There is no such invitation to this pool.")
 
 
 class ContextFull(CredenceError):

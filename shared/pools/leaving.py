@@ -17,7 +17,10 @@ from shared.pools.errors import MemberAbsent, OwnerStays, PoolAbsent, PoolsBusy,
 from shared.pools.models import Member, Pool, PoolId, PoolStatus, Role, Standing, account_of
 from shared.pools.purse import SessionPurse
 from shared.pools.sessions import Sessions
-from shared.pools.store import KeptPool, PoolChanged, PoolStore
+from shared.pools.store import KeptMember, KeptPool, PoolChanged, PoolStore, member_of
+
+CHANGES_MAX = 5
+"""Tries of one change against others of the same people at the same moment."""
 
 
 class Parted(Struct, frozen=True):
@@ -47,15 +50,20 @@ class Partings:
 
     async def leave(self, user_id: UserId, pool_id: PoolId) -> Parted:
         """Leave a pool with all that is one's own. Raise PoolAbsent, OwnerStays, or what the ledger raises."""
-        kept, member = await self._store.find(pool_id), await self._store.member(pool_id, user_id)
-        if kept is None or member is None:
-            raise PoolAbsent
-        if member.role is Role.OWNER:
-            raise OwnerStays
-        if member.standing is Standing.IN:
-            member = replace(member, standing=Standing.LEFT)
-            await self._store.put_member(pool_id, member)
-        return await self._part(kept.pool, user_id)
+        for _ in range(CHANGES_MAX):
+            kept, found = await self._store.find(pool_id), await self._store.member(pool_id, user_id)
+            if kept is None or found is None:
+                raise PoolAbsent
+            if found.member.role is Role.OWNER:
+                raise OwnerStays
+            if found.member.standing is Standing.IN:
+                try:
+                    await self._put(pool_id, found, standing=Standing.LEFT)
+                except PoolChanged:
+                    # Whoever removed them meanwhile, say, must not be undone by their leaving.
+                    continue
+            return await self._part(kept.pool, user_id)
+        raise PoolsBusy
 
     async def change_member(
         self,
@@ -69,32 +77,29 @@ class Partings:
     ) -> Member:
         """Give a member another role or limit, remove them for good, or let one who was removed come back.
 
-        Raise PoolAbsent, MemberAbsent, RoleMissing or OwnerStays.
+        Giving a member the role of the owner hands the pool over: the owner is a manager from then on. Raise
+        PoolAbsent, MemberAbsent, RoleMissing, OwnerStays or PoolsBusy.
         """
-        doer = rules.check_belongs(await self._store.member(pool_id, actor))
-        kept, member = await self._store.find(pool_id), await self._store.member(pool_id, user_id)
-        rules.check_manages(doer)
-        if kept is None or member is None:
-            raise MemberAbsent
-        rules.check_may_change(doer, member, role)
-        if barred is not None:
-            return await self._bar(kept.pool, member, barred)
-        if member.standing is not Standing.IN:
-            raise MemberAbsent
-        after = replace(
-            member,
-            role=role or member.role,
-            limit=member.limit if isinstance(limit, UnsetType) else limit,
-        )
-        if not isinstance(limit, UnsetType):
-            # First where it is enforced: if we die here, the old one is shown, and a repeat shows the new.
-            await self._pools.relimit(kept.pool.account_id, user_id, limit)
-        await self._store.put_member(pool_id, after)
-        return after
+        for _ in range(CHANGES_MAX):
+            doer = await self._store.member(pool_id, actor)
+            kept, found = await self._store.find(pool_id), await self._store.member(pool_id, user_id)
+            rules.check_manages(rules.check_belongs(member_of(doer)))
+            if kept is None or found is None or doer is None:
+                raise MemberAbsent
+            if role is Role.OWNER and found.member.role is Role.OWNER:
+                return found.member
+            rules.check_may_change(doer.member, found.member, role)
+            try:
+                if barred is not None:
+                    return await self._bar(kept.pool, found, barred)
+                return await self._change(kept.pool, doer, found, role, limit)
+            except PoolChanged:
+                continue
+        raise PoolsBusy
 
     async def lend(self, user_id: UserId, pool_id: PoolId, lends: bool) -> Member:
         """Let the others draw one's own paid credits from now on, or not. Raise PoolAbsent."""
-        member = rules.check_belongs(await self._store.member(pool_id, user_id))
+        member = rules.check_belongs(member_of(await self._store.member(pool_id, user_id)))
         await self._pools.lend(account_of(pool_id), user_id, lends)
         return member
 
@@ -103,7 +108,7 @@ class Partings:
 
         While calls of its sessions go on, it is `closing`: a repeat, or the timer, does the rest.
         """
-        member = rules.check_belongs(await self._store.member(pool_id, actor))
+        member = rules.check_belongs(member_of(await self._store.member(pool_id, actor)))
         if member.role is not Role.OWNER:
             raise RoleMissing
         kept = await self._store.find(pool_id)
@@ -131,17 +136,42 @@ class Partings:
         write_line("INFO", "pool_closed", pool=pool.pool_id)
         return PoolClosed(closed, sessions_open=0)
 
-    async def _bar(self, pool: Pool, member: Member, barred: bool) -> Member:
+    async def _change(
+        self, pool: Pool, doer: KeptMember, found: KeptMember, role: Role | None, limit: SpendLimit | UnsetType | None
+    ) -> Member:
+        """Raise MemberAbsent, or PoolChanged when either of them is not as they were read."""
+        member = found.member
+        if member.standing is not Standing.IN:
+            raise MemberAbsent
+        if not isinstance(limit, UnsetType):
+            # First where it is enforced: if we die here, the old one is shown, and a repeat shows the new.
+            await self._pools.relimit(pool.account_id, member.user_id, limit)
+            member = replace(member, limit=limit)
+        after = replace(member, role=role or member.role)
+        changes = [(found, after)]
+        if role is Role.OWNER:
+            # Both or neither: a pool has one owner at every moment.
+            changes.append((doer, replace(doer.member, role=Role.MANAGER)))
+        await self._store.put_members(pool.pool_id, changes)
+        if role is Role.OWNER:
+            write_line("INFO", "pool_handed_over", pool=pool.pool_id)
+        return after
+
+    async def _bar(self, pool: Pool, found: KeptMember, barred: bool) -> Member:
+        member = found.member
         if member.role is Role.OWNER:
             raise OwnerStays
         if not barred:
-            after = replace(member, standing=Standing.LEFT) if member.standing is Standing.BARRED else member
-            await self._store.put_member(pool.pool_id, after)
-            return after
-        after = replace(member, standing=Standing.BARRED, role=Role.MEMBER)
+            standing = Standing.LEFT if member.standing is Standing.BARRED else member.standing
+            return await self._put(pool.pool_id, found, standing=standing)
         # First, so that nothing new begins; if we die here, a repeat takes the seat.
-        await self._store.put_member(pool.pool_id, after)
+        after = await self._put(pool.pool_id, found, standing=Standing.BARRED, role=Role.MEMBER)
         await self._part(pool, member.user_id)
+        return after
+
+    async def _put(self, pool_id: PoolId, found: KeptMember, **fields: Standing | Role) -> Member:
+        after = replace(found.member, **fields)
+        await self._store.put_members(pool_id, [(found, after)])
         return after
 
     async def _part(self, pool: Pool, user_id: UserId) -> Parted:

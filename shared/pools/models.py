@@ -26,7 +26,7 @@ class Role(StrEnum):
     """What somebody may do with a pool beside using it."""
 
     OWNER = "owner"
-    """Who created it: closes it, and says who manages it."""
+    """Who created it, or was handed it: closes it, and says who manages it. There is always one."""
     MANAGER = "manager"
     """Invites, changes what it says of itself, limits and removes members."""
     MEMBER = "member"
@@ -109,6 +109,7 @@ class Invitation(Struct, frozen=True):
     uses: int
     expires_at_ms: int
     invited_by: UserId
+    revoked_by: UserId | None = None
 
 
 class Invited(Struct, frozen=True):

@@ -70,19 +70,32 @@ def hash_secret(secret: Secret) -> str:
     return hashlib.sha256(secret.reveal().encode()).hexdigest()
 
 
-def check_invitation(invitation: Invitation | None, code: Code, pool_id: PoolId, at_ms: int) -> Invitation:
-    """Raise InvitationWrong unless the code lets one more into this pool now. Why not, it does not say."""
+def check_invitation(
+    invitation: Invitation | None, code: Code, pool_id: PoolId, inviter: Member | None, at_ms: int
+) -> Invitation:
+    """Raise InvitationWrong unless the code lets one more into this pool now. Why not, it does not say.
+
+    It is worth as much as whoever made it may do now: a manager who was removed lets nobody in any more.
+    """
     expected = invitation.secret_hash if invitation else _NO_HASH
     same = hmac.compare_digest(hash_secret(code.secret), expected)
     if (
         invitation is None
         or not same
         or invitation.pool_id != pool_id
-        or invitation.uses >= invitation.uses_max
-        or invitation.expires_at_ms <= at_ms
+        or not is_good(invitation, at_ms)
+        or inviter is None
+        or inviter.standing is not Standing.IN
+        or inviter.role is Role.MEMBER
     ):
         raise InvitationWrong
     return invitation
+
+
+def is_good(invitation: Invitation, at_ms: int) -> bool:
+    """Whether an invitation lets anybody in any more."""
+    used_up = invitation.uses >= invitation.uses_max
+    return not used_up and invitation.expires_at_ms > at_ms and invitation.revoked_by is None
 
 
 def check_terms(terms: PoolTerms) -> None:
@@ -123,7 +136,7 @@ def check_may_change(actor: Member, target: Member, role: Role | None) -> None:
     """
     check_manages(actor)
     owned = actor.role is Role.OWNER
-    if role is Role.OWNER or (target.role is Role.OWNER and (role is not None or not owned)):
+    if target.role is Role.OWNER and (role is not None or not owned):
         raise OwnerStays if owned else RoleMissing
     if not owned and (target.role is not Role.MEMBER or role is not None):
         raise RoleMissing

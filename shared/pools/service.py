@@ -1,4 +1,4 @@
-"""What people do with pools: create, change, join, invite, put in, take out. Every verb may be repeated."""
+"""What people do with pools: create, change, join, put in, take out. Every verb may be repeated."""
 
 import secrets
 from contextlib import suppress
@@ -8,19 +8,16 @@ from msgspec.structs import replace
 from shared.base.clock import Clock
 from shared.base.ids import UserId
 from shared.base.log import write_line
-from shared.base.secret import Secret
 from shared.ledger import shares
-from shared.ledger.errors import KeyReused
+from shared.ledger.errors import KeyReused, NothingToMove
 from shared.ledger.models import Book, Origin
 from shared.ledger.operation import Posted
-from shared.ledger.pool_errors import PoolFull
+from shared.ledger.pool_errors import PoolFull, StakeAbsent
 from shared.ledger.pools import PoolLedger, wallet_of
 from shared.ledger.service import Ledger
 from shared.pools import rules
 from shared.pools.errors import PoolAbsent, PoolsBusy
 from shared.pools.models import (
-    Invitation,
-    Invited,
     Member,
     MemberState,
     Pool,
@@ -32,7 +29,7 @@ from shared.pools.models import (
     Role,
     Standing,
 )
-from shared.pools.store import KeptPool, PoolChanged, PoolExists, PoolStore
+from shared.pools.store import KeptMember, KeptPool, PoolChanged, PoolExists, PoolStore, member_of
 
 CHANGES_MAX = 5
 """Tries of one change against others of the same document at the same moment."""
@@ -95,7 +92,7 @@ class Pools:
 
     async def get(self, user_id: UserId, pool_id: PoolId) -> PoolState:
         """A pool as this person may see it. Raise PoolAbsent."""
-        kept, me = await self._store.find(pool_id), await self._store.member(pool_id, user_id)
+        kept, me = await self._store.find(pool_id), member_of(await self._store.member(pool_id, user_id))
         belongs = me is not None and me.standing is Standing.IN
         if kept is None or not (belongs or kept.pool.terms.public):
             raise PoolAbsent
@@ -117,39 +114,22 @@ class Pools:
 
         Raise PoolAbsent, PoolEnding, PoolFull, MemberBarred, InvitationWrong, or AccountAbsent without a wallet.
         """
-        kept, member = await self._store.find(pool_id), await self._store.member(pool_id, user_id)
-        rules.check_not_barred(member)
-        if kept is None:
-            raise PoolAbsent
-        pool = kept.pool
-        if member is None or member.standing is not Standing.IN:
-            if code is None and not pool.terms.public:
+        for _ in range(CHANGES_MAX):
+            kept, found = await self._store.find(pool_id), await self._store.member(pool_id, user_id)
+            member = member_of(found)
+            rules.check_not_barred(member)
+            if kept is None:
                 raise PoolAbsent
-            member = await self._admit(pool, user_id, member, code)
-        # If we die here, they belong to the pool and can put nothing in; a repeat seats them.
-        await self._pools.seat(pool.account_id, user_id, member.limit, members_max=pool.terms.members_max)
-        return member
-
-    async def invite(self, actor: UserId, pool_id: PoolId, *, uses_max: int, lifetime_ms: int) -> Invited:
-        """An invitation, and its code, which is shown once; a repeat makes another. Raise PoolAbsent or RoleMissing."""
-        kept, member = await self._belonging(actor, pool_id)
-        rules.check_manages(member)
-        rules.check_open(kept.pool)
-        secret = Secret(secrets.token_urlsafe(rules.SECRET_BYTES))
-        invitation = Invitation(
-            rules.invitation_id_from(secrets.token_bytes(8)),
-            pool_id,
-            rules.hash_secret(secret),
-            uses_max,
-            0,
-            self._clock() + lifetime_ms,
-            actor,
-        )
-        try:
-            await self._store.create_invitation(invitation)
-        except PoolExists:
-            raise PoolsBusy from None
-        return Invited(invitation, rules.format_code(invitation.invitation_id, secret))
+            if member is None or member.standing is not Standing.IN:
+                if code is None and not kept.pool.terms.public:
+                    raise PoolAbsent
+                try:
+                    member = await self._admit(kept.pool, user_id, found, code)
+                except PoolChanged:
+                    continue
+            await self._seat(kept.pool, member)
+            return member
+        raise PoolsBusy
 
     async def contribute(
         self, user_id: UserId, pool_id: PoolId, amount_micros: int, *, origin: Origin | None, key: str
@@ -169,25 +149,40 @@ class Pools:
         facts = {"reason": "pool withdrawal", "pool": pool_id}
         return await self._pools.take_out(kept.pool.account_id, user_id, amount_micros, key=key, facts=facts)
 
-    async def _admit(self, pool: Pool, user_id: UserId, former: Member | None, code: str | None) -> Member:
-        """Let somebody in. Who comes back has the limit that they left with, or leaving would lift it."""
+    async def _admit(self, pool: Pool, user_id: UserId, former: KeptMember | None, code: str | None) -> Member:
+        """Let somebody in. Who comes back has the limit that they left with, or leaving would lift it.
+
+        Raise PoolChanged when they, or the invitation, are not as they were read.
+        """
         rules.check_open(pool)
         await self._ledger.head(wallet_of(user_id))
-        limit = former.limit if former else pool.terms.member_limit
+        limit = former.member.limit if former else pool.terms.member_limit
         member = Member(user_id, Role.MEMBER, Standing.IN, limit, self._clock())
         await self._check_room(pool)
         if code is None:
-            await self._store.put_member(pool.pool_id, member)
+            await self._store.put_members(pool.pool_id, [(former, member)])
             return member
         parsed = rules.parse_code(code)
-        for _ in range(CHANGES_MAX):
-            kept = await self._store.invitation(parsed.invitation_id)
-            rules.check_invitation(kept.invitation if kept else None, parsed, pool.pool_id, self._clock())
-            with suppress(PoolChanged):
-                if kept:
-                    await self._store.admit(kept, member)
-                return member
-        raise PoolsBusy
+        kept = await self._store.invitation(parsed.invitation_id)
+        inviter = await self._store.member(pool.pool_id, kept.invitation.invited_by) if kept else None
+        invitation = kept.invitation if kept else None
+        rules.check_invitation(invitation, parsed, pool.pool_id, member_of(inviter), self._clock())
+        if kept:
+            await self._store.admit(kept, (former, member))
+        return member
+
+    async def _seat(self, pool: Pool, member: Member) -> None:
+        """Give a member their seat. Raise PoolFull, PoolEnding, MemberBarred or PoolAbsent."""
+        # If we die here, they belong to the pool and can put nothing in; a repeat seats them.
+        await self._pools.seat(pool.account_id, member.user_id, member.limit, members_max=pool.terms.members_max)
+        now = member_of(await self._store.member(pool.pool_id, member.user_id))
+        if now is None or now.standing is not Standing.IN:
+            # They were removed, or left, while this went on, and their seat was taken before it was given.
+            with suppress(NothingToMove, StakeAbsent):
+                key, facts = secrets.token_hex(16), {"reason": "pool left"}
+                await self._pools.leave(pool.account_id, member.user_id, key=key, facts=facts)
+            rules.check_not_barred(now)
+            raise PoolAbsent
 
     async def _check_room(self, pool: Pool) -> None:
         """Refuse before an invitation is used up. Seating itself decides in the end."""
@@ -196,7 +191,7 @@ class Pools:
             raise PoolFull
 
     async def _belonging(self, user_id: UserId, pool_id: PoolId) -> tuple[KeptPool, Member]:
-        member = rules.check_belongs(await self._store.member(pool_id, user_id))
+        member = rules.check_belongs(member_of(await self._store.member(pool_id, user_id)))
         kept = await self._store.find(pool_id)
         if kept is None:
             raise PoolAbsent

@@ -15,7 +15,7 @@ from shared.pools import rules
 from shared.pools.errors import PoolAbsent
 from shared.pools.models import PoolId, SessionOrder
 from shared.pools.session_store import SessionStore
-from shared.pools.store import PoolStore
+from shared.pools.store import PoolStore, member_of
 
 PAGES_MAX = 10
 """Pages of sessions that one call ends; the timer ends what is left over."""
@@ -37,7 +37,7 @@ class Sessions:
         """
         session_id, request_hash = card_rules.session_id_of(owner, key), rules.request_hash(order)
         if order.pool_id is not None:
-            rules.check_belongs(await self._pools.member(order.pool_id, owner))
+            rules.check_belongs(member_of(await self._pools.member(order.pool_id, owner)))
             kept = await self._pools.find(order.pool_id)
             if kept is None:
                 raise PoolAbsent

@@ -15,16 +15,19 @@ from shared.pools.models import (
     INVITATION_USES_MAX,
     MEMBERS_MAX,
     SESSION_LIFETIME_MS_MAX,
+    Invitation,
     Member,
     MemberState,
     Pool,
     PoolState,
 )
+from shared.pools.rules import is_good
 
 ABOUT_CHARS_MAX = 2_000
 
 PoolIdText = Annotated[str, Meta(pattern=rf"^[a-z2-7]{{12}}{LAST}")]
 SessionIdText = PoolIdText
+InvitationIdText = PoolIdText
 UserIdText = Annotated[str, Meta(pattern=rf"^[A-Za-z0-9_-]{{1,128}}{LAST}")]
 AboutText = Annotated[str, Meta(max_length=ABOUT_CHARS_MAX)]
 CodeText = Annotated[str, Meta(max_length=100)]
@@ -75,6 +78,19 @@ class MemberView(Body, frozen=True, kw_only=True):
     drawn_day_micros: int
     drawn_week_micros: int
     drawn_month_micros: int
+
+
+class InvitationView(Body, frozen=True, kw_only=True):
+    """An invitation without what lets anybody in."""
+
+    invitation_id: str
+    invited_by: str
+    uses: int
+    uses_max: int
+    expires_at_ms: int
+    revoked: bool
+    good: bool
+    """Whether it lets anybody in any more, unless whoever made it may not invite any more."""
 
 
 class SessionView(Body, frozen=True, kw_only=True):
@@ -153,6 +169,19 @@ def member_only(member: Member, at_ms: int) -> MemberView:
 def members_shown(state: PoolState, at_ms: int) -> list[MemberView] | None:
     """All members, for one of them."""
     return [member_shown(member, at_ms) for member in state.members] if state.me else None
+
+
+def invitation_shown(invitation: Invitation, at_ms: int) -> InvitationView:
+    """The invitation as it is shown."""
+    return InvitationView(
+        invitation_id=invitation.invitation_id,
+        invited_by=invitation.invited_by,
+        uses=invitation.uses,
+        uses_max=invitation.uses_max,
+        expires_at_ms=invitation.expires_at_ms,
+        revoked=invitation.revoked_by is not None,
+        good=is_good(invitation, at_ms),
+    )
 
 
 def session_shown(card: Card) -> SessionView:

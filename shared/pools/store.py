@@ -4,18 +4,24 @@
 which no client reads, whom it lets in.
 """
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any, NewType, Protocol
+from collections.abc import Sequence
+from typing import NewType, Protocol
 
 from google.api_core import exceptions as google_errors
 from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
-from msgspec import Struct, to_builtins
+from msgspec import Struct, structs
 
 from shared.base.ids import UserId
-from shared.base.periods import Period
-from shared.ledger.models import SpendLimit
+from shared.pools.documents import (
+    Snapshot,
+    invitation_document,
+    invitation_from,
+    member_document,
+    member_from,
+    pool_document,
+    pool_from,
+)
 from shared.pools.errors import PoolsUnavailable
 from shared.pools.models import (
     Invitation,
@@ -24,16 +30,12 @@ from shared.pools.models import (
     Pool,
     PoolId,
     PoolStatus,
-    PoolTerms,
-    Role,
     Standing,
 )
 
 TIMEOUT_S = 5.0
 PAGE_MAX = 100
 
-Snapshot = Any
-"""A document as the client library reads it; its type there bears a parameter that means nothing here."""
 Version = NewType("Version", object)
 """Opaque: names one state of one document."""
 
@@ -53,11 +55,27 @@ class KeptPool(Struct, frozen=True):
     version: Version
 
 
+class KeptMember(Struct, frozen=True):
+    """Somebody's part in a pool as it was read."""
+
+    member: Member
+    version: Version
+
+
+def member_of(kept: KeptMember | None) -> Member | None:
+    """Who it is, if anybody was found."""
+    return kept.member if kept else None
+
+
 class KeptInvitation(Struct, frozen=True):
     """An invitation as it was read."""
 
     invitation: Invitation
     version: Version
+
+
+Change = tuple[KeptMember | None, Member]
+"""What was read of somebody, None for nothing, and what they become."""
 
 
 class PoolStore(Protocol):
@@ -81,14 +99,14 @@ class PoolStore(Protocol):
     async def joined_by(self, user_id: UserId) -> list[PoolId]:
         """At most PAGE_MAX pools that somebody is in."""
 
-    async def member(self, pool_id: PoolId, user_id: UserId) -> Member | None:
+    async def member(self, pool_id: PoolId, user_id: UserId) -> KeptMember | None:
         """Somebody's part in a pool, whatever their standing."""
 
     async def members(self, pool_id: PoolId) -> list[Member]:
         """Who is in the pool, in the order of their ids."""
 
-    async def put_member(self, pool_id: PoolId, member: Member) -> None:
-        """Write over whatever there was."""
+    async def put_members(self, pool_id: PoolId, changes: Sequence[Change]) -> None:
+        """Write each over exactly what was read of them, all or none. Raise PoolChanged."""
 
     async def create_invitation(self, invitation: Invitation) -> None:
         """Raise PoolExists."""
@@ -96,7 +114,13 @@ class PoolStore(Protocol):
     async def invitation(self, invitation_id: InvitationId) -> KeptInvitation | None:
         """The invitation as it stands now."""
 
-    async def admit(self, kept: KeptInvitation, member: Member) -> None:
+    async def invitations(self, pool_id: PoolId, *, after: InvitationId | None) -> list[Invitation]:
+        """At most PAGE_MAX invitations to a pool in the order of their ids, beginning behind `after`."""
+
+    async def replace_invitation(self, kept: KeptInvitation, invitation: Invitation) -> None:
+        """Write over exactly what was read. Raise PoolChanged."""
+
+    async def admit(self, kept: KeptInvitation, change: Change) -> None:
         """Use the invitation once and make somebody a member, both or neither. Raise PoolChanged."""
 
 
@@ -108,19 +132,19 @@ class FirestorePools:
 
     async def create(self, pool: Pool, owner: Member) -> None:
         batch = self._client.batch()
-        batch.create(self._pool(pool.pool_id), _pool_document(pool))
-        batch.set(self._member(pool.pool_id, owner.user_id), _member_document(owner))
+        batch.create(self._pool(pool.pool_id), pool_document(pool))
+        batch.set(self._member(pool.pool_id, owner.user_id), member_document(owner))
         await self._commit(batch)
 
     async def replace(self, kept: KeptPool, pool: Pool) -> None:
         batch = self._client.batch()
         unchanged = self._client.write_option(last_update_time=kept.version)
-        batch.update(self._pool(pool.pool_id), _pool_document(pool), option=unchanged)
+        batch.update(self._pool(pool.pool_id), pool_document(pool), option=unchanged)
         await self._commit(batch)
 
     async def find(self, pool_id: PoolId) -> KeptPool | None:
         found = await self._get(self._pool(pool_id))
-        return KeptPool(_pool_from(found), Version(found.update_time)) if found.exists else None
+        return KeptPool(pool_from(found), Version(found.update_time)) if found.exists else None
 
     async def public(self, *, after: PoolId | None) -> list[Pool]:
         pools = self._client.collection("pools")
@@ -139,43 +163,66 @@ class FirestorePools:
         )
         return [PoolId(one.reference.parent.parent.id) for one in await self._all(query)]
 
-    async def member(self, pool_id: PoolId, user_id: UserId) -> Member | None:
+    async def member(self, pool_id: PoolId, user_id: UserId) -> KeptMember | None:
         found = await self._get(self._member(pool_id, user_id))
-        return _member_from(found) if found.exists else None
+        return KeptMember(member_from(found), Version(found.update_time)) if found.exists else None
 
     async def members(self, pool_id: PoolId) -> list[Member]:
         belonging = FieldFilter("standing", "==", Standing.IN.value)
         query = self._members(pool_id).where(filter=belonging).order_by("__name__")
-        return [_member_from(one) for one in await self._all(query)]
+        return [member_from(one) for one in await self._all(query)]
 
-    async def put_member(self, pool_id: PoolId, member: Member) -> None:
+    async def put_members(self, pool_id: PoolId, changes: Sequence[Change]) -> None:
         batch = self._client.batch()
-        batch.set(self._member(pool_id, member.user_id), _member_document(member))
-        await self._commit(batch)
+        for change in changes:
+            self._put(batch, pool_id, change)
+        await self._commit_over(batch)
 
     async def create_invitation(self, invitation: Invitation) -> None:
         batch = self._client.batch()
-        batch.create(self._invitation(invitation.invitation_id), _invitation_document(invitation))
+        batch.create(self._invitation(invitation.invitation_id), invitation_document(invitation))
         await self._commit(batch)
 
     async def invitation(self, invitation_id: InvitationId) -> KeptInvitation | None:
         found = await self._get(self._invitation(invitation_id))
-        return KeptInvitation(_invitation_from(found), Version(found.update_time)) if found.exists else None
+        return KeptInvitation(invitation_from(found), Version(found.update_time)) if found.exists else None
 
-    async def admit(self, kept: KeptInvitation, member: Member) -> None:
+    async def invitations(self, pool_id: PoolId, *, after: InvitationId | None) -> list[Invitation]:
+        query = self._client.collection("pool_invites").where(filter=FieldFilter("pool", "==", pool_id))
+        ordered = query.order_by("__name__")
+        if after is not None:
+            ordered = ordered.start_after({"__name__": self._invitation(after)})
+        return [invitation_from(one) for one in await self._all(ordered)]
+
+    async def replace_invitation(self, kept: KeptInvitation, invitation: Invitation) -> None:
+        batch = self._client.batch()
+        self._put_invitation(batch, kept, invitation)
+        await self._commit_over(batch)
+
+    async def admit(self, kept: KeptInvitation, change: Change) -> None:
         invitation = kept.invitation
         batch = self._client.batch()
+        self._put_invitation(batch, kept, structs.replace(invitation, uses=invitation.uses + 1))
+        self._put(batch, invitation.pool_id, change)
+        await self._commit_over(batch)
+
+    def _put(self, batch: firestore.AsyncWriteBatch, pool_id: PoolId, change: Change) -> None:
+        kept, member = change
+        reference, fields = self._member(pool_id, member.user_id), member_document(member)
+        if kept is None:
+            batch.create(reference, fields)
+        else:
+            batch.update(reference, fields, option=self._client.write_option(last_update_time=kept.version))
+
+    def _put_invitation(self, batch: firestore.AsyncWriteBatch, kept: KeptInvitation, invitation: Invitation) -> None:
         unchanged = self._client.write_option(last_update_time=kept.version)
-        used = {"uses": invitation.uses + 1}
-        batch.update(self._invitation(invitation.invitation_id), used, option=unchanged)
-        batch.set(self._member(invitation.pool_id, member.user_id), _member_document(member))
-        await self._commit(batch)
+        batch.update(self._invitation(invitation.invitation_id), invitation_document(invitation), option=unchanged)
 
     async def _page(self, query: firestore.AsyncQuery, after: PoolId | None) -> list[Pool]:
         ordered = query.order_by("__name__")
         if after is not None:
             ordered = ordered.start_after({"__name__": self._pool(after)})
-        return [_pool_from(one) for one in await self._all(ordered)]
+        return [pool_from(one) for one in await self._all(ordered)]
 
     async def _all(self, query: firestore.AsyncQuery) -> list[Snapshot]:
         try:
@@ -189,6 +236,13 @@ class FirestorePools:
         except google_errors.GoogleAPICallError as error:
             raise PoolsUnavailable from error
 
+    async def _commit_over(self, batch: firestore.AsyncWriteBatch) -> None:
+        """Raise PoolChanged for whatever is not as it was read, be it there or gone."""
+        try:
+            await self._commit(batch)
+        except PoolExists:
+            raise PoolChanged from None
+
     async def _commit(self, batch: firestore.AsyncWriteBatch) -> None:
         try:
             await batch.commit(retry=None, timeout=TIMEOUT_S)
@@ -197,7 +251,7 @@ class FirestorePools:
             raise PoolsUnavailable from error
         except google_errors.Conflict:
             raise PoolExists from None
-        except google_errors.FailedPrecondition:
+        except (google_errors.FailedPrecondition, google_errors.NotFound):
             raise PoolChanged from None
         except google_errors.GoogleAPICallError as error:
             raise PoolsUnavailable from error
@@ -213,80 +267,3 @@ class FirestorePools:
 
     def _invitation(self, invitation_id: InvitationId) -> firestore.AsyncDocumentReference:
         return self._client.collection("pool_invites").document(invitation_id)
-
-
-def _pool_document(pool: Pool) -> dict[str, Any]:
-    terms = pool.terms
-    return {
-        "status": pool.status.value,
-        "name": terms.name,
-        "about": terms.about,
-        "public": terms.public,
-        "members_max": terms.members_max,
-        "member_limit": to_builtins(terms.member_limit),
-        "created_at_ms": pool.created_at_ms,
-        "request_hash": pool.request_hash,
-    }
-
-
-def _pool_from(found: Snapshot) -> Pool:
-    fields = found.to_dict() or {}
-    terms = PoolTerms(
-        name=fields["name"],
-        about=fields["about"],
-        public=fields["public"],
-        members_max=fields["members_max"],
-        member_limit=_limit_from(fields["member_limit"]),
-    )
-    status = PoolStatus(fields["status"])
-    return Pool(PoolId(found.id), status, terms, fields["created_at_ms"], fields["request_hash"])
-
-
-def _member_document(member: Member) -> dict[str, Any]:
-    return {
-        "user": member.user_id,
-        "role": member.role.value,
-        "standing": member.standing.value,
-        "limit": to_builtins(member.limit),
-        "joined_at_ms": member.joined_at_ms,
-    }
-
-
-def _member_from(found: Snapshot) -> Member:
-    fields = found.to_dict() or {}
-    return Member(
-        UserId(fields["user"]),
-        Role(fields["role"]),
-        Standing(fields["standing"]),
-        _limit_from(fields["limit"]),
-        fields["joined_at_ms"],
-    )
-
-
-def _invitation_document(invitation: Invitation) -> dict[str, Any]:
-    return {
-        "pool": invitation.pool_id,
-        "secret_hash": invitation.secret_hash,
-        "uses_max": invitation.uses_max,
-        "uses": invitation.uses,
-        "expires_at_ms": invitation.expires_at_ms,
-        "invited_by": invitation.invited_by,
-        "delete_at": datetime.fromtimestamp(invitation.expires_at_ms / 1000, UTC),
-    }
-
-
-def _invitation_from(found: Snapshot) -> Invitation:
-    fields = found.to_dict() or {}
-    return Invitation(
-        InvitationId(found.id),
-        PoolId(fields["pool"]),
-        fields["secret_hash"],
-        fields["uses_max"],
-        fields["uses"],
-        fields["expires_at_ms"],
-        UserId(fields["invited_by"]),
-    )
-
-
-def _limit_from(fields: Mapping[str, Any] | None) -> SpendLimit | None:
-    return SpendLimit(fields["amount_micros"], Period(fields["period"])) if fields else None

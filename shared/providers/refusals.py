@@ -60,8 +60,12 @@ def refusal_of(call: Call, *, status: int, headers: Mapping[str, str], body: byt
 def _without_key(words: str, key: str) -> str:
     """The words of a refusal with the key taken out; nothing of them when they quote a part of it."""
     words = words.replace(key, "...") if key else words
-    parts = (key[start : start + _QUOTED_CHARS] for start in range(len(key) - _QUOTED_CHARS + 1))
-    return "its words quote a key" if any(part in words for part in parts) else words
+    return "its words quote a key" if quotes(words, key) else words
+
+
+def quotes(words: str, key: str) -> bool:
+    """Whether a part of the key stands in the words that is more than chance."""
+    return any(key[start : start + _QUOTED_CHARS] in words for start in range(len(key) - _QUOTED_CHARS + 1))
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

@@ -1,5 +1,4 @@
-"""Looking after keys: those that are due, those that failed a call, those that somebody complained of, and those of a
-provider about which an operator has decided."""
+"""Looking after keys: those that are due, and those of a provider about which an operator has decided."""
 
 from collections.abc import Callable
 
@@ -7,6 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shared.base.clock import Clock
+from shared.base.errors import CredenceError
 from shared.base.ids import UserId
 from shared.base.log import write_line
 from shared.resources import health
@@ -36,7 +36,7 @@ class CareReport(Struct, frozen=True):
 
 
 class KeyCare:
-    """Has keys tried again, and leaves alone those that fail."""
+    """Has keys tried again, and stops those that must not serve."""
 
     def __init__(
         self,
@@ -55,20 +55,33 @@ class KeyCare:
         self._clock = clock
 
     async def run(self) -> CareReport:
-        """Have every key tried that is due, and take back advances that are. A repeat finds what is left."""
+        """Have every key tried that is due, and take back advances that are. A repeat finds what is left.
+
+        What cannot be done for one key keeps no other from its turn; its error is raised when all have had theirs.
+        """
         now_ms = self._clock()
         due = await self._store.due(now_ms)
         posted = returned = 0
+        unfinished: CredenceError | None = None
         for key in due:
-            if key.status in FINAL_STATUSES:
-                await self._returns.take_back(key)
-                returned += 1
-            else:
-                await post_validation(self._tasks, key)
-                # If we die before this, the next run posts the same task, which is one.
-                await self._change(key.id, lambda one: replace(one, check_at_ms=now_ms + health.RETRY_MS), None)
-                posted += 1
+            try:
+                if key.status in FINAL_STATUSES:
+                    await self._returns.take_back(key)
+                    returned += 1
+                else:
+                    await self._have_tried(key, now_ms)
+                    posted += 1
+            except CredenceError as error:
+                write_line("ERROR", "key_not_looked_after", key_id=key.id, code=error.code)
+                unfinished = error
+        if unfinished is not None:
+            raise unfinished
         return CareReport(posted, returned, len(due) < PAGE_KEYS_MAX)
+
+    async def _have_tried(self, key: ContributedKey, now_ms: int) -> None:
+        await post_validation(self._tasks, key)
+        # If we die before this, the next run posts the same task, which is one.
+        await self._change(key.id, lambda one: replace(one, check_at_ms=now_ms + health.RETRY_MS), None)
 
     async def resume(self, owner: UserId, key_id: KeyId) -> ContributedKey:
         """Have a paused key tried again; it serves once its provider knew it.
@@ -91,31 +104,6 @@ class KeyCare:
             await post_validation(self._tasks, key)
         return key
 
-    async def failed(self, key_id: KeyId, why: str) -> ContributedKey:
-        """Leave a key alone that failed a call, for longer each time, and have it tried before it serves again.
-
-        `why` is a code of ours. Raise ContributionAbsent, ContributionBusy or TasksUnavailable.
-        """
-        now_ms = self._clock()
-        key = await self._change(
-            key_id,
-            lambda one: health.failed(one, now_ms, fatal=False),
-            HealthEvent(what="failed", why=why, at_ms=now_ms),
-        )
-        return await self._tried_again(key)
-
-    async def disputed(self, key_id: KeyId, why: str) -> ContributedKey:
-        """Count a complaint against a key, and have it tried at once. Raise as `failed` does."""
-        now_ms = self._clock()
-
-        def counted(one: ContributedKey) -> ContributedKey:
-            status = KeyStatus.COOLING if one.status is KeyStatus.ACTIVE else one.status
-            after = replace(one, disputes=one.disputes + 1, status=status, check_at_ms=now_ms)
-            return health.trusted(after, now_ms)
-
-        key = await self._change(key_id, counted, HealthEvent(what="disputed", why=why, at_ms=now_ms))
-        return await self._tried_again(key)
-
     async def decide(self, provider: str, *, allowed: bool, reason: str, by: str) -> int:
         """Let keys of a provider be contributed, or no longer, on the record; how many keys that has stopped.
 
@@ -136,13 +124,6 @@ class KeyCare:
                     stopped += 1
             after = page[-1].id
         return stopped
-
-    async def _tried_again(self, key: ContributedKey) -> ContributedKey:
-        if key.status in FINAL_STATUSES:
-            return await self._returns.take_back(key)
-        if key.status is KeyStatus.COOLING:
-            await post_validation(self._tasks, key, at_ms=key.cool_until_ms)
-        return key
 
     async def _change(
         self, key_id: KeyId, change: Callable[[ContributedKey], ContributedKey], event: HealthEvent | None

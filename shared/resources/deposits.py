@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from shared.base.clock import Clock
 from shared.base.ids import UserId
 from shared.base.log import write_line
+from shared.base.periods import Period, period_start_ms
 from shared.base.secret import Secret
 from shared.catalog.models import Model
 from shared.catalog.service import Catalog
@@ -19,18 +20,22 @@ from shared.resources.errors import (
     ModelNotServed,
     PoolingRefused,
     ProviderUnknown,
+    TooManyDeposits,
     TooManyKeys,
 )
 from shared.resources.models import FINAL_STATUSES, ContributedKey, HealthEvent, KeyId, KeyStatus
 from shared.resources.overrides import Overrides, eligibility_of
 from shared.resources.queue import post_validation
 from shared.resources.returns import CHANGES_MAX
-from shared.resources.store import FingerprintTaken, KeyExists, KeyStore
+from shared.resources.store import Depositor, FingerprintTaken, KeyExists, KeyStore
 from shared.tasks.service import Tasks
 from shared.vault.service import Vault
 
 KEYS_OPEN_MAX = 20
 """Keys of one person that are not over; more of them are a pool that somebody else runs behind ours."""
+
+DEPOSITS_DAY_MAX = 40
+"""Keys that one person brings in a day, those too that are refused: we are nobody's means to try stolen ones."""
 
 
 class Deposits:
@@ -59,8 +64,8 @@ class Deposits:
     ) -> ContributedKey:
         """Take a key in, sealed, and have it tried. It serves nobody before its provider knew it.
 
-        Raise ProviderUnknown, PoolingRefused, ModelNotServed, KeyMalformed, KeyDuplicate, TooManyKeys, KeyReused,
-        VaultUnavailable, TasksUnavailable or ContributionsUnavailable.
+        Raise ProviderUnknown, PoolingRefused, ModelNotServed, KeyMalformed, KeyDuplicate, TooManyKeys, TooManyDeposits,
+        KeyReused, VaultUnavailable, TasksUnavailable or ContributionsUnavailable.
         """
         provider = self._providers.get(provider_name)
         if provider is None:
@@ -105,17 +110,19 @@ class Deposits:
         return kept.key
 
     async def _keep(self, asked: ContributedKey, secret: Secret) -> ContributedKey:
-        owned = await self._store.owned_by(asked.owner, after=None)
-        if sum(one.status not in FINAL_STATUSES for one in owned) >= KEYS_OPEN_MAX:
-            raise TooManyKeys(KEYS_OPEN_MAX)
+        await self._room(asked.owner)
         key = replace(asked, sealed=await self._vault.seal(secret, asked.binding))
         event = HealthEvent(what="deposited", why="", at_ms=key.created_at_ms)
         instead_of: KeyId | None = None
         for _ in range(CHANGES_MAX):
+            depositor = await self._room(key.owner)
             try:
-                await self._store.create(key, event, instead_of=instead_of)
+                await self._store.create(key, event, instead_of=instead_of, depositor=depositor)
             except FingerprintTaken as taken:
-                instead_of = await self._replaceable(taken.key_id, key.owner)
+                earlier = await self._replaceable(taken.key_id, key.owner)
+                instead_of = earlier.id
+                if earlier.validated_at_ms is not None:
+                    key = health.deposited_again(key, earlier)
             except KeyExists:
                 if (kept := await self._kept(asked)) is not None:
                     return kept
@@ -126,7 +133,19 @@ class Deposits:
                 return key
         raise ContributionBusy
 
-    async def _replaceable(self, key_id: KeyId, owner: UserId) -> KeyId:
+    async def _room(self, owner: UserId) -> Depositor:
+        """Raise TooManyDeposits or TooManyKeys.
+
+        The count is read first and written with the key, so of deposits at one moment none is overlooked.
+        """
+        depositor = await self._store.depositor(owner, period_start_ms(Period.DAY, self._clock()))
+        if depositor.deposits >= DEPOSITS_DAY_MAX:
+            raise TooManyDeposits(DEPOSITS_DAY_MAX)
+        if await self._store.open_of(owner, KEYS_OPEN_MAX) >= KEYS_OPEN_MAX:
+            raise TooManyKeys(KEYS_OPEN_MAX)
+        return depositor
+
+    async def _replaceable(self, key_id: KeyId, owner: UserId) -> ContributedKey:
         """The earlier deposit of the same secret, if this one may take its place. Raise KeyDuplicate."""
         earlier = await self._store.find(key_id)
         if earlier is None:
@@ -134,5 +153,5 @@ class Deposits:
         over = earlier.key.status in FINAL_STATUSES
         # What was refused was never proved to be a key. What once served stays its depositor's.
         if over and (earlier.key.owner == owner or earlier.key.status is KeyStatus.REFUSED):
-            return key_id
+            return earlier.key
         raise KeyDuplicate

@@ -63,6 +63,16 @@ class TooManyKeys(CredenceError):
         super().__init__(f"At most {keys_max} keys can be contributed at once; withdraw one first.")
 
 
+class TooManyDeposits(CredenceError):
+    """One person deposits no more keys in a day, whatever becomes of them."""
+
+    code = "too_many_deposits"
+    kind = Kind.BUSY
+
+    def __init__(self, deposits_max: int) -> None:
+        super().__init__(f"At most {deposits_max} keys are taken from one person in a day (UTC).")
+
+
 class ContributionAbsent(CredenceError):
     """There is no such key of this owner's."""
 
@@ -91,6 +101,66 @@ class ContributionBusy(CredenceError):
 
     def __init__(self) -> None:
         super().__init__("Others are changing this contribution. Try again.")
+
+
+class NotContributed(CredenceError):
+    """The entry charges for no call that a contributed key served."""
+
+    code = "not_contributed"
+    kind = Kind.INVALID
+
+    def __init__(self) -> None:
+        super().__init__("No contributed key served what this receipt is for.", param="receipt_id")
+
+
+class ComplaintLate(CredenceError):
+    """The call is too long ago to be looked into."""
+
+    code = "complaint_late"
+    kind = Kind.CONFLICT
+
+    def __init__(self, days_max: int) -> None:
+        super().__init__(f"Complaints are taken for {days_max} days after a call.", param="receipt_id")
+
+
+class ComplaintMade(CredenceError):
+    """There is another complaint about this call already; there is one for each."""
+
+    code = "complaint_made"
+    kind = Kind.CONFLICT
+
+    def __init__(self) -> None:
+        super().__init__("There is another complaint about this call already.", param="receipt_id")
+
+
+class TooManyComplaints(CredenceError):
+    """One person complains no more often in a day."""
+
+    code = "too_many_complaints"
+    kind = Kind.BUSY
+
+    def __init__(self, complaints_max: int) -> None:
+        super().__init__(f"At most {complaints_max} complaints are taken from one person in a day (UTC).")
+
+
+class ComplaintAbsent(CredenceError):
+    """There is no complaint of this id."""
+
+    code = "complaint_not_found"
+    kind = Kind.ABSENT
+
+    def __init__(self) -> None:
+        super().__init__("There is no such complaint.")
+
+
+class ComplaintJudged(CredenceError):
+    """An operator has decided otherwise already, and that stays."""
+
+    code = "complaint_judged"
+    kind = Kind.CONFLICT
+
+    def __init__(self) -> None:
+        super().__init__("This complaint was decided otherwise already.")
 
 
 class ValidationPending(CredenceError):

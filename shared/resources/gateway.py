@@ -13,6 +13,7 @@ from shared.providers.connections import Answer, Connections
 from shared.providers.errors import Fault, UpstreamRefused, UpstreamUnavailable
 from shared.providers.models import Call, Provider, Wire
 from shared.providers.openai_wire import OpenaiWire
+from shared.providers.refusals import quotes
 from shared.resources.models import Probed
 from shared.resources.rules import dollars_to_micros
 
@@ -120,12 +121,12 @@ def _names_in(said: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _limits_in(answer: Answer, key: Secret) -> tuple[tuple[str, str], ...]:
-    """What the headers say of limits. A header that repeats the key is left out: limits are shown to people."""
+    """What the headers say of limits. A header that quotes the key is left out: limits are shown to people."""
     found = sorted(
         (name.lower(), value)
         for name, value in answer.headers.items()
         if any(word in name.lower() for word in _LIMIT_WORDS)
         and len(value) <= LIMIT_CHARS_MAX
-        and key.reveal() not in value
+        and not quotes(value, key.reveal())
     )
     return tuple(found[:LIMIT_HEADERS_MAX])

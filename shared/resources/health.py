@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from shared.base.economy import DAY_MS
-from shared.resources.models import ContributedKey, KeyStatus, Probed, Trust
+from shared.resources.models import Complaint, ContributedKey, KeyStatus, Probed, Trust
 from shared.resources.rules import PPM, advance_of, ended
 
 SEEN_WHOLE_MS = 30 * DAY_MS
@@ -18,6 +18,8 @@ CHECK_EVERY_MS = DAY_MS // 4
 """How often a key is looked at while all is well: providers' limits and owners' revocations are found by then."""
 RETRY_MS = 10 * 60_000
 """When the timer comes back to what a task should have finished."""
+DISPUTES_OPEN_MAX = 3
+"""Complaints that count although no operator has looked at them: at worst a key serves an eighth as often."""
 UNKNOWN_MAX_MS = DAY_MS
 """A provider that cannot be asked for so long is no proof of the key, and the deposit is refused."""
 
@@ -34,10 +36,48 @@ def trust_of(*, calls: int, failures: int, disputes: int, age_ms: int) -> Trust:
     return Trust((rate_ppm * age_ppm // PPM) >> min(disputes, 20), reasons)
 
 
+def trust_in(key: ContributedKey, at_ms: int) -> Trust:
+    """How far a key is trusted now, and why."""
+    calls, age_ms = key.calls + key.calls_before, at_ms - key.created_at_ms
+    return trust_of(calls=calls, failures=key.failures, disputes=key.disputes, age_ms=age_ms)
+
+
 def trusted(key: ContributedKey, at_ms: int) -> ContributedKey:
     """The key with its trust as it is now."""
-    trust = trust_of(calls=key.calls, failures=key.failures, disputes=key.disputes, age_ms=at_ms - key.created_at_ms)
-    return replace(key, trust_ppm=trust.ppm)
+    return replace(key, trust_ppm=trust_in(key, at_ms).ppm)
+
+
+def deposited_again(key: ContributedKey, earlier: ContributedKey) -> ContributedKey:
+    """The key with what is known of it from an earlier deposit: withdrawing it makes nothing forgotten."""
+    return replace(
+        key,
+        calls_before=earlier.calls + earlier.calls_before,
+        failures=earlier.failures,
+        disputes=earlier.disputes,
+        disputes_open=earlier.disputes_open,
+    )
+
+
+def takes_more_complaints(key: ContributedKey) -> bool:
+    """Whether one more complaint counts before an operator has looked at those there are: else a few people together
+    could drive anybody's key out.
+    """
+    return key.disputes_open < DISPUTES_OPEN_MAX
+
+
+def complained_of(key: ContributedKey, at_ms: int, *, counts: bool) -> ContributedKey:
+    """The key after a complaint. It is left alone until its provider knew it, unless that was just now."""
+    after = replace(key, disputes=key.disputes + counts, disputes_open=key.disputes_open + counts)
+    seen_ms = at_ms - (key.validated_at_ms or 0)
+    if key.status is KeyStatus.ACTIVE and seen_ms >= RETRY_MS:
+        after = replace(after, status=KeyStatus.COOLING, check_at_ms=at_ms)
+    return trusted(after, at_ms)
+
+
+def judged(key: ContributedKey, complaint: Complaint, *, upheld: bool, at_ms: int) -> ContributedKey:
+    """The key after an operator has decided of a complaint."""
+    disputes = key.disputes + upheld - complaint.counts
+    return trusted(replace(key, disputes=disputes, disputes_open=key.disputes_open - complaint.counts), at_ms)
 
 
 def validated(key: ContributedKey, probed: Probed, at_ms: int) -> ContributedKey:

@@ -14,6 +14,8 @@ from shared.vault.models import Binding, Envelope
 KeyId = NewType("KeyId", str)
 """Names a contributed key in paths, logs, facts of receipts and account ids. It tells nothing of the key itself."""
 
+ComplaintId = NewType("ComplaintId", str)
+
 KEY_FACT = "contributed_key"
 """The fact of a capture that names the key which served the call. Settlement finds by it what the key has served."""
 
@@ -86,6 +88,11 @@ class ContributedKey(Struct, frozen=True, kw_only=True):
     failures_in_row: int = 0
     """Since its provider last knew it."""
     disputes: int = 0
+    """Complaints that count against it."""
+    disputes_open: int = 0
+    """Those of them that no operator has looked at."""
+    calls_before: int = 0
+    """What an earlier deposit of the same key by the same owner had served: who withdraws and comes back is known."""
     created_at_ms: int = 0
     validated_at_ms: int | None = None
     """When its provider last knew it."""
@@ -121,10 +128,44 @@ class HealthEvent(Struct, frozen=True, kw_only=True):
     """One line of a key's history, which its owner reads."""
 
     what: str
-    """deposited, validated, refused, failed, paused, resumed, dead, withdrawn, spent, disputed."""
+    """deposited, validated, refused, failed, paused, resumed, dead, withdrawn, spent, disputed, judged."""
     why: str
     """A stable code or a few words of ours; never a provider's own."""
     at_ms: int
+
+
+class Defect(StrEnum):
+    """What was wrong with a call that somebody complains of."""
+
+    NO_ANSWER = "no_answer"
+    CUT_OFF = "cut_off"
+    NONSENSE = "nonsense"
+    OTHER_MODEL = "other_model"
+    """The answer is not that of the model that was asked for."""
+
+
+class Judgement(Struct, frozen=True, kw_only=True):
+    """What an operator decided about a complaint, on the record."""
+
+    upheld: bool
+    reason: str
+    by: str
+    at_ms: int
+
+
+class Complaint(Struct, frozen=True, kw_only=True):
+    """`complaints/{id}`: what somebody says of a call that they paid for and a contributed key served."""
+
+    id: ComplaintId
+    key_id: KeyId
+    receipt_id: EntryId
+    account_id: AccountId
+    by: UserId
+    defect: Defect
+    counts: bool
+    """Whether it lowers the key's trust."""
+    at_ms: int
+    judgement: Judgement | None = None
 
 
 class Probed(Struct, frozen=True):

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 
 from shared.base.economy import LIST_CREDITS_PER_DOLLAR
-from shared.base.ids import AccountId, UserId
+from shared.base.ids import AccountId, EntryId, UserId
 from shared.base.micros import credits_to_micros, split
 from shared.base.secret import Secret
 from shared.ledger.models import HOUSE_REVENUE, Entry, EntryKind, Origin, Share
@@ -17,6 +17,7 @@ from shared.ledger.rules import by_origin
 from shared.resources.errors import KeyMalformed
 from shared.resources.models import (
     KEY_FACT,
+    ComplaintId,
     ContributedKey,
     Earned,
     KeyId,
@@ -160,6 +161,12 @@ def key_id_of(owner: UserId, idempotency_key: str) -> KeyId:
     """The id of the key that this request deposits: a repeat names the same one."""
     digest = hashlib.sha256(f"credence.contribution.v1:{len(owner)}:{owner}:{idempotency_key}".encode()).digest()
     return KeyId(base64.b32encode(digest).decode().lower()[:KEY_ID_CHARS])
+
+
+def complaint_id_of(account_id: AccountId, receipt_id: EntryId) -> ComplaintId:
+    """The id of the one complaint about a call; entries of two accounts may have one id."""
+    digest = hashlib.sha256(f"credence.complaint.v1:{len(account_id)}:{account_id}:{receipt_id}".encode())
+    return ComplaintId(digest.hexdigest())
 
 
 def request_hash(provider: str, models: Iterable[str], quota_micros: int, fingerprint: str) -> str:

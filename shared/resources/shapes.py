@@ -5,10 +5,11 @@ from typing import Annotated
 from msgspec import Meta
 
 from shared.base.body import LAST, Body
-from shared.resources.health import trust_of
-from shared.resources.models import ContributedKey
+from shared.resources.health import trust_in
+from shared.resources.models import Complaint, ContributedKey
 
 KeyIdText = Annotated[str, Meta(pattern=rf"^[a-z2-7]{{12}}{LAST}")]
+ComplaintIdText = Annotated[str, Meta(pattern=rf"^[0-9a-f]{{64}}{LAST}")]
 ProviderName = Annotated[str, Meta(pattern=rf"^[a-z][a-z0-9_-]{{0,63}}{LAST}")]
 
 
@@ -57,7 +58,7 @@ class ContributionAsked(Body, frozen=True, kw_only=True):
 
 def view_of(key: ContributedKey, at_ms: int) -> ContributionView:
     """The key as it is shown."""
-    trust = trust_of(calls=key.calls, failures=key.failures, disputes=key.disputes, age_ms=at_ms - key.created_at_ms)
+    trust = trust_in(key, at_ms)
     is_over = key.check_at_ms is None and not key.advance_due and key.sealed is None
     return ContributionView(
         key_id=key.id,
@@ -76,4 +77,37 @@ def view_of(key: ContributedKey, at_ms: int) -> ContributionView:
         validated_at_ms=key.validated_at_ms,
         cool_until_ms=key.cool_until_ms,
         created_at_ms=key.created_at_ms,
+    )
+
+
+class ComplaintView(Body, frozen=True, kw_only=True):
+    """A complaint as operators see it, and whether it lowers the key's trust."""
+
+    complaint_id: str
+    key_id: str
+    receipt_id: str
+    account_id: str
+    by: str
+    defect: str
+    counts: bool
+    at_ms: int
+    upheld: bool | None
+    """What was decided; null while nobody has."""
+    reason: str | None
+
+
+def complaint_view(complaint: Complaint) -> ComplaintView:
+    """The complaint as it is shown."""
+    judgement = complaint.judgement
+    return ComplaintView(
+        complaint_id=complaint.id,
+        key_id=complaint.key_id,
+        receipt_id=complaint.receipt_id,
+        account_id=complaint.account_id,
+        by=complaint.by,
+        defect=complaint.defect.value,
+        counts=complaint.counts,
+        at_ms=complaint.at_ms,
+        upheld=judgement.upheld if judgement else None,
+        reason=judgement.reason if judgement else None,
     )

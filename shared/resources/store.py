@@ -1,7 +1,8 @@
 """Where contributed keys are kept.
 
 `resources/{key}` is what we go by, with the sealed secret, and no client reads it; `contributions/{key}` is what its
-owner sees, and in `health` below it what became of it. `key_fingerprints/{fingerprint}` says which key a secret is.
+owner sees, and in `health` below it what became of it. `key_fingerprints/{fingerprint}` says which key a secret is,
+`depositors/{user}` how many somebody brought on a day.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from msgspec import Struct, to_builtins
 
 from shared.base.ids import UserId
 from shared.resources.errors import ContributionsUnavailable
-from shared.resources.models import ContributedKey, HealthEvent, KeyId, Override
+from shared.resources.models import FINAL_STATUSES, ContributedKey, HealthEvent, KeyId, KeyStatus, Override
 
 TIMEOUT_S = 5.0
 PAGE_KEYS_MAX = 100
@@ -53,14 +54,38 @@ class KeptKey(Struct, frozen=True):
     version: Version
 
 
+class Depositor(Struct, frozen=True):
+    """How often somebody deposited a key on a day, as it was read."""
+
+    day_ms: int
+    """When the day began."""
+    deposits: int
+    version: Version | None
+    """None when they never did."""
+
+
 class KeyStore(Protocol):
     """What contributions ask of a store. All raise ContributionsUnavailable; then a write may have been made."""
 
-    async def create(self, key: ContributedKey, event: HealthEvent, *, instead_of: KeyId | None) -> None:
-        """Durable once returned, with its fingerprint, which may be that of the key `instead_of` and of no other.
+    async def create(
+        self,
+        key: ContributedKey,
+        event: HealthEvent,
+        *,
+        instead_of: KeyId | None,
+        depositor: Depositor | None = None,
+    ) -> None:
+        """Durable once returned, with its fingerprint, which may be that of the key `instead_of` and of no other, and
+        counted for its depositor.
 
-        Raise KeyExists or FingerprintTaken.
+        Raise FingerprintTaken; KeyExists too when their count is not as it was read any more.
         """
+
+    async def depositor(self, owner: UserId, day_ms: int) -> Depositor:
+        """How often they deposited a key on the day that began then."""
+
+    async def open_of(self, owner: UserId, count_max: int) -> int:
+        """How many keys of the owner's are not over, at most so many."""
 
     async def replace(self, kept: KeptKey, key: ContributedKey, event: HealthEvent | None) -> None:
         """Write over exactly what was read, what choice has leased apart. Durable once returned. Raise KeyChanged."""
@@ -88,12 +113,21 @@ class FirestoreKeys:
         self._client = client
         self._records = client.collection("resources")
 
-    async def create(self, key: ContributedKey, event: HealthEvent, *, instead_of: KeyId | None) -> None:
+    async def create(
+        self,
+        key: ContributedKey,
+        event: HealthEvent,
+        *,
+        instead_of: KeyId | None,
+        depositor: Depositor | None = None,
+    ) -> None:
         mark = self._client.collection("key_fingerprints").document(key.fingerprint)
         batch = self._client.batch()
         batch.create(self._records.document(key.id), record_document(key))
         batch.set(self._view(key.id), view_document(key))
-        self._tell(batch, key, event)
+        self.tell(batch, key, event)
+        if depositor is not None:
+            self._count(batch, key.owner, depositor)
         holder = await self._holder(mark)
         if holder is None:
             batch.create(mark, {"key_id": key.id})
@@ -113,11 +147,25 @@ class FirestoreKeys:
         except google_errors.GoogleAPICallError as error:
             raise ContributionsUnavailable from error
 
+    async def depositor(self, owner: UserId, day_ms: int) -> Depositor:
+        try:
+            found = await self._depositor(owner).get(retry=None, timeout=TIMEOUT_S)
+        except google_errors.GoogleAPICallError as error:
+            raise ContributionsUnavailable from error
+        fields = found.to_dict() or {}
+        deposits = fields["deposits"] if fields.get("day_ms") == day_ms else 0
+        return Depositor(day_ms, deposits, Version(found.update_time) if found.exists else None)
+
+    async def open_of(self, owner: UserId, count_max: int) -> int:
+        begun = [status.value for status in KeyStatus if status not in FINAL_STATUSES]
+        query = self._records.where(filter=FieldFilter("owner", "==", owner))
+        return len(await self._read(query.where(filter=FieldFilter("status", "in", begun)), count_max))
+
     async def replace(self, kept: KeptKey, key: ContributedKey, event: HealthEvent | None) -> None:
         batch = self._client.batch()
         self.write(batch, kept, key)
         if event is not None:
-            self._tell(batch, key, event)
+            self.tell(batch, key, event)
         await self.commit(batch)
 
     def write(self, batch: firestore.AsyncWriteBatch, kept: KeptKey, key: ContributedKey) -> None:
@@ -168,11 +216,11 @@ class FirestoreKeys:
             ordered = ordered.start_after({"__name__": self._records.document(after)})
         return await self._read(ordered)
 
-    async def _read(self, query: Any) -> list[ContributedKey]:
+    async def _read(self, query: Any, count_max: int = PAGE_KEYS_MAX) -> list[ContributedKey]:
         try:
             return [
                 key_from(KeyId(one.id), one.to_dict() or {})
-                async for one in query.limit(PAGE_KEYS_MAX).stream(retry=None, timeout=TIMEOUT_S)
+                async for one in query.limit(count_max).stream(retry=None, timeout=TIMEOUT_S)
             ]
         except google_errors.GoogleAPICallError as error:
             raise ContributionsUnavailable from error
@@ -184,9 +232,21 @@ class FirestoreKeys:
             raise ContributionsUnavailable from error
         return (KeyId(found.get("key_id")), Version(found.update_time)) if found.exists else None
 
-    def _tell(self, batch: firestore.AsyncWriteBatch, key: ContributedKey, event: HealthEvent) -> None:
+    def tell(self, batch: firestore.AsyncWriteBatch, key: ContributedKey, event: HealthEvent) -> None:
+        """Put a line of the key's history into a batch that others add to."""
         line = self._view(key.id).collection("health").document(f"{event.at_ms:015d}-{event.what}")
         batch.set(line, {"owner": key.owner, **to_builtins(event), "status": key.status.value})
+
+    def _count(self, batch: firestore.AsyncWriteBatch, owner: UserId, depositor: Depositor) -> None:
+        counted = {"day_ms": depositor.day_ms, "deposits": depositor.deposits + 1}
+        if depositor.version is None:
+            batch.create(self._depositor(owner), counted)
+        else:
+            unchanged = self._client.write_option(last_update_time=depositor.version)
+            batch.update(self._depositor(owner), counted, option=unchanged)
+
+    def _depositor(self, owner: UserId) -> firestore.AsyncDocumentReference:
+        return self._client.collection("depositors").document(owner)
 
     def _view(self, key_id: KeyId) -> firestore.AsyncDocumentReference:
         return self._client.collection("contributions").document(key_id)

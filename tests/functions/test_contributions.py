@@ -7,15 +7,20 @@ written.
 import secrets
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from google.cloud import firestore
+import requests
+from google.cloud import firestore, tasks_v2
 
+from local.cloud_tasks.emulator import queue_of
 from local.contributor import MODEL, Contributor
 from local.deployment import Deployment
+from local.manifest import read_queues
 from local.people import Person
 from local.stack import Stack
+from local.treasury import Treasury
 from tests.clients import add_member, answer, call, refusal
 
 CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 20}
@@ -123,6 +128,36 @@ def test_only_an_operator_decides_about_a_provider(deployment: Deployment, membe
         assert call(deployment, "POST", path, token, json=decided).status_code == status
 
 
+def test_a_served_call_is_complained_of_by_whoever_paid_for_it_and_judged_by_operators(
+    stack: Stack, deployment: Deployment, member: Person
+) -> None:
+    """Proved by its receipt; a stranger with the same receipt is told that there is none."""
+    complaint = {"receipt_id": Treasury(deployment.environment).serve_by_key(member.uid), "defect": "nonsense"}
+    stranger = add_member(stack, deployment)
+    stolen = call(deployment, "POST", "/v1/complaints", stranger.token, json=complaint)
+    assert refusal(stolen, 404) == "receipt_not_found"
+    for wrong in ({"receipt_id": "x"}, {"defect": "I hate it"}, {"key_id": "a" * 12}, {"by": stranger.uid}):
+        refused = call(deployment, "POST", "/v1/complaints", member.token, json={**complaint, **wrong})
+        assert refusal(refused, 400) == "invalid_request"
+
+    made = [answer(call(deployment, "POST", "/v1/complaints", member.token, json=complaint)) for _ in range(2)]
+    assert made[0] == made[1]
+    other = {**complaint, "defect": "cut_off"}
+    assert refusal(call(deployment, "POST", "/v1/complaints", member.token, json=other), 409) == "complaint_made"
+
+    path = f"/v1/complaints/{made[0]['complaint_id']}"
+    judgement = {"upheld": False, "reason": "It answered."}
+    for token, status in ((member.token, 401), (deployment.backend_token, 403)):
+        assert call(deployment, "GET", "/v1/complaints", token).status_code == status
+        assert call(deployment, "POST", path, token, json=judgement).status_code == status
+    operator = deployment.operator_token
+    [waiting] = answer(call(deployment, "GET", "/v1/complaints", operator))["complaints"]
+    assert (waiting["complaint_id"], waiting["by"], waiting["counts"]) == (path[15:], member.uid, True)
+    judged = answer(call(deployment, "POST", path, operator, json=judgement))["complaint"]
+    assert (judged["upheld"], judged["counts"]) == (False, False)
+    assert answer(call(deployment, "GET", "/v1/complaints", operator))["complaints"] == []
+
+
 def texts_in(documents: firestore.Client) -> Iterator[str]:
     """Every document of the project, those of subcollections too, as text."""
     waiting = list(documents.collections())
@@ -132,12 +167,38 @@ def texts_in(documents: firestore.Client) -> Iterator[str]:
             yield f"{reference.path} {reference.get().to_dict()!r}"
 
 
-def test_a_key_is_found_nowhere_once_it_was_sent(
-    stack: Stack, deployment: Deployment, member: Person, contributor: Contributor, documents: firestore.Client
-) -> None:
-    """Not in logs, documents, answers or refusals, through deposit, trying, use, failure and withdrawal.
+def exported(stack: Stack, deployment: Deployment, folder: Path) -> Iterator[bytes]:
+    """What a backup of the project is made of, file by file, as bytes."""
+    project = f"projects/{deployment.project_id}"
+    asked = {"database": f"{project}/databases/(default)", "export_directory": str(folder), "export_name": "backup"}
+    url = f"http://{stack.firestore_address}/emulator/v1/{project}:export"
+    response = requests.post(url, json=asked, timeout=60)
+    assert response.status_code == 200, response.text
+    for path in folder.rglob("*"):
+        if path.is_file():
+            yield path.read_bytes()
 
-    That a task carries none of it, `tests/resources/test_deposits.py` proves.
+
+def waiting_tasks(stack: Stack, deployment: Deployment) -> list[str]:
+    """All that waits in the queue of keys, which is stopped for it."""
+    [keys] = [row for row in read_queues() if row.name == "keys"]
+    name = queue_of(deployment.project_id, keys).name
+    with stack.cloud_tasks.client() as client:
+        found = client.list_tasks({"parent": name, "response_view": tasks_v2.Task.View.FULL})
+        return [repr(task) for task in found]
+
+
+def test_a_key_is_found_nowhere_once_it_was_sent(
+    stack: Stack,
+    deployment: Deployment,
+    member: Person,
+    contributor: Contributor,
+    documents: firestore.Client,
+    tmp_path: Path,
+) -> None:
+    """Not in logs, documents, backups, tasks, answers or refusals, through deposit, trying, use, failure, complaint and
+    withdrawal. Every trace there is goes through the log. What a process that crashes leaves, `tests/test_remains.py`
+    looks through.
     """
     canary = secrets.token_hex(16)
     said: list[str] = []
@@ -167,7 +228,12 @@ def test_a_key_is_found_nowhere_once_it_was_sent(
         for _ in range(3):
             ask("POST", "/v1/chat/completions", caller.token, json=_chat(content))
     ask("POST", path_of(made[0], "/pause"), member.token)
+    stack.cloud_tasks.detach(deployment.project_id, read_queues())
     ask("POST", path_of(made[0], "/resume"), member.token)
+    tasks = waiting_tasks(stack, deployment)
+    stack.cloud_tasks.attach(deployment.project_id, deployment.issuer, read_queues())
+    receipt = Treasury(deployment.environment).serve_by_key(caller.uid)
+    ask("POST", "/v1/complaints", caller.token, json={"receipt_id": receipt, "defect": "nonsense"})
     time.sleep(1.0)
     ask("POST", "/_timers/key_check", deployment.scheduler_token)
     for one in made:
@@ -177,6 +243,11 @@ def test_a_key_is_found_nowhere_once_it_was_sent(
 
     stored = list(texts_in(documents))
     assert any(made[0]["key_id"] in text for text in stored), "the walk sees what there is"
+    assert any(made[0]["key_id"] in task for task in tasks), "and what waits"
+    assert [task for task in tasks if canary in task] == []
+    backup = list(exported(stack, deployment, tmp_path))
+    assert any(made[0]["key_id"].encode() in file for file in backup), "and what a backup has"
+    assert [file for file in backup if canary.encode() in file] == []
     assert [text for text in said if canary in text] == []
     assert [text for text in stored if canary in text] == []
     assert canary not in deployment.log

@@ -90,6 +90,52 @@ def test_an_invitation_lets_in_as_many_as_it_says(stack: Stack, deployment: Depl
     assert see(deployment, owner, pool_id)["members_count"] == 3
 
 
+def test_an_invitation_is_listed_without_its_code_and_revoked_by_who_manages_the_pool(
+    stack: Stack, deployment: Deployment
+) -> None:
+    owner, pool_id = rich_owner(stack, deployment, 10)
+    member, stranger = joined(stack, deployment, owner, pool_id), add_member(stack, deployment)
+    invited = answer(act(deployment, owner, pool_id, "/invitations", uses_max=5))
+    path, revoke = f"/v1/pools/{pool_id}/invitations", {"invitation_id": invited["invitation_id"]}
+
+    for person, status, code in ((member, 403, "role_missing"), (stranger, 404, "pool_not_found")):
+        assert refusal(call(deployment, "GET", path, person.token), status) == code
+        assert refusal(act(deployment, person, pool_id, "/invitations/revoke", **revoke), status) == code
+    listed = answer(call(deployment, "GET", path, owner.token))["data"]
+    assert {one["invitation_id"]: one["good"] for one in listed}[invited["invitation_id"]]
+    assert invited["code"].split("_", 2)[2] not in str(listed)
+    other = create(deployment, owner)
+    assert refusal(act(deployment, owner, other, "/invitations/revoke", **revoke), 404) == "invitation_not_found"
+    for _ in range(2):
+        revoked = answer(act(deployment, owner, pool_id, "/invitations/revoke", **revoke))["invitation"]
+        assert (revoked["revoked"], revoked["good"]) == (True, False)
+
+    for code in (invited["code"], f"inv_{invited['invitation_id']}_{'A' * 43}", "inv_", "' or 1=1"):
+        refused = act(deployment, stranger, pool_id, "/join", invitation=code)
+        assert refusal(refused, 403) == "invitation_invalid"
+
+
+def test_a_pool_is_handed_over_by_its_owner_alone(stack: Stack, deployment: Deployment) -> None:
+    """With all that an owner may do, and nothing of what is the former one's own."""
+    owner, pool_id = rich_owner(stack, deployment, 10)
+    heir, member = joined(stack, deployment, owner, pool_id), joined(stack, deployment, owner, pool_id)
+    answer(act(deployment, owner, pool_id, "/members", user_id=heir.uid, role="manager"))
+    for person, target in ((heir, heir), (heir, member), (member, member)):
+        seized = act(deployment, person, pool_id, "/members", user_id=target.uid, role="owner")
+        assert refusal(seized, 403) == "role_missing"
+    both = act(deployment, owner, pool_id, "/members", user_id=heir.uid, role="owner", removed=False)
+    assert refusal(both, 400) == "invalid_request"
+
+    for _ in range(2):
+        assert answer(act(deployment, owner, pool_id, "/members", user_id=heir.uid, role="owner"))
+    roles = {one["user_id"]: one["role"] for one in see(deployment, heir, pool_id)["members"]}
+    assert roles == {owner.uid: "manager", heir.uid: "owner", member.uid: "member"}
+    assert refusal(act(deployment, owner, pool_id, "/close"), 403) == "role_missing"
+    assert refusal(act(deployment, heir, pool_id, "/leave"), 409) == "owner_stays"
+    answer(act(deployment, heir, pool_id, "/members", user_id=owner.uid, removed=True))
+    assert balance_micros(deployment, owner) == GRANTED + 10
+
+
 def test_an_invitations_secret_is_nowhere_written_down(
     stack: Stack, deployment: Deployment, documents: firestore.Client
 ) -> None:

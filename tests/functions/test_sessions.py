@@ -2,12 +2,14 @@
 
 import secrets
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from google.cloud import firestore
 
 from local.deployment import Deployment
+from local.manifest import read_manifest
 from local.people import Person
 from local.stack import Stack
 from shared.base.economy import WELCOME_STAGES
@@ -75,6 +77,25 @@ def test_a_sessions_key_is_nothing_to_another_session(deployment: Deployment, me
     card_of_b = f"/v1/cards/{b['session']['session_id']}"
 
     assert refusal(call(deployment, "GET", f"/v1/receipts/{receipt}", a["key"]), 404) == "receipt_not_found"
+    began = {"model": GEMMA, "idempotency_key": "k"}
+    talks = {
+        token: answer(call(deployment, "POST", "/v1/conversations", token, json=began))["conversation_id"]
+        for token in (b["key"], member.token)
+    }
+    for talk in talks.values():
+        path = f"/v1/conversations/{talk}"
+        assert refusal(call(deployment, "GET", path, a["key"]), 404) == "conversation_not_found"
+        reply = {"text": "hi", "idempotency_key": "k"}
+        assert call(deployment, "POST", f"{path}/replies", a["key"], json=reply).status_code in (400, 404)
+        assert call(deployment, "POST", f"{path}/delete", a["key"]).status_code == 404
+    assert answer(call(deployment, "GET", "/v1/conversations", a["key"]))["data"] == []
+    picture = {"model": "black-forest-labs/flux-schnell", "prompt": "A cat", "background": True}
+    job_id = call(deployment, "POST", "/v1/images/generations", b["key"], json=picture).json()["id"]
+    job_path = next(row.path for row in read_manifest() if row.name == "image_job_get").replace("{job_id}", job_id)
+    assert call(deployment, "GET", job_path, b["key"]).status_code == 200
+    assert refusal(call(deployment, "GET", job_path, a["key"]), 404) == "image_job_absent"
+    complaint = {"receipt_id": receipt, "defect": "nonsense"}
+    assert refusal(call(deployment, "POST", "/v1/complaints", a["key"], json=complaint), 404) == "receipt_not_found"
     charge = {"amount_micros": 1, "reason": "theft", "idempotency_key": "k"}
     assert refusal(call(deployment, "POST", f"{card_of_b}/charge", a["key"], json=charge), 404) == "card_not_found"
     for method, path in (
@@ -216,6 +237,36 @@ def test_after_its_end_a_session_does_nothing(deployment: Deployment, member: Pe
     inside = {"call": "chat.completions", "body": CHAT}
     asked = call(deployment, "POST", session_path(session, "/requests"), member.token, json=inside)
     assert refusal(asked, 403) == "card_closed"
+
+
+def test_calls_at_the_moment_of_the_end_are_whole_or_refused_and_nothing_is_lost(
+    deployment: Deployment, member: Person
+) -> None:
+    """With the key and without it, from many hands: what was not charged comes back, and nothing is charged after."""
+    session = open_session(deployment, member, BUDGET)
+    inside = {"call": "chat.completions", "body": CHAT}
+
+    def act(number: int) -> Any:
+        if number == 8:
+            return call(deployment, "POST", session_path(session, "/end"), member.token)
+        if number % 2:
+            return call(deployment, "POST", session_path(session, "/requests"), member.token, json=inside)
+        return chat_with(deployment, session["key"])
+
+    with ThreadPoolExecutor(16) as pool:
+        outcomes = list(pool.map(act, range(16)))
+    charged = sum(
+        outcome.json()["usage"]["cost_details"]["charged_micros"]
+        for number, outcome in enumerate(outcomes)
+        if number != 8 and outcome.status_code == 200
+    )
+    assert {outcome.status_code for outcome in outcomes} <= {200, 402, 403}
+    for _ in range(20):
+        if answer(call(deployment, "POST", session_path(session, "/end"), member.token))["held_micros"] == 0:
+            break
+    shown = answer(call(deployment, "GET", session_path(session), member.token))
+    assert (shown["session"]["status"], shown["standing"]["balance_micros"]) == ("closed", 0)
+    assert balance_micros(deployment, member) == GRANTED - charged
 
 
 def test_a_repeat_opens_nothing_more_and_shows_no_key(deployment: Deployment, member: Person) -> None:

@@ -1,5 +1,6 @@
 """What a pool's postings do to whose credits, at the edges; and that nobody can write the book otherwise."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -132,6 +133,27 @@ async def test_a_limit_counts_by_day_and_what_comes_back_counts_no_more(bank: Ba
     await bank.draw(BEN, 100, third)
     assert (await bank.stake(BEN)).allowance.day_micros == 100
     assert (await bank.stake(BEN)).used_micros == 130
+
+
+async def test_a_limit_holds_when_two_processes_draw_at_once(bank: Bank) -> None:
+    """And whoever takes out their own at the same moment takes out no more than is left of it."""
+    await bank.put_in(ADA, 500)
+    await bank.pools.relimit(POOL, BEN, DAILY)
+    other = PoolLedger(engine_on(bank.store), Ledger(engine_on(bank.store), bank.store, bank.clock), bank.clock)
+    cards = [AccountId(f"card:at-once-{number}") for number in range(10)]
+    for card in cards:
+        await bank.funds.open(card, None)
+
+    draws = [(bank.pools, other)[n % 2].draw(POOL, card, BEN, 30, facts={}) for n, card in enumerate(cards)]
+    takes = [(other, bank.pools)[n % 2].take_out(POOL, ADA, 150, key=f"k{n}", facts={}) for n in range(6)]
+    outcomes = await asyncio.gather(*draws, *takes, return_exceptions=True)
+
+    drawn, taken = (sum(not isinstance(one, BaseException) for one in part) for part in (outcomes[:10], outcomes[10:]))
+    assert all(isinstance(one, CreditTooLow) for one in outcomes if isinstance(one, BaseException))
+    assert drawn <= 3
+    assert await bank.share(ADA) == 500 - 30 * drawn - 150 * taken >= 0
+    assert (await bank.stake(BEN)).allowance.day_micros == 30 * drawn
+    await bank.verify()
 
 
 async def test_ones_own_is_under_no_limit(bank: Bank) -> None:

@@ -1,5 +1,7 @@
 """Pools and sessions over a ledger in memory, with stores that fail where a test says so."""
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from shared.base.ids import AccountId, UserId
@@ -14,6 +16,7 @@ from shared.ledger.models import Head
 from shared.ledger.pools import PoolLedger, wallet_of
 from shared.ledger.service import Ledger
 from shared.ledger.verify import verify_ledger
+from shared.pools.invitations import Invitations
 from shared.pools.leaving import Partings
 from shared.pools.models import (
     Invitation,
@@ -29,7 +32,7 @@ from shared.pools.models import (
 from shared.pools.purse import SessionPurse
 from shared.pools.service import Pools
 from shared.pools.sessions import Sessions
-from shared.pools.store import KeptInvitation, KeptPool, PoolChanged, PoolExists, Version
+from shared.pools.store import Change, KeptInvitation, KeptMember, KeptPool, PoolChanged, PoolExists, Version
 from shared.pools.sweep import SessionSweep
 from tests.cards.builders import Fate, FatedCards, FatedLedger, MemoryCards
 from tests.ledger.builders import Ticker, engine_on
@@ -79,8 +82,8 @@ class MemoryPools:
 
     def __init__(self, inner: "MemoryPools | None" = None, fate: Fate | None = None) -> None:
         self.pools: dict[PoolId, KeptPool] = inner.pools if inner else {}
-        self.people: dict[tuple[PoolId, UserId], Member] = inner.people if inner else {}
-        self.invitations: dict[InvitationId, KeptInvitation] = inner.invitations if inner else {}
+        self.people: dict[tuple[PoolId, UserId], KeptMember] = inner.people if inner else {}
+        self.invitations_: dict[InvitationId, KeptInvitation] = inner.invitations_ if inner else {}
         self._versions: list[int] = inner._versions if inner else [0]
         self._fate = fate
 
@@ -89,7 +92,7 @@ class MemoryPools:
         if pool.pool_id in self.pools:
             raise PoolExists
         self.pools[pool.pool_id] = KeptPool(pool, self._next())
-        self.people[pool.pool_id, owner.user_id] = owner
+        self.people[pool.pool_id, owner.user_id] = KeptMember(owner, self._next())
         await self._done()
 
     async def replace(self, kept: KeptPool, pool: Pool) -> None:
@@ -110,36 +113,58 @@ class MemoryPools:
         return [one for one in self._sorted(after) if one.status is PoolStatus.CLOSING][:PAGE_CARDS_MAX]
 
     async def joined_by(self, user_id: UserId) -> list[PoolId]:
-        return [pool_id for (pool_id, one), member in self.people.items() if one == user_id and _belongs(member)]
+        return [pool_id for (pool_id, one), kept in self.people.items() if one == user_id and _belongs(kept)]
 
-    async def member(self, pool_id: PoolId, user_id: UserId) -> Member | None:
+    async def member(self, pool_id: PoolId, user_id: UserId) -> KeptMember | None:
         return self.people.get((pool_id, user_id))
 
     async def members(self, pool_id: PoolId) -> list[Member]:
-        return [member for (of, _), member in sorted(self.people.items()) if of == pool_id and _belongs(member)]
+        people = sorted(self.people.items())
+        return [kept.member for (of, _), kept in people if of == pool_id and _belongs(kept)]
 
-    async def put_member(self, pool_id: PoolId, member: Member) -> None:
+    async def put_members(self, pool_id: PoolId, changes: Sequence[Change]) -> None:
         await self._before()
-        self.people[pool_id, member.user_id] = member
+        self._check(pool_id, changes)
+        self._put(pool_id, changes)
         await self._done()
 
     async def create_invitation(self, invitation: Invitation) -> None:
-        if invitation.invitation_id in self.invitations:
+        if invitation.invitation_id in self.invitations_:
             raise PoolExists
-        self.invitations[invitation.invitation_id] = KeptInvitation(invitation, self._next())
+        self.invitations_[invitation.invitation_id] = KeptInvitation(invitation, self._next())
 
     async def invitation(self, invitation_id: InvitationId) -> KeptInvitation | None:
-        return self.invitations.get(invitation_id)
+        return self.invitations_.get(invitation_id)
 
-    async def admit(self, kept: KeptInvitation, member: Member) -> None:
+    async def invitations(self, pool_id: PoolId, *, after: InvitationId | None) -> list[Invitation]:
+        found = [kept.invitation for _, kept in sorted(self.invitations_.items())]
+        return [one for one in found if one.pool_id == pool_id and (after is None or one.invitation_id > after)]
+
+    async def replace_invitation(self, kept: KeptInvitation, invitation: Invitation) -> None:
+        await self._before()
+        if self.invitations_[invitation.invitation_id].version != kept.version:
+            raise PoolChanged
+        self.invitations_[invitation.invitation_id] = KeptInvitation(invitation, self._next())
+        await self._done()
+
+    async def admit(self, kept: KeptInvitation, change: Change) -> None:
         await self._before()
         invitation = kept.invitation
-        if self.invitations[invitation.invitation_id].version != kept.version:
+        if self.invitations_[invitation.invitation_id].version != kept.version:
             raise PoolChanged
+        self._check(invitation.pool_id, [change])
         used = replace(invitation, uses=invitation.uses + 1)
-        self.invitations[invitation.invitation_id] = KeptInvitation(used, self._next())
-        self.people[invitation.pool_id, member.user_id] = member
+        self.invitations_[invitation.invitation_id] = KeptInvitation(used, self._next())
+        self._put(invitation.pool_id, [change])
         await self._done()
+
+    def _check(self, pool_id: PoolId, changes: Sequence[Change]) -> None:
+        if any(self.people.get((pool_id, member.user_id)) != kept for kept, member in changes):
+            raise PoolChanged
+
+    def _put(self, pool_id: PoolId, changes: Sequence[Change]) -> None:
+        for _, member in changes:
+            self.people[pool_id, member.user_id] = KeptMember(member, self._next())
 
     def _sorted(self, after: PoolId | None) -> list[Pool]:
         return [kept.pool for pool_id, kept in sorted(self.pools.items()) if after is None or pool_id > after]
@@ -157,17 +182,17 @@ class MemoryPools:
             await self._fate.done()
 
 
-def _belongs(member: Member) -> bool:
-    return member.standing is Standing.IN
+def _belongs(kept: KeptMember) -> bool:
+    return kept.member.standing is Standing.IN
 
 
 class Process:
     """One process over the stores of a club: it remembers nothing."""
 
-    def __init__(self, club: "Club", fate: Fate | None) -> None:
+    def __init__(self, club: "Club", fate: Fate | None, pool_store: MemoryPools | None = None) -> None:
         store = FatedLedger(club.memory, fate) if fate else club.memory
         records = FatedSessions(club.records, fate) if fate else club.records
-        pools = MemoryPools(club.pool_store, fate) if fate else club.pool_store
+        pools = pool_store or (MemoryPools(club.pool_store, fate) if fate else club.pool_store)
         engine = engine_on(store)
         self.ledger = Ledger(engine, store, club.clock)
         funds = Funds(engine, club.clock)
@@ -176,6 +201,7 @@ class Process:
         cards = Cards(self.ledger, funds, records, club.clock, purse=purse)
         self.sessions = Sessions(cards, records, pools, club.clock)
         self.pools = Pools(self.ledger, self.pool_ledger, pools, club.clock)
+        self.invitations = Invitations(pools, club.clock)
         self.partings = Partings(self.pool_ledger, pools, self.sessions, purse)
         closings = CardSweep(cards, records)
         self.sweep = SessionSweep(self.sessions, records, pools, self.partings, closings, club.clock)
@@ -191,8 +217,8 @@ class Club:
         self.clock = Ticker()
         self.first = self.process()
 
-    def process(self, fate: Fate | None = None) -> Process:
-        return Process(self, fate)
+    def process(self, fate: Fate | None = None, *, pool_store: MemoryPools | None = None) -> Process:
+        return Process(self, fate, pool_store)
 
     async def begin(self, *, paid: int = 1_000) -> Pool:
         """Everybody has so much, and is in Ada's pool."""
@@ -200,7 +226,7 @@ class Club:
             await self.first.ledger.open(wallet_of(person))
             await self.first.ledger.grant_paid(wallet_of(person), paid, key="paid", facts={})
         pool = await self.first.pools.create(ADA, PoolTerms("a pool"), key="one")
-        invited = await self.first.pools.invite(ADA, pool.pool_id, uses_max=9, lifetime_ms=10**6)
+        invited = await self.first.invitations.invite(ADA, pool.pool_id, uses_max=9, lifetime_ms=10**6)
         for person in (BEN, CLARA):
             await self.first.pools.join(person, pool.pool_id, invited.code.reveal())
         return pool

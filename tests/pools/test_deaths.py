@@ -8,7 +8,7 @@ from shared.base.errors import CredenceError
 from shared.base.ids import HoldId
 from shared.cards.models import CardStatus
 from shared.ledger.pools import wallet_of
-from shared.pools.models import Pool, PoolStatus, PoolTerms
+from shared.pools.models import Pool, PoolStatus, PoolTerms, Role
 from tests.cards.builders import Fate
 from tests.pools.builders import ADA, BEN, CLARA, Club, Process, order
 
@@ -35,7 +35,8 @@ async def outcome(club: Club, pool: Pool) -> object:
         book,
         [(card.card_id, card.status) for card in records],
         {name: kept.pool.status for name, kept in club.pool_store.pools.items()},
-        club.pool_store.people,
+        {name: kept.member for name, kept in club.pool_store.people.items()},
+        [kept.invitation.revoked_by for kept in club.pool_store.invitations_.values()],
     )
 
 
@@ -61,6 +62,7 @@ ACTS: dict[str, Act] = {
     "withdraw": lambda process, pool: process.pools.withdraw(ADA, pool.pool_id, 7, key="k"),
     "leave": lambda process, pool: process.partings.leave(BEN, pool.pool_id),
     "remove": lambda process, pool: process.partings.change_member(ADA, pool.pool_id, BEN, barred=True),
+    "hand over": lambda process, pool: process.partings.change_member(ADA, pool.pool_id, BEN, role=Role.OWNER),
     "limit": lambda process, pool: process.partings.change_member(ADA, pool.pool_id, BEN, limit=None),
     "close": lambda process, pool: process.partings.close(ADA, pool.pool_id),
 }

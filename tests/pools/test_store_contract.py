@@ -21,7 +21,7 @@ from shared.pools.models import (
     Role,
     Standing,
 )
-from shared.pools.store import FirestorePools, PoolChanged, PoolExists, PoolStore
+from shared.pools.store import FirestorePools, PoolChanged, PoolExists, PoolStore, member_of
 from tests.database import firestore_at
 from tests.pools.builders import MemoryPools
 
@@ -49,7 +49,7 @@ class PoolsContract:
         found = await pools.find(PoolId("a" * 12))
         assert found is not None
         assert found.pool == pool()
-        assert await pools.member(PoolId("a" * 12), ADA) == OWNER
+        assert member_of(await pools.member(PoolId("a" * 12), ADA)) == OWNER
         assert await pools.member(PoolId("a" * 12), BEN) is None
         assert await pools.find(PoolId("b" * 12)) is None
         with pytest.raises(PoolExists):
@@ -75,15 +75,32 @@ class PoolsContract:
 
     async def test_whoever_left_is_no_member_and_is_remembered(self, pools: PoolStore) -> None:
         await pools.create(pool(), OWNER)
-        await pools.put_member(PoolId("a" * 12), GUEST)
+        await pools.put_members(PoolId("a" * 12), [(None, GUEST)])
+        kept = await pools.member(PoolId("a" * 12), BEN)
         assert await pools.members(PoolId("a" * 12)) == [OWNER, GUEST]
         assert await pools.joined_by(BEN) == [PoolId("a" * 12)]
 
         gone = replace(GUEST, standing=Standing.LEFT)
-        await pools.put_member(PoolId("a" * 12), gone)
+        await pools.put_members(PoolId("a" * 12), [(kept, gone)])
         assert await pools.members(PoolId("a" * 12)) == [OWNER]
         assert await pools.joined_by(BEN) == []
-        assert await pools.member(PoolId("a" * 12), BEN) == gone
+        assert member_of(await pools.member(PoolId("a" * 12), BEN)) == gone
+
+    async def test_people_are_written_over_as_they_were_read_all_or_none(self, pools: PoolStore) -> None:
+        """Else who leaves while they are removed would undo the removal, and a pool could have two owners."""
+        a = PoolId("a" * 12)
+        await pools.create(pool(), OWNER)
+        await pools.put_members(a, [(None, GUEST)])
+        owner, guest = await pools.member(a, ADA), await pools.member(a, BEN)
+        barred = replace(GUEST, standing=Standing.BARRED)
+        await pools.put_members(a, [(guest, barred)])
+
+        former, heir = replace(OWNER, role=Role.MANAGER), replace(GUEST, role=Role.OWNER)
+        for stale in ([(guest, GUEST)], [(None, GUEST)], [(owner, former), (guest, heir)]):
+            with pytest.raises(PoolChanged):
+                await pools.put_members(a, stale)
+        assert member_of(await pools.member(a, ADA)) == OWNER
+        assert member_of(await pools.member(a, BEN)) == barred
 
     async def test_an_invitation_is_used_once_for_each_member(self, pools: PoolStore) -> None:
         """Both or neither, and by whoever saw it as it stands."""
@@ -95,14 +112,29 @@ class PoolsContract:
         assert kept is not None
         assert kept.invitation == invitation()
 
-        await pools.admit(kept, GUEST)
-        with pytest.raises(PoolChanged):
-            await pools.admit(kept, replace(GUEST, user_id=UserId("clara")))
+        await pools.admit(kept, (None, GUEST))
+        for change in ((None, replace(GUEST, user_id=UserId("clara"))), (None, GUEST)):
+            with pytest.raises(PoolChanged):
+                await pools.admit(kept, change)
         used = await pools.invitation(InvitationId("i" * 12))
         assert used is not None
         assert used.invitation.uses == 1
         assert await pools.members(PoolId("a" * 12)) == [OWNER, GUEST]
         assert await pools.invitation(InvitationId("j" * 12)) is None
+
+    async def test_invitations_are_listed_by_pool_and_a_revoked_one_is_not_used(self, pools: PoolStore) -> None:
+        await pools.create(pool(), OWNER)
+        for one in (invitation("i"), invitation("j"), replace(invitation("k"), pool_id=PoolId("b" * 12))):
+            await pools.create_invitation(one)
+        kept = await pools.invitation(InvitationId("i" * 12))
+        assert kept is not None
+        revoked = replace(invitation("i"), revoked_by=ADA)
+
+        await pools.replace_invitation(kept, revoked)
+        with pytest.raises(PoolChanged):
+            await pools.admit(kept, (None, GUEST))
+        assert await pools.invitations(PoolId("a" * 12), after=None) == [revoked, invitation("j")]
+        assert await pools.invitations(PoolId("a" * 12), after=InvitationId("i" * 12)) == [invitation("j")]
 
 
 class TestInMemory(PoolsContract):
@@ -124,7 +156,7 @@ async def test_a_store_that_does_not_answer_is_a_refusal_to_be_repeated() -> Non
         for attempt in (
             pools.find(PoolId("a" * 12)),
             pools.public(after=None),
-            pools.put_member(PoolId("a" * 12), GUEST),
+            pools.put_members(PoolId("a" * 12), [(None, GUEST)]),
         ):
             with pytest.raises(PoolsUnavailable):
                 await attempt

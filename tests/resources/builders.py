@@ -18,6 +18,7 @@ from shared.resources.books import ContributionBooks
 from shared.resources.care import KeyCare
 from shared.resources.deposits import Deposits
 from shared.resources.models import (
+    FINAL_STATUSES,
     ContributedKey,
     Earned,
     HealthEvent,
@@ -33,6 +34,7 @@ from shared.resources.returns import Returns
 from shared.resources.service import Contributions
 from shared.resources.store import (
     PAGE_KEYS_MAX,
+    Depositor,
     FingerprintTaken,
     KeptKey,
     KeyChanged,
@@ -79,18 +81,41 @@ class MemoryKeys:
         self.kept: dict[KeyId, KeptKey] = {}
         self.marks: dict[str, KeyId] = {}
         self.events: list[tuple[KeyId, HealthEvent]] = []
+        self.depositors: dict[UserId, Depositor] = {}
+        self.contended: set[KeyId] = set()
+        """Keys that others change all the time."""
         self.before_write: Any = None
         """Called once before the next write: somebody else's."""
         self._versions = 0
 
-    async def create(self, key: ContributedKey, event: HealthEvent, *, instead_of: KeyId | None) -> None:
+    async def create(
+        self,
+        key: ContributedKey,
+        event: HealthEvent,
+        *,
+        instead_of: KeyId | None,
+        depositor: Depositor | None = None,
+    ) -> None:
         holder = self.marks.get(key.fingerprint)
         if holder is not None and holder != instead_of:
             raise FingerprintTaken(holder)
         if key.id in self.kept:
             raise KeyExists
+        if depositor is not None:
+            if self.depositors.get(key.owner, Depositor(0, 0, None)).version != depositor.version:
+                raise KeyExists
+            version = Version(len(self.kept) + 1)
+            self.depositors[key.owner] = Depositor(depositor.day_ms, depositor.deposits + 1, version)
         self.marks[key.fingerprint] = key.id
         self._keep(key, event)
+
+    async def depositor(self, owner: UserId, day_ms: int) -> Depositor:
+        known = self.depositors.get(owner, Depositor(day_ms, 0, None))
+        return known if known.day_ms == day_ms else Depositor(day_ms, 0, known.version)
+
+    async def open_of(self, owner: UserId, count_max: int) -> int:
+        begun = [one for one in self.all_keys() if one.owner == owner and one.status not in FINAL_STATUSES]
+        return len(begun[:count_max])
 
     async def replace(self, kept: KeptKey, key: ContributedKey, event: HealthEvent | None) -> None:
         self.check(kept)
@@ -101,7 +126,7 @@ class MemoryKeys:
         if self.before_write:
             other, self.before_write = self.before_write, None
             other()
-        if self.kept[kept.key.id].version != kept.version:
+        if kept.key.id in self.contended or self.kept[kept.key.id].version != kept.version:
             raise KeyChanged
 
     async def find(self, key_id: KeyId) -> KeptKey | None:

@@ -1,5 +1,6 @@
 """A deposit is taken in once, sealed, and serves nobody before its provider knew it; what must not be taken is not."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from shared.base.secret import Secret
 from shared.catalog.errors import ModelUnknown
 from shared.ledger.errors import KeyReused
 from shared.ledger.models import Origin
-from shared.resources.deposits import KEYS_OPEN_MAX
+from shared.providers.errors import Fault, UpstreamUnavailable
+from shared.resources.deposits import DEPOSITS_DAY_MAX, KEYS_OPEN_MAX
 from shared.resources.errors import (
     ContributionAbsent,
     ContributionBusy,
@@ -20,10 +22,11 @@ from shared.resources.errors import (
     ModelNotServed,
     PoolingRefused,
     ProviderUnknown,
+    TooManyDeposits,
     TooManyKeys,
 )
-from shared.resources.models import KeyStatus, Override
-from tests.ledger.builders import NOW
+from shared.resources.models import KeyId, KeyStatus, Override
+from tests.ledger.builders import DAY, NOW
 from tests.resources.builders import ADA, BEN, MODEL, OTHER_MODEL, SECRET, Pool, key
 
 
@@ -135,6 +138,35 @@ async def test_one_person_brings_so_many_keys_at_once(pool: Pool) -> None:
     with pytest.raises(TooManyKeys):
         await pool.deposit(secret=Secret("sk-one-more"), key="more")
     assert (await pool.deposit(owner=BEN, secret=Secret("sk-of-ben"))).owner == BEN
+
+
+async def test_deposits_at_one_moment_do_not_get_past_what_one_person_may_bring(pool: Pool) -> None:
+    """Those of before that are over, however many, hide none that is not."""
+    for number in range(120):
+        pool.store.put(key(fingerprint=f"over{number}", status=KeyStatus.REFUSED, id=KeyId(f"aaaaaaaaa{number:03}")))
+    for number in range(KEYS_OPEN_MAX - 1):
+        pool.store.put(key(fingerprint=f"open{number}", id=KeyId(f"zzzzzzzzz{number:03}")))
+
+    outcomes = await asyncio.gather(
+        *(pool.deposit(secret=Secret(f"sk-another-{number}"), key=f"k{number}") for number in range(9)),
+        return_exceptions=True,
+    )
+
+    assert sum(not isinstance(one, BaseException) for one in outcomes) == 1
+    assert {type(one) for one in outcomes if isinstance(one, BaseException)} <= {TooManyKeys, ContributionBusy}
+
+
+async def test_nobody_tries_stolen_keys_by_the_hundred_here(pool: Pool) -> None:
+    """Refused ones count as well, until the next day."""
+    pool.probe.says = UpstreamUnavailable("standin", "no", fault=Fault.KEY)
+    for number in range(DEPOSITS_DAY_MAX):
+        await pool.active(secret=Secret(f"sk-stolen-{number}"), key=f"k{number}")
+
+    with pytest.raises(TooManyDeposits):
+        await pool.deposit(key="more", secret=Secret("sk-stolen-more"))
+    await pool.deposit(owner=BEN, key="more")
+    pool.clock.now_ms += DAY
+    await pool.deposit(key="more", secret=Secret("sk-stolen-more"))
 
 
 async def test_somebody_elses_key_is_as_none(pool: Pool) -> None:

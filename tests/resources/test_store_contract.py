@@ -23,7 +23,7 @@ from shared.resources.store import (
 from shared.resources.windows import FirestoreWindows, WindowStore
 from shared.vault.models import Envelope
 from tests.database import firestore_at
-from tests.ledger.builders import NOW
+from tests.ledger.builders import DAY, NOW
 from tests.resources.builders import ADA, BEN, MODEL, MemoryKeys, MemoryWindows, key
 
 DEPOSITED = HealthEvent(what="deposited", why="", at_ms=NOW)
@@ -68,6 +68,22 @@ class KeysContract:
 
         with pytest.raises(FingerprintTaken):
             await keys.create(key("c", fingerprint="a" * 64), DEPOSITED, instead_of=KeyId("a" * 12))
+
+    async def test_a_depositors_keys_are_counted_by_day_with_the_key_or_not_at_all(self, keys: KeyStore) -> None:
+        first = await keys.depositor(ADA, DAY)
+        assert (first.deposits, first.version) == (0, None)
+        await keys.create(key("a"), DEPOSITED, instead_of=None, depositor=first)
+        with pytest.raises(KeyExists):
+            await keys.create(key("b"), DEPOSITED, instead_of=None, depositor=first)
+        assert await keys.find(KeyId("b" * 12)) is None
+
+        second = await keys.depositor(ADA, DAY)
+        assert second.deposits == 1
+        over = key("c", status=KeyStatus.REFUSED)
+        await keys.create(over, DEPOSITED, instead_of=None, depositor=second)
+        assert (await keys.depositor(ADA, DAY)).deposits == 2
+        assert (await keys.depositor(ADA, 2 * DAY)).deposits == 0
+        assert [await keys.open_of(owner, 9) for owner in (ADA, BEN)] == [1, 0]
 
     async def test_only_what_was_read_is_written_over(self, keys: KeyStore) -> None:
         await keys.create(WHOLE, DEPOSITED, instead_of=None)

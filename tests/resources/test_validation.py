@@ -10,7 +10,7 @@ from shared.ledger.models import Origin
 from shared.providers.errors import Fault, UpstreamBusy, UpstreamUnavailable
 from shared.resources import health
 from shared.resources.errors import ContributionBusy, ValidationPending
-from shared.resources.models import ContributedKey, KeyStatus, Override, Probed
+from shared.resources.models import KeyStatus, Override, Probed
 from tests.ledger.builders import NOW
 from tests.resources.builders import ADA, MODEL, OTHER_MODEL, PROVIDER, SECRET, Pool, key
 
@@ -203,26 +203,19 @@ async def test_the_timer_has_due_keys_tried_and_comes_back_to_lost_tasks(pool: P
     assert (await pool.care.run()).posted == 1
 
 
-async def test_a_key_that_failed_a_call_cools_and_is_tried_when_it_has_cooled(pool: Pool) -> None:
-    active = await pool.active()
+async def test_a_key_that_cannot_be_looked_after_keeps_no_other_from_its_turn(pool: Pool) -> None:
+    """Else the first one that fails would stop the trying of all behind it."""
+    first, second = await pool.active(), await pool.active(key="k2", secret=Secret("sk-another-key"))
+    pool.store.put(replace(pool.now(first), status=KeyStatus.DEAD, sealed=None, advance_due=True, check_at_ms=0))
+    pool.store.contended.add(first.id)
     pool.queues.tasks.clear()
+    pool.clock.now_ms += health.CHECK_EVERY_MS
 
-    cooling = await pool.care.failed(active.id, "rate_limited")
+    with pytest.raises(ContributionBusy):
+        await pool.care.run()
 
-    assert (cooling.status, cooling.cool_until_ms) == (KeyStatus.COOLING, NOW + health.COOL_MS)
-    [task] = pool.queues.tasks.values()
-    assert task.at_ms == cooling.cool_until_ms
-
-
-async def test_a_complaint_halves_trust_and_has_the_key_tried_at_once(pool: Pool) -> None:
-    active = await pool.active()
-    pool.queues.tasks.clear()
-    pool.clock.now_ms += 1
-
-    disputed: ContributedKey = await pool.care.disputed(active.id, "answers_are_not_the_models")
-
-    assert disputed.trust_ppm <= active.trust_ppm // 2 + 1
-    assert (disputed.status, len(pool.queues.tasks)) == (KeyStatus.COOLING, 1)
+    assert len(pool.queues.tasks) == 1
+    assert (pool.now(second).check_at_ms or 0) > pool.clock.now_ms
 
 
 async def test_a_key_that_is_over_is_not_tried(pool: Pool) -> None:
@@ -231,7 +224,6 @@ async def test_a_key_that_is_over_is_not_tried(pool: Pool) -> None:
     pool.probe.asked.clear()
 
     await pool.validation.validate(active.id)
-    await pool.care.failed(active.id, "failed")
 
     assert pool.probe.asked == []
     assert pool.now(active).status is KeyStatus.WITHDRAWN

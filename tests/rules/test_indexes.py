@@ -39,7 +39,7 @@ from shared.payments.models import OrderId, PaymentId, RailName
 from shared.payments.waiting import FirestoreReviews, FirestoreWaitingEvents
 from shared.payouts.models import Payout, PayoutId, PayoutState
 from shared.payouts.store import FirestorePayouts, FirestorePurchases, FirestoreRecipients
-from shared.pools.models import PoolId
+from shared.pools.models import InvitationId, PoolId
 from shared.pools.session_store import FirestoreSessions
 from shared.pools.store import FirestorePools
 from shared.proof.log import LoggedHead, Statement
@@ -50,7 +50,8 @@ from shared.reconciliation.store import FirestoreBooks, FirestoreHouseBooks
 from shared.reconciliation.sums import FirestoreDeferredHeads
 from shared.reconciliation.tickets import FirestoreTickets
 from shared.reconciliation.transfers import FirestoreEarnerPayouts
-from shared.resources.models import KeyId
+from shared.resources.complaint_store import FirestoreComplaints
+from shared.resources.models import ComplaintId, KeyId
 from shared.resources.store import FirestoreKeys
 from shared.shelf.models import LeaseId
 from shared.shelf.store import FirestoreShelf
@@ -169,6 +170,10 @@ async def _contributed_keys(client: AsyncClient) -> None:
         assert await keys.of_provider("standin", after=after) == []
         assert await keys.all(after=after) == []
     assert await keys.due(1) == []
+    assert await keys.open_of(UserId("alice"), 5) == 0
+    complaints = FirestoreComplaints(client, keys)
+    for complaint in (None, ComplaintId("0" * 64)):
+        assert await complaints.open(after=complaint) == []
 
 
 async def _what_the_shelf_asks(client: AsyncClient) -> None:
@@ -185,6 +190,8 @@ async def _pools_and_their_members(client: AsyncClient) -> None:
         assert await pools.closing(after=after) == []
     assert await pools.members(PoolId("a" * 12)) == []
     assert await pools.joined_by(UserId("alice")) == []
+    for invitation in (None, InvitationId("a" * 12)):
+        assert await pools.invitations(PoolId("a" * 12), after=invitation) == []
 
 
 async def _sessions_that_must_end(client: AsyncClient) -> None:

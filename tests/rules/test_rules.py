@@ -88,6 +88,10 @@ key_fingerprints/alice                   | -      | -        | -        | -     
 pool_providers/alice                     | -      | -        | -        | -               | -
 pool_providers/alice/history/alice       | -      | -        | -        | -               | -
 resources/alice                          | -      | -        | -        | -               | -
+resources/alice/complainants/alice       | -      | -        | -        | -               | -
+complaints/alice                         | -      | -        | -        | -               | -
+depositors/alice                         | -      | -        | -        | -               | -
+complainants/alice                       | -      | -        | -        | -               | -
 resources/alice/windows/alice            | -      | -        | -        | -               | -
 jobs/alice                               | -      | get      | -        | -               | -
 jobs/alice/chunks/alice                  | -      | -        | -        | -               | -
@@ -256,6 +260,7 @@ days that alice earned, without limit    | -      | -        | -        | -     
 resources                                | -      | -        | -        | -               | -
 resources of alice                       | -      | -        | -        | -               | -
 key_fingerprints                         | -      | -        | -        | -               | -
+complaints                               | -      | -        | -        | -               | -
 pool_providers                           | -      | -        | -        | -               | -
 alice's cards                            | -      | list     | -        | -               | -
 alice's cards, one too many              | -      | -        | -        | -               | -
@@ -397,6 +402,7 @@ QUERIES = {
     "resources": Query("resources"),
     "resources of alice": _owned("alice", {"limit": 1}, "resources"),
     "key_fingerprints": Query("key_fingerprints"),
+    "complaints": Query("complaints"),
     "pool_providers": Query("pool_providers"),
     "alice's cards": _owned("alice", {"limit": 100}),
     "alice's cards, one too many": _owned("alice", {"limit": 101}),

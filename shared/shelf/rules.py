@@ -81,16 +81,16 @@ def chosen(
     *,
     now_ms: int,
     wall_ms: int,
-    owner: UserId | None,
+    payers: Set[UserId],
     left_out: Set[KeyId],
 ) -> Stand | None:
-    """The key that is asked next, or None. `owner` pays for the call, and no key of theirs serves it.
+    """The key that is asked next, or None. `payers` pay for the call, and no key of theirs serves it.
 
     Keys with a lease that covers the call come first once there are enough of them.
     """
 
     def serves(stand: Stand) -> bool:
-        return is_ready(stand, now_ms) and stand.id not in left_out and stand.shelved.key.owner != owner
+        return is_ready(stand, now_ms) and stand.id not in left_out and stand.shelved.key.owner not in payers
 
     # Of a thousand keys few have a lease, so that is looked at first.
     at_work = [s for s in stands if s.leases and lease_for(s, needed_micros, wall_ms) and serves(s)]

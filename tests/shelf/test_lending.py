@@ -124,7 +124,7 @@ async def test_an_owner_is_not_served_by_their_own_key(library: Library) -> None
     library.shop.first.replies.append(ANSWERED)
     asking = library.shop.asking()
 
-    await library.shop.chats().answer(replace(asking, owner=UserId("ada")), request_of())
+    await library.shop.chats().answer(replace(asking, payers=frozenset({UserId("ada")})), request_of())
 
     assert [asked_with(asked) for asked in library.shop.first.asked] == [f"{KEY}-first"]
     assert library.shop.captures()[-1].legs == (Leg(HOUSE_REVENUE, Origin.PROMO, PRICE),)

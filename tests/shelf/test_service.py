@@ -46,8 +46,8 @@ async def ready(store: MemoryShelf, clock: Ticker | None = None, **rest: object)
 
 
 async def borrow(shelf: Shelf, worst_micros: int = WORST, *, owner: str | None = None) -> Loan | None:
-    spender = UserId(owner) if owner else None
-    return await shelf.borrow("first", MODEL, worst_micros, owner=spender, left_out=frozenset())
+    payers = {UserId(owner)} if owner else frozenset[UserId]()
+    return await shelf.borrow("first", MODEL, worst_micros, payers=payers, left_out=frozenset())
 
 
 async def must_borrow(shelf: Shelf) -> Loan:

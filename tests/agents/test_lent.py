@@ -1,4 +1,4 @@
-"""Calls of jobs that contributed keys serve: the same split, paid once wherever a process dies, no quota counted wrong."""
+"""Calls of jobs that contributed keys serve: the same split, paid once wherever a process dies, no quota overrun."""
 
 from typing import Any
 
@@ -159,4 +159,3 @@ async def test_a_step_pays_the_keys_owner_once_wherever_its_process_dies(lent: L
     await lent.shelves[0].settle_down()
     assert report.closed == 1
     assert await lent.used_micros() == done.spent_micros
-

@@ -91,7 +91,7 @@ async def _choose(shelf: Shelf) -> float:
     """One call's choice, and what it took in milliseconds."""
     began_at_s = time.perf_counter()
     shelf.tend()
-    loan = await shelf.borrow(PROVIDER, MODEL, WORST_MICROS, owner=UserId("buyer"), left_out=frozenset())
+    loan = await shelf.borrow(PROVIDER, MODEL, WORST_MICROS, payers={UserId("buyer")}, left_out=frozenset())
     if loan is None:
         raise BenchFailed("a call was lent no key")
     shelf.answered(loan)

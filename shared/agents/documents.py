@@ -38,6 +38,7 @@ _PLAIN = (
 _SHAPED = ("pause", "approval", "failure")
 _WORK = (
     "params",
+    "lenders",
     "models_allowed",
     "preference",
     "request_hash",
@@ -87,7 +88,7 @@ def job_from(job_id: JobId, fields: Mapping[str, Any]) -> Job:
 
 def trace_document(trace: Trace) -> dict[str, Any]:
     """A trace's fields. What is needed to go on with a call is text, for Firestore would index and reshape it."""
-    kept = {"quote": trace.quote, "answer": trace.answer}
+    kept = {"quote": trace.quote, "answer": trace.answer, "shares": trace.shares}
     plain = {name: value for name, value in to_builtins(trace).items() if name not in kept}
     return {**plain, "work": msgspec.json.encode(kept).decode()}
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from shared.base.body import Body
 from shared.base.ids import AccountId, UserId
+from shared.ledger.models import HOUSE_ONLY, Share
 from shared.routing.models import NO_PREFERENCE, Preference
 
 JobId = NewType("JobId", str)
@@ -74,6 +75,8 @@ class Job(Struct, frozen=True, kw_only=True):
     job_id: JobId
     owner: UserId
     """Who may see it: for a card's job, the card's owner too."""
+    lenders: tuple[UserId, ...] = ()
+    """Whose credits it may spend besides: other members of a pool that a session drew from."""
     account_id: AccountId
     kind: str
     params: Mapping[str, Any]
@@ -133,6 +136,11 @@ class Job(Struct, frozen=True, kw_only=True):
         return self.state in OVER
 
     @property
+    def payers(self) -> frozenset[UserId]:
+        """Whose credits it may spend. No contributed key of theirs serves its calls."""
+        return frozenset({self.owner, *self.lenders})
+
+    @property
     def held_micros(self) -> int:
         """What calls under way may cost."""
         return sum(self.holds.values())
@@ -167,7 +175,10 @@ class Trace(Struct, frozen=True, kw_only=True):
     usage: Mapping[str, Any] = {}
     facts: Mapping[str, str | int] = {}
     answer: Mapping[str, Any] = {}
+    shares: tuple[Share, ...] = HOUSE_ONLY
+    """Who has a part in the charge: decided with the answer, as the facts are that name a contributed key."""
     charged_micros: int = 0
+    """What it is charged, from its answer on."""
     receipt_id: str | None = None
     took_ms: int = 0
 

@@ -32,7 +32,8 @@ from shared.calls.service import Calls, call_facts, give_back
 from shared.catalog.models import Model
 from shared.metering.errors import CallUnaffordable
 from shared.metering.models import Charge, Outcome, Quote, Usage
-from shared.metering.service import Meter, MeteredCall
+from shared.metering.rules import charge_micros
+from shared.metering.service import LentBefore, Meter, MeteredCall
 
 Read = Callable[[dict[str, Any]], Awaitable[tuple[Usage | None, Mapping[str, Any]]]]
 """What an answer used, None for nothing, and what of it is kept."""
@@ -50,6 +51,8 @@ class PaidCall(Struct, frozen=True, kw_only=True):
     hold_ms: int = HOLD_LIFETIME_MS
     """How long its hold lives. One that another process placed is used for half of that: what is left is then more than
     the call may take."""
+    lends: bool = True
+    """Whether a contributed key may serve it. None serves what its provider works at for longer than a call."""
     ask: AskProvider[dict[str, Any]]
     read: Read
 
@@ -124,10 +127,23 @@ class Purse:
             raise
 
     async def _ask(self, call: PaidCall, trace: Trace, metered: MeteredCall) -> Trace:
-        begun_s = time.monotonic()
+        try:
+            return await self._answered(call, trace, metered)
+        finally:
+            # What a key served whose answer was not kept is charged to nobody, even if the process was stopped over it.
+            metered.settle_lent(0)
+
+    async def _answered(self, call: PaidCall, trace: Trace, metered: MeteredCall) -> Trace:
+        begun_s, job = time.monotonic(), self._tenure.job
+        lending = self._calls.lending(call.model, metered, payers=job.payers, preference=job.preference)
         try:
             routed = await self._calls.routed(
-                call.model, call.ask, preference=self._tenure.job.preference, needs=call.needs, begun=False
+                call.model,
+                call.ask,
+                preference=job.preference,
+                needs=call.needs,
+                begun=False,
+                lending=lending if call.lends else None,
             )
             try:
                 usage, answer = await call.read(routed.answer)
@@ -139,7 +155,9 @@ class Purse:
                 state=CallState.ANSWERED,
                 usage={} if usage is None else to_builtins(usage),
                 answer=answer,
-                facts={**facts, "job": self._tenure.job.job_id, "step": call.step},
+                facts={**facts, "job": job.job_id, "step": call.step, **metered.lent_facts},
+                shares=metered.shares,
+                charged_micros=0 if usage is None else charge_micros(metered.quote, usage),
                 took_ms=round(1_000 * (time.monotonic() - begun_s)),
             )
             if len(msgspec.json.encode(answer)) > TRACE_BYTES_MAX:
@@ -149,7 +167,9 @@ class Purse:
             await self._fail(trace)
             await give_back(metered)
             raise
-        # If we die before this is written, the provider is asked again.
+        # If we die before this is written, the provider is asked again. A write whose answer is lost may stand, so the
+        # quota of a key counts it from here on: part of it is rather lost than lent twice.
+        metered.settle_lent(answered.charged_micros)
         await self._tenure.write(lambda job: {}, [self._put(answered)])
         return answered
 
@@ -185,7 +205,9 @@ class Purse:
         return Put(f"jobs/{self._tenure.job.job_id}/steps/{rules.step_id(trace.step)}", trace_document(trace))
 
     def _metered(self, trace: Trace) -> MeteredCall:
-        return self._calls.resume(self._tenure.job.account_id, HoldId(trace.hold_id), _quote_of(trace))
+        metered = self._calls.resume(self._tenure.job.account_id, HoldId(trace.hold_id), _quote_of(trace))
+        metered.lent = LentBefore(trace.shares)
+        return metered
 
 
 def _quote_of(trace: Trace) -> Quote:

@@ -55,6 +55,7 @@ class JobStarts:
         job = Job(
             job_id=rules.job_id_of(asking.account_id, key),
             owner=owner,
+            lenders=tuple(sorted(asking.payers - {owner})),
             account_id=asking.account_id,
             kind=kind,
             params=params,

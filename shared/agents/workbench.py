@@ -145,6 +145,7 @@ class Workbench:
             quote=quote_of(order, price),
             request_hash=_hash_of([model, prompt, seconds, size]),
             hold_ms=FILM_HOLD_MS,
+            lends=False,
             ask=film.ask,
             read=film.read,
         )

@@ -19,8 +19,9 @@ class Asking(Struct, frozen=True, kw_only=True):
     models_allowed: frozenset[str] | None = None
     """None for all of them."""
     preference: Preference = NO_PREFERENCE
-    owner: UserId | None = None
-    """Whose wallet or card it is. Their own keys do not serve their calls."""
+    payers: frozenset[UserId] = frozenset()
+    """Whose credits may be spent: the owner of the wallet or card, and whoever of a pool lent to a session. No key of
+    theirs serves the call."""
     left: Callable[[], Awaitable[None]] | None = None
     """Returns once nobody waits for the answer any more. None where nobody can leave, as of a job."""
     isolated: bool = False

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.base.economy import HOLD_LIFETIME_MS
 from shared.base.errors import ClientLeft, CredenceError
-from shared.base.ids import AccountId, HoldId, RequestId
+from shared.base.ids import AccountId, HoldId, RequestId, UserId
 from shared.base.log import write_line
 from shared.base.micros import CREDIT_MICROS
 from shared.calls.leaving import AskProvider, Vigil
@@ -95,7 +95,7 @@ class Calls:
                 preference=asking.preference,
                 needs=needs,
                 begun=False,
-                lending=self._lending(asking, model, call),
+                lending=self.lending(model, call, payers=asking.payers, preference=asking.preference),
             )
             routed = await vigil.keep(work)
         except ClientLeft:
@@ -165,7 +165,7 @@ class Calls:
                 preference=asking.preference,
                 needs=needs,
                 begun=begun,
-                lending=self._lending(asking, model, call),
+                lending=self.lending(model, call, payers=asking.payers, preference=asking.preference),
             )
         except BaseException:
             await give_back(call)
@@ -201,10 +201,13 @@ class Calls:
             times_first_byte=begun,
         )
 
-    def _lending(self, asking: Asking, model: Model, call: MeteredCall) -> "Lending | None":
+    def lending(
+        self, model: Model, call: MeteredCall, *, payers: Set[UserId], preference: Preference
+    ) -> "Lending | None":
+        """Contributed keys for the call, none of them a payer's. The call answers for whichever serves it."""
         if self._lender is None:
             return None
-        return self._lender.lending(model.id, call, owner=asking.owner, preference=asking.preference)
+        return self._lender.lending(model.id, call, payers=payers, preference=preference)
 
 
 async def give_back(call: MeteredCall) -> None:

@@ -61,6 +61,8 @@ class Session(Struct, frozen=True):
     pool: str | None
     """The pool that it draws from; None for its owner's wallet."""
     budget_micros: int
+    lenders: tuple[UserId, ...] = ()
+    """Other members of the pool whose credits it drew."""
 
 
 class Card(Struct, frozen=True):
@@ -83,6 +85,11 @@ class Card(Struct, frozen=True):
     def wallet_id(self) -> AccountId:
         """Its owner's wallet."""
         return AccountId(f"user:{self.owner}")
+
+    @property
+    def payers(self) -> frozenset[UserId]:
+        """Whose credits may be on it."""
+        return frozenset({self.owner, *(self.session.lenders if self.session else ())})
 
 
 class CardRecord(Struct, frozen=True):

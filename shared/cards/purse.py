@@ -16,8 +16,10 @@ class Purse(Protocol):
     async def check(self, card: Card, amount_micros: int) -> None:
         """Refuse what cannot be funded before anything is written. Funding itself decides in the end."""
 
-    async def fund(self, card: Card, amount_micros: int) -> None:
-        """Move so much onto the card's account, once. Raise CreditTooLow, or what the ledger raises."""
+    async def fund(self, card: Card, amount_micros: int) -> Card:
+        """Move so much onto the card's account, once; the card, which says then whose it is. Raise CreditTooLow, or
+        what the ledger raises.
+        """
 
     async def withdraw(self, card: Card, facts: Facts) -> int:
         """Take back what can be had while calls of the card go on; how much that was."""
@@ -38,10 +40,11 @@ class Wallets:
         if (spendable_micros := self._ledger.spendable_micros(head)) < amount_micros:
             raise CreditTooLow(needed_micros=amount_micros, spendable_micros=spendable_micros)
 
-    async def fund(self, card: Card, amount_micros: int) -> None:
+    async def fund(self, card: Card, amount_micros: int) -> Card:
         facts = {"reason": "card created", "card": card.card_id}
         key = f"{card.account_id}:create"
         await self._ledger.transfer(card.wallet_id, card.account_id, amount_micros, key=key, facts=facts)
+        return card
 
     async def withdraw(self, card: Card, facts: Facts) -> int:
         # Each try has a key of its own: what an earlier one moved is not there to move again.

@@ -83,7 +83,7 @@ class Cards:
         await self._funds.open(card.account_id, card.terms.limit)
         # If we die here, it has an empty account; opening it again changes nothing.
         if amount_micros:
-            await self._purse.fund(card, amount_micros)
+            card = await self._purse.fund(card, amount_micros)
         # If we die here, it is funded; a repeat's transfer has the same key and moves nothing more. The last write
         # makes the key good, unless another try took over meanwhile: then that one shows its own.
         opened = replace(begun.record, card=replace(card, status=CardStatus.OPEN))

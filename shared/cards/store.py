@@ -155,7 +155,7 @@ def _view_document(card: Card) -> dict[str, Any]:
         "models": None if terms.models is None else sorted(terms.models),
         "expires_at_ms": terms.expires_at_ms,
         "created_at_ms": card.created_at_ms,
-        **({"pool": card.session.pool, "budget_micros": card.session.budget_micros} if card.session else {}),
+        **(_session_document(card.session) if card.session else {}),
     }
 
 
@@ -168,6 +168,15 @@ def _card_from(card_id: CardId, fields: Mapping[str, Any]) -> Card:
         models=None if models is None else frozenset(models),
         expires_at_ms=fields["expires_at_ms"],
     )
-    session = Session(fields["pool"], fields["budget_micros"]) if "budget_micros" in fields else None
+    session = _session_from(fields) if "budget_micros" in fields else None
     status = CardStatus(fields["status"])
     return Card(card_id, UserId(fields["owner"]), status, terms, fields["created_at_ms"], session)
+
+
+def _session_document(session: Session) -> dict[str, Any]:
+    return {"pool": session.pool, "budget_micros": session.budget_micros, "lenders": list(session.lenders)}
+
+
+def _session_from(fields: Mapping[str, Any]) -> Session:
+    lenders = tuple(UserId(lender) for lender in fields.get("lenders", ()))
+    return Session(fields["pool"], fields["budget_micros"], lenders)

@@ -9,13 +9,18 @@ import msgspec
 from msgspec.structs import replace
 
 from shared.base.errors import CredenceError, Kind
+from shared.base.ids import HoldId
 from shared.base.micros import CREDIT_MICROS
+from shared.base.units import Unit
 from shared.catalog.models import Capability, Model
 from shared.images import rules
 from shared.images.errors import ImageInvalid
 from shared.images.job_errors import PictureUnreadable
-from shared.images.job_models import ImageJob, JobState
+from shared.images.job_models import ImageJob, JobState, PictureCharge
 from shared.images.models import ImageRequest
+from shared.ledger.models import HOUSE_ONLY
+from shared.metering.models import Quote
+from shared.metering.rules import quote
 
 REQUEST_BYTES_MAX = 64 * 1024
 """It is kept in the job's document, which Firestore limits to a mebibyte."""
@@ -111,8 +116,43 @@ def told(job: ImageJob, contents: tuple[bytes, ...] = ()) -> dict[str, Any]:
 def usage_told(job: ImageJob) -> Mapping[str, Any]:
     """The pictures that were charged, with their cost in the words of the other calls."""
     charged = job.charged_micros or 0
-    details = {"charged_micros": charged, "receipt_id": job.receipt_id}
+    details: dict[str, Any] = {"charged_micros": charged, "receipt_id": job.receipt_id}
+    if len(job.receipt_ids) > 1:
+        details["receipt_ids"] = job.receipt_ids
     return {"images": len(job.pictures), "cost": charged / CREDIT_MICROS, "cost_details": details}
+
+
+def hold_of(job: ImageJob, index: int) -> HoldId:
+    """What names the charge for one picture of a job, where it has one of its own."""
+    return HoldId(f"{job.hold_id}:{index}")
+
+
+def quote_for_one(job: ImageJob) -> Quote:
+    """What one of its pictures costs."""
+    whole = job.quote
+    return quote(
+        whole.rates,
+        {Unit.IMAGE: 1},
+        demand_ppm=whole.demand_ppm,
+        price_version=whole.price_version,
+        demand_rule=whole.demand_rule,
+    )
+
+
+def charges_of(job: ImageJob) -> list[PictureCharge]:
+    """How a job's pictures are charged: those of contributed keys one by one, all others together.
+
+    The last charge is the job's hold's own, which covers the others until it is made; so they need no hold. It may
+    take what they leave of it, so that no rounding makes the sum more than was held.
+    """
+    one, left_micros = quote_for_one(job), job.quote.amount_micros
+    lent = [(hold_of(job, index), job.lent.get(picture.name)) for index, picture in enumerate(job.pictures)]
+    charges = [PictureCharge(hold_id, one, 1, by.facts, by.shares) for hold_id, by in lent if by is not None]
+    if own := len(job.pictures) - len(charges):
+        charges.append(PictureCharge(job.hold_id, job.quote, own, job.facts, HOUSE_ONLY))
+    *others, last = charges
+    left_micros -= sum(charge.quote.amount_micros for charge in others)
+    return [*others, replace(last, hold_id=job.hold_id, quote=replace(job.quote, amount_micros=left_micros))]
 
 
 def was_asked_by(job: ImageJob, account_id: str, uid: str | None) -> bool:

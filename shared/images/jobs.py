@@ -49,6 +49,7 @@ class ImageJobs:
         job = ImageJob(
             job_id=JobId("imgjob_" + secrets.token_hex(16)),
             owner=owner,
+            lenders=tuple(sorted(asking.payers - {owner})),
             account_id=asking.account_id,
             hold_id=HoldId(asking.request_id),
             model_id=model.id,

@@ -11,10 +11,11 @@ from shared.images import job_rules, rules
 from shared.images.claim import Claim
 from shared.images.content import content_of
 from shared.images.job_errors import PicturesTooLarge
-from shared.images.job_models import Picture
+from shared.images.job_models import LentPicture, Picture
 from shared.images.store import ImageJobStore, chunks_of
 from shared.images.stream import COMPLETED, PARTIAL
 from shared.metering.models import Outcome
+from shared.metering.service import MeteredCall
 from shared.providers.errors import UpstreamUnavailable
 from shared.providers.gateway import Upstreams, UpstreamStream
 from shared.providers.models import Provider
@@ -33,7 +34,19 @@ class Painter:
 
     async def paint(self, claim: Claim, model: Model) -> None:
         """One more picture, kept and noted on the job. Raise what the router does, or why it cannot be kept."""
+        job = claim.job
+        one = self._calls.resume(
+            job.account_id, job_rules.hold_of(job, len(job.pictures)), job_rules.quote_for_one(job)
+        )
+        try:
+            await self._paint(claim, model, one)
+        finally:
+            # What a key made that was not kept is charged to nobody, even if the process was stopped over it.
+            one.settle_lent(0)
+
+    async def _paint(self, claim: Claim, model: Model, one: MeteredCall) -> None:
         job, index = claim.job, len(claim.job.pictures)
+        lending = self._calls.lending(model, one, payers=job.payers, preference=job.preference)
         streams = job_rules.shows_partials(model, job.request)
         asked = job_rules.request_for(job.request, index, shows_partials=streams)
 
@@ -47,10 +60,12 @@ class Painter:
 
         if streams:
             needs = rules.needs_of(asked)
-            begun = await self._calls.routed(model, ask_stream, preference=job.preference, needs=needs, begun=True)
+            begun = await self._calls.routed(
+                model, ask_stream, preference=job.preference, needs=needs, begun=True, lending=lending
+            )
             item, route_facts = await self._watch(claim, begun), begun.facts
         else:
-            whole = await self._calls.routed(model, ask, preference=job.preference, begun=False)
+            whole = await self._calls.routed(model, ask, preference=job.preference, begun=False, lending=lending)
             await whole.close()
             item, route_facts = next((one for one in whole.answer["data"] if rules.is_picture(one)), {}), whole.facts
         content = await content_of(item, self._fetcher)
@@ -59,12 +74,15 @@ class Painter:
         # Under the run's own number: a run that lost the job writes over no picture of the one that has it.
         picture = await self._keep(claim, f"{job.runs}-{index}", content, is_preview=False)
         pictures = (*job.pictures, picture)
-        await claim.write(
-            pictures=pictures,
-            preview=None,
-            percent=job_rules.percent_of(job, len(pictures)),
-            facts=call_facts(model, route_facts, RequestId(job.hold_id), Outcome.FINISHED),
-        )
+        facts = call_facts(model, route_facts, RequestId(job.hold_id), Outcome.FINISHED)
+        made: dict[str, Any] = {"facts": facts}
+        if one.lent is not None:
+            made = {"lent": {**job.lent, picture.name: LentPicture({**facts, **one.lent_facts}, one.shares)}}
+        # What is noted on the job will be charged. A write whose answer is lost may stand, so the quota of a key counts
+        # it from here on: part of it is rather lost than lent twice.
+        one.settle_lent(one.quote.amount_micros)
+        percent = job_rules.percent_of(job, len(pictures))
+        await claim.write(pictures=pictures, preview=None, percent=percent, **made)
 
     async def _watch(self, claim: Claim, routed: Routed[UpstreamStream]) -> dict[str, Any]:
         """The finished picture of a stream whose partial ones are shown."""

@@ -14,11 +14,11 @@ from shared.catalog.service import Catalog
 from shared.images import job_rules
 from shared.images.claim import Claim
 from shared.images.job_errors import JobBusy
-from shared.images.job_models import Failure, ImageJob, JobId, JobState
+from shared.images.job_models import Failure, ImageJob, JobId, JobState, PictureCharge
 from shared.images.painter import Painter
 from shared.images.store import ImageJobStore, JobChanged, KeptJob
-from shared.metering.models import Usage, UsageSource
-from shared.metering.service import MeteredCall
+from shared.metering.models import Charge, Usage, UsageSource
+from shared.metering.service import LentBefore, MeteredCall
 
 _TOO_LATE = Failure("job_expired", "The pictures were not made in time. Nothing was charged.")
 _TOO_OFTEN = Failure("job_failed", "The pictures could not be made. Nothing was charged.")
@@ -85,22 +85,23 @@ class ImageJobRunner:
     async def _charge(self, kept: KeptJob) -> None:
         """Capture the hold and show the pictures. Both may be done by several at once, and by none but the first."""
         job = kept.job
-        usage = Usage({Unit.IMAGE: len(job.pictures)}, UsageSource.REPORTED)
         try:
-            charge = await self._call(job).collect(usage, job.facts)
+            charges = [await self._collect(job, charge) for charge in job_rules.charges_of(job)]
         except CredenceError as error:
             if error.kind in _MAY_PASS:
                 raise
             await self._end(Claim(self._store, kept, self._clock), Failure(error.code, error.message))
             return
-        # If we die here, the next run is answered with the same charge.
+        # If we die here or between two of them, the next run is answered with the same charges.
+        receipts = tuple(charge.entry_id for charge in charges if charge.entry_id is not None)
         done = replace(
             job,
             state=JobState.SUCCEEDED,
             percent=100,
             lease_until_ms=0,
-            charged_micros=charge.amount_micros,
-            receipt_id=charge.entry_id,
+            charged_micros=sum(charge.amount_micros for charge in charges),
+            receipt_id=charges[-1].entry_id,
+            receipt_ids=receipts,
         )
         try:
             await self._store.replace(kept, done)
@@ -108,6 +109,11 @@ class ImageJobRunner:
             # Somebody else came this far; if it was anything else, the next delivery goes on from there.
             raise JobBusy from None
         write_line("INFO", "job_succeeded", job=job.job_id, pictures=len(job.pictures), runs=job.runs)
+
+    async def _collect(self, job: ImageJob, charge: PictureCharge) -> Charge:
+        call = self._calls.resume(job.account_id, charge.hold_id, charge.quote)
+        call.lent = LentBefore(charge.shares)
+        return await call.collect(Usage({Unit.IMAGE: charge.images}, UsageSource.REPORTED), charge.facts)
 
     async def _end(self, claim: Claim, failure: Failure) -> None:
         """Say why, then give the hold back. If we die between, it is given back by the next run, or expires."""

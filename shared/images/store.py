@@ -135,6 +135,9 @@ def job_document(job: ImageJob) -> dict[str, Any]:
         "preference": job.preference,
         "facts": job.facts,
         "hold_id": job.hold_id,
+        "lenders": job.lenders,
+        "lent": job.lent,
+        "receipt_ids": job.receipt_ids,
     }
     return {
         "kind": KIND,
@@ -166,7 +169,7 @@ def job_from(job_id: JobId, fields: Mapping[str, Any]) -> ImageJob:
     return msgspec.convert(
         {
             **{name: fields[name] for name in (*same, "runs", "lease_until_ms", "is_delivered")},
-            **{name: work[name] for name in ("quote", "preference", "facts", "hold_id")},
+            **{name: value for name, value in work.items() if name != "request"},
             "job_id": job_id,
             "account_id": fields["account"],
             "model_id": fields["model"],

@@ -6,6 +6,8 @@ A call that is never resolved, because the process died, costs nothing: its hold
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from msgspec import Struct
+
 from shared.base.economy import HOLD_LIFETIME_MS
 from shared.base.ids import AccountId, HoldId, RequestId, entry_id_of
 from shared.base.log import write_line
@@ -36,6 +38,22 @@ class Lent(Protocol):
     def settled(self, charged_micros: int) -> None:
         """Take note of what the call came to. The first word stands."""
         ...
+
+
+class LentBefore(Struct, frozen=True):
+    """What the process was lent that made a call, as whoever charges for the call later knows it. It was settled there,
+    and stands in the facts that were kept with its shares.
+    """
+
+    shares: tuple[Share, ...]
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """Nothing that is not known already."""
+        return {}
+
+    def settled(self, charged_micros: int) -> None:
+        """Nothing: a lender hears it once."""
 
 
 class Meter:
@@ -113,7 +131,7 @@ class MeteredCall:
         amount_micros = rules.charge_micros(self.quote, usage)
         if amount_micros == 0:
             return await self.release()
-        told, shares = self._told(usage, facts), self._shares
+        told, shares = self._told(usage, facts), self.shares
         try:
             if self.before_charge is not None:
                 await self.before_charge(OwedCharge(self._account_id, self._hold_id, amount_micros, told, shares))
@@ -122,7 +140,7 @@ class MeteredCall:
             )
         finally:
             # A charge that fails may stand after all, and the key was used either way.
-            self._settle(amount_micros)
+            self.settle_lent(amount_micros)
         return self._charged(posted)
 
     async def collect(self, usage: Usage, facts: Mapping[str, str | int]) -> Charge:
@@ -137,11 +155,11 @@ class MeteredCall:
         except HoldAbsent:
             # The answer took longer than its hold lived.
             posted = await self._ledger.capture_late(
-                self._account_id, self._hold_id, amount_micros, facts=told, shares=self._shares
+                self._account_id, self._hold_id, amount_micros, facts=told, shares=self.shares
             )
             return self._charged(posted)
         except (LedgerBusy, LedgerUnavailable):
-            owed = OwedCharge(self._account_id, self._hold_id, amount_micros, told, self._shares)
+            owed = OwedCharge(self._account_id, self._hold_id, amount_micros, told, self.shares)
             try:
                 await self._owed.put(owed)
             except OwedUnavailable:
@@ -152,14 +170,22 @@ class MeteredCall:
             return Charge(amount_micros, self.receipt_id, None)
 
     def _told(self, usage: Usage, facts: Mapping[str, str | int]) -> dict[str, str]:
-        lent = self.lent.facts if self.lent else {}
-        return rules.receipt_facts(self.quote, usage, {**facts, **lent})
+        return rules.receipt_facts(self.quote, usage, {**facts, **self.lent_facts})
 
     @property
-    def _shares(self) -> tuple[Share, ...]:
+    def lent_facts(self) -> Mapping[str, str]:
+        """What the receipt says of what was lent."""
+        return self.lent.facts if self.lent else {}
+
+    @property
+    def shares(self) -> tuple[Share, ...]:
+        """Who has a part in the charge."""
         return tuple(self.lent.shares) if self.lent else HOUSE_ONLY
 
-    def _settle(self, charged_micros: int) -> None:
+    def settle_lent(self, charged_micros: int) -> None:
+        """Tell what was lent what the call comes to. Capturing and releasing do; this is for a charge that is decided
+        here and may be made by another process.
+        """
         if self.lent:
             self.lent.settled(charged_micros)
 
@@ -176,7 +202,7 @@ class MeteredCall:
 
     async def release(self) -> Charge:
         """Give the whole hold back."""
-        self._settle(0)
+        self.settle_lent(0)
         await self._ledger.release(self._account_id, self._hold_id)
         write_line("INFO", "call_released", account=self._account_id, hold=self._hold_id)
         return Charge(0, None, None)

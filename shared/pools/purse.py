@@ -3,6 +3,8 @@
 import secrets
 from contextlib import suppress
 
+from msgspec.structs import replace
+
 from shared.base.clock import Clock
 from shared.base.errors import CredenceError
 from shared.base.ids import AccountId
@@ -40,12 +42,14 @@ class SessionPurse:
             raise CreditTooLow(needed_micros=amount_micros, spendable_micros=drawable)
         return None
 
-    async def fund(self, card: Card, amount_micros: int) -> None:
-        if (pool_id := _pool_of(card)) is None:
+    async def fund(self, card: Card, amount_micros: int) -> Card:
+        if (pool_id := _pool_of(card)) is None or (session := card.session) is None:
             return await self._wallets.fund(card, amount_micros)
         facts = {"reason": "session opened", "card": card.card_id, "member": card.owner}
-        await self._pools.draw(pool_id, card.account_id, card.owner, amount_micros, facts=facts)
-        return None
+        drawn = await self._pools.draw(pool_id, card.account_id, card.owner, amount_micros, facts=facts)
+        # A repeat is answered with the same entry, so it names the same people.
+        givers = {user_id for user_id, *_ in shares.rows_from(dict(drawn.entry.facts))}
+        return replace(card, session=replace(session, lenders=tuple(sorted(givers - {card.owner}))))
 
     async def withdraw(self, card: Card, facts: Facts) -> int:
         """What was drawn from a pool comes back at once and whole, so that it is known whose the used part was."""

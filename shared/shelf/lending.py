@@ -5,7 +5,7 @@ own key comes last, so that what the router hears of a provider is never the fau
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
@@ -42,10 +42,10 @@ class Lender:
         self._shelf = shelf
         self._vault = vault
 
-    def lending(self, model_id: str, call: MeteredCall, *, owner: UserId | None, preference: Preference) -> "Lending":
+    def lending(self, model_id: str, call: MeteredCall, *, payers: Set[UserId], preference: Preference) -> "Lending":
         """For one call. What there is to read is read beside it."""
         self._shelf.tend()
-        return Lending(self._shelf, self._open, model_id, call, owner, preference)
+        return Lending(self._shelf, self._open, model_id, call, payers, preference)
 
     async def _open(self, loan: Loan, provider: Provider) -> Provider:
         """The provider with the loan's key. Raise VaultSealed or VaultUnavailable.
@@ -69,14 +69,14 @@ class Lending:
         opened: Callable[[Loan, Provider], Awaitable[Provider]],
         model_id: str,
         call: MeteredCall,
-        owner: UserId | None,
+        payers: Set[UserId],
         preference: Preference,
     ) -> None:
         self._shelf = shelf
         self._opened = opened
         self._model_id = model_id
         self._call = call
-        self._owner = owner
+        self._payers = payers
         self._preference = preference
         self._left_out: set[KeyId] = set()
 
@@ -90,7 +90,7 @@ class Lending:
         ends_at_s = asyncio.get_running_loop().time() + timeout_s
         for _ in range(KEYS_TRIED_MAX):
             loan = await self._shelf.borrow(
-                provider.name, self._model_id, self._worst_micros, owner=self._owner, left_out=self._left_out
+                provider.name, self._model_id, self._worst_micros, payers=self._payers, left_out=self._left_out
             )
             if loan is None:
                 break

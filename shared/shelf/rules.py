@@ -7,7 +7,7 @@ stretch of calls each serves in proportion to its weight, spread evenly, and the
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 
-from shared.base.economy import COST_PPM, HOLD_LIFETIME_MS
+from shared.base.economy import COST_PPM, HOLD_LIFETIME_MS, IMAGE_JOB_HOLD_LIFETIME_MS
 from shared.base.ids import UserId
 from shared.catalog.models import Route
 from shared.providers.errors import Fault
@@ -32,8 +32,9 @@ LEASE_CALLS_MAX = 64
 """The most worst cases that one lease covers: so much is out of reach of others while a process that died has it."""
 SPEND_MS = 5 * 60_000
 """How long calls are begun under a lease."""
-LEASE_MS = SPEND_MS + HOLD_LIFETIME_MS + 5 * 60_000
-"""No call lives longer than its hold. The rest is for clocks that differ."""
+LEASE_MS = SPEND_MS + max(HOLD_LIFETIME_MS, IMAGE_JOB_HOLD_LIFETIME_MS) + 5 * 60_000
+"""No call lives longer than its hold, and the longest holds are those of pictures that are painted later. The rest is
+for clocks that differ."""
 OF_THE_KEY = frozenset({Fault.BUSY, Fault.KEY, Fault.DENIED})
 """Faults that are about the key and not about its provider: another key may be served at once."""
 COMPLAINED = frozenset({Fault.KEY, Fault.DENIED})
@@ -81,16 +82,16 @@ def chosen(
     *,
     now_ms: int,
     wall_ms: int,
-    owner: UserId | None,
+    payers: Set[UserId],
     left_out: Set[KeyId],
 ) -> Stand | None:
-    """The key that is asked next, or None. `owner` pays for the call, and no key of theirs serves it.
+    """The key that is asked next, or None. `payers` pay for the call, and no key of theirs serves it.
 
     Keys with a lease that covers the call come first once there are enough of them.
     """
 
     def serves(stand: Stand) -> bool:
-        return is_ready(stand, now_ms) and stand.id not in left_out and stand.shelved.key.owner != owner
+        return is_ready(stand, now_ms) and stand.id not in left_out and stand.shelved.key.owner not in payers
 
     # Of a thousand keys few have a lease, so that is looked at first.
     at_work = [s for s in stands if s.leases and lease_for(s, needed_micros, wall_ms) and serves(s)]

@@ -94,7 +94,7 @@ class Shelf:
         return (provider, model_id) in self._by_model and self._clock() < self._believed_until_ms
 
     async def borrow(
-        self, provider: str, model_id: str, worst_micros: int, *, owner: UserId | None, left_out: Set[KeyId]
+        self, provider: str, model_id: str, worst_micros: int, *, payers: Set[UserId], left_out: Set[KeyId]
     ) -> Loan | None:
         """A key with the worst case of a call reserved of its quota, or None. Warm, it reads and writes nothing."""
         if worst_micros <= 0 or not self.has_keys(provider, model_id):
@@ -106,7 +106,7 @@ class Shelf:
                 worst_micros,
                 now_ms=self._clock(),
                 wall_ms=self._wall_clock(),
-                owner=owner,
+                payers=payers,
                 left_out=without,
             )
             if stand is None:

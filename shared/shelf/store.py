@@ -69,7 +69,9 @@ class ShelfStore(Protocol):
         """Open leases that expired by then, the longest expired first."""
 
     async def served_micros(self, lease_id: LeaseId) -> int:
-        """What calls were charged under a lease, in the ledger or owed to it; no more come once it has expired."""
+        """What calls were charged under a lease: in the ledger, owed to it, or decided as a step of a job that goes on
+        some other day. No other comes once the lease has expired.
+        """
 
 
 class FirestoreShelf:
@@ -147,11 +149,15 @@ class FirestoreShelf:
 
     async def served_micros(self, lease_id: LeaseId) -> int:
         named = FieldFilter(FieldPath("facts", LEASE_FACT).to_api_repr(), "==", lease_id)
-        # Owed charges first: one that is made in between is then seen twice, under one hold, and not missed.
+        # What is charged last is read first: one that is made in between is then seen twice, under one hold, and not
+        # missed.
+        decided = self._client.collection_group("steps").where(filter=named).limit(CALLS_MAX)
         owed = self._client.collection("owed_charges").where(filter=named).limit(CALLS_MAX)
         charged = self._client.collection_group("entries").where(filter=named).limit(CALLS_MAX)
         used: dict[str, int] = {}
         try:
+            async for step in decided.stream(retry=None, timeout=SWEEP_TIMEOUT_S):
+                used[str(step.get("hold_id"))] = int(step.get("charged_micros"))
             async for charge in owed.stream(retry=None, timeout=SWEEP_TIMEOUT_S):
                 used[charge.id] = int(charge.get("amount_micros"))
             async for entry in charged.stream(retry=None, timeout=SWEEP_TIMEOUT_S):

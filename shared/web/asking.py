@@ -12,7 +12,7 @@ def asking(caller: Caller) -> Asking:
         request_id=caller.request_id,
         models_allowed=caller.models_allowed,
         preference=preference_of(caller.route_asked),
-        owner=caller.spender(),
+        payers=caller.payers(),
         left=caller.left,
         isolated=caller.card is not None and caller.card.session is not None,
     )

@@ -92,11 +92,11 @@ class Caller(Struct, frozen=True):
         """The models that the caller may call; None for all of them."""
         return self.card.terms.models if self.card else None
 
-    def spender(self) -> UserId | None:
-        """Whose credits are spent: the user, or whose card it is. None for a service."""
+    def payers(self) -> frozenset[UserId]:
+        """Whose credits are spent: the user's, or those that are on the card. Nobody's for a service."""
         if self.card:
-            return self.card.owner
-        return self.user.uid if self.user else None
+            return self.card.payers
+        return frozenset({self.user.uid}) if self.user else frozenset()
 
     def owner_uid(self) -> UserId:
         """The user, or whose card it is, in a function whose callers spend; anything else is a defect of it."""

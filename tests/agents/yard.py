@@ -84,10 +84,17 @@ class Yard:
         await self.app.ledger.open(ACCOUNT)
         await self.app.ledger.grant_paid(ACCOUNT, funds_micros, key="funds", facts={})
 
-    async def start(self, kind: str = "asking", *, ceiling_micros: int = CEILING_MICROS, **params: Any) -> Job:
+    async def start(
+        self,
+        kind: str = "asking",
+        *,
+        ceiling_micros: int = CEILING_MICROS,
+        payers: frozenset[UserId] = frozenset({OWNER}),
+        **params: Any,
+    ) -> Job:
         """Ask for a job."""
         return await self.app.job_starts.start(
-            Asking(account_id=ACCOUNT, request_id=new_request_id()),
+            Asking(account_id=ACCOUNT, request_id=new_request_id(), payers=payers),
             OWNER,
             kind=kind,
             params=params,

@@ -9,7 +9,7 @@ from local.stack import Stack
 from shared.base.ids import UserId
 from shared.base.periods import Period
 from shared.cards.errors import CardsUnavailable
-from shared.cards.models import Card, CardId, CardRecord, CardStatus, Refill, Terms
+from shared.cards.models import Card, CardId, CardRecord, CardStatus, Refill, Session, Terms
 from shared.cards.store import CardChanged, CardExists, CardStore, FirestoreCards
 from shared.ledger.models import SpendLimit
 from tests.cards.builders import MemoryCards
@@ -36,6 +36,17 @@ class CardsContract:
         assert found.record == written.record == record(terms=terms)
         assert await cards.owned_by(ADA, after=None) == [record(terms=terms).card]
         assert await cards.find(CardId("b" * 12)) is None
+
+    async def test_a_session_comes_back_with_whose_credits_it_drew(self, cards: CardStore) -> None:
+        drew = record()
+        drew = replace(drew, card=replace(drew.card, session=Session("pool", 9, (BEN,))))
+        await cards.create(drew)
+
+        found = await cards.find(CardId("a" * 12))
+
+        assert found is not None
+        assert found.record == drew
+        assert found.record.card.payers == {ADA, BEN}
 
     async def test_an_id_is_given_once(self, cards: CardStore) -> None:
         await cards.create(record())

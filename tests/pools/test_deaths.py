@@ -33,7 +33,7 @@ async def outcome(club: Club, pool: Pool) -> object:
     return (
         await club.wallets(),
         book,
-        [(card.card_id, card.status) for card in records],
+        [(card.card_id, card.status, card.session) for card in records],
         {name: kept.pool.status for name, kept in club.pool_store.pools.items()},
         {name: kept.member for name, kept in club.pool_store.people.items()},
         [kept.invitation.revoked_by for kept in club.pool_store.invitations_.values()],
@@ -152,3 +152,15 @@ async def test_what_comes_back_for_somebody_who_left_follows_them() -> None:
     assert (await club.wallets())[CLARA] == 1_000
     assert (await club.head(wallet_of(ADA))).balance_micros == 700
     await club.check()
+
+
+async def test_a_session_knows_whose_credits_it_drew() -> None:
+    """His own hundred and fifty of Ada's; of a wallet's session, nobody else's. No key of theirs serves their calls."""
+    club, pool = await prepared()
+
+    [drawn] = await club.first.sessions.owned_by(BEN)
+    await open_own(club.first, pool)
+    [own] = await club.first.sessions.owned_by(CLARA)
+
+    assert drawn.payers == {ADA, BEN}
+    assert own.payers == {CLARA}

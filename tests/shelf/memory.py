@@ -23,6 +23,8 @@ class MemoryShelf:
         self.closed: dict[LeaseId, tuple[Lease, int]] = {}
         self.ledger = ledger
         self.owed = owed
+        self.decided: dict[str, tuple[LeaseId, int]] = {}
+        """Steps of jobs whose charge is decided: under which lease they were served, by their holds."""
         self.down = False
         self.lost = False
         self.down_for_counting = False
@@ -72,8 +74,9 @@ class MemoryShelf:
         await self._answer()
         if self.down_for_counting:
             raise ShelfUnavailable
+        used = {hold_id: micros for hold_id, (served, micros) in self.decided.items() if served == lease_id}
         owed = self.owed.charges.values() if self.owed else ()
-        used = {charge.hold_id: charge.amount_micros for charge in owed if charge.facts.get(LEASE_FACT) == lease_id}
+        used |= {charge.hold_id: charge.amount_micros for charge in owed if charge.facts.get(LEASE_FACT) == lease_id}
         for document in self.ledger.entries.values() if self.ledger else ():
             if document["facts"].get(LEASE_FACT) == lease_id:
                 used[document["hold_id"]] = -document["delta_micros"]

@@ -124,11 +124,77 @@ async def test_an_owner_is_not_served_by_their_own_key(library: Library) -> None
     library.shop.first.replies.append(ANSWERED)
     asking = library.shop.asking()
 
-    await library.shop.chats().answer(replace(asking, owner=UserId("ada")), request_of())
+    await library.shop.chats().answer(replace(asking, payers=frozenset({UserId("ada")})), request_of())
 
     assert [asked_with(asked) for asked in library.shop.first.asked] == [f"{KEY}-first"]
     assert library.shop.captures()[-1].legs == (Leg(HOUSE_REVENUE, Origin.PROMO, PRICE),)
     assert KEY_FACT not in dict(library.shop.captures()[-1].facts)
+
+
+async def test_who_lent_to_a_session_is_not_paid_out_of_it(library: Library) -> None:
+    """A member of the pool whose credits it spends buys nothing from themselves; another's key serves it."""
+    await library.add("key1", owner="grace")
+    await library.add("key2", owner="hopper")
+    library.shop.first.replies += [ANSWERED] * 4
+    payers = frozenset({UserId("ada"), UserId("grace")})
+
+    for _ in range(4):
+        await library.shop.chats().answer(replace(library.shop.asking(), payers=payers), request_of())
+
+    assert {asked_with(asked) for asked in library.shop.first.asked} == {f"{SECRET}-key2"}
+    assert {leg.account_id for entry in library.shop.captures() for leg in entry.legs} == {
+        HOUSE_REVENUE,
+        "earn:hopper",
+    }
+
+
+async def test_a_stream_that_breaks_off_pays_for_what_came_and_goes_on_with_no_other_key(library: Library) -> None:
+    await library.add()
+    library.shop.first.replies += [fake.cut(fake.event(fake.chunk("Hello there, this is some text"))), ANSWERED]
+
+    await read_all(library)
+
+    (entry,) = library.shop.captures()
+    assert [asked_with(asked) for asked in library.shop.first.asked] == [f"{SECRET}-key1"]
+    assert not library.shop.second.asked
+    assert dict(entry.facts)["outcome"] == "cut"
+    assert abs(shares_of_last(library.shop)[GRACE, Origin.PROMO] * 1_000 + entry.delta_micros * 765) < 1_000
+
+
+@pytest.mark.parametrize("lie", [10**15, -(10**6), "many"])
+async def test_what_a_provider_makes_up_pays_no_more_than_was_reserved(library: Library, lie: object) -> None:
+    """Of the buyer's hold and of the key's quota alike."""
+    await library.add(quota_micros=10_000)
+    library.shop.first.replies.append(fake.whole(fake.completion(usage=fake.usage(lie, lie))))
+
+    await library.shop.chats().answer(library.shop.asking(), request_of(max_tokens=100))
+
+    (entry,) = library.shop.captures()
+    price = -entry.delta_micros
+    assert price <= int(dict(entry.facts)["held_micros"]) <= 10_000
+    assert abs(shares_of_last(library.shop)[GRACE, Origin.PROMO] * 1_000 - price * 765) < 1_000
+    await library.shelf.settle_down()
+    key = library.store.keys[KeyId("key1")]
+    assert key.leased_micros - key.returned_micros == price
+
+
+async def test_an_answer_that_is_told_again_pays_no_key(library: Library) -> None:
+    """Whose key made it was paid when it did."""
+    await library.add()
+    library.shop.first.replies.append(ANSWERED)
+    chats = library.shop.chats()
+
+    for _ in range(2):
+        await chats.answer(library.shop.asking(), request_of(credence_cache="use"))
+
+    first, again = library.shop.captures()
+    assert len(library.shop.first.asked) == 1
+    assert dict(first.facts)[KEY_FACT] == "key1"
+    assert KEY_FACT not in dict(again.facts)
+    assert {leg.account_id for leg in again.legs} == {HOUSE_REVENUE}
+    await library.shelf.settle_down()
+    key = library.store.keys[KeyId("key1")]
+    assert key.leased_micros - key.returned_micros == PRICE
 
 
 @pytest.mark.parametrize(("status", "told"), [(401, 1), (403, 1), (402, 1), (429, 0)])

@@ -47,7 +47,7 @@ def choices(stands: list[Stand], calls: int, *, needed_micros: int = 1, owner: s
             needed_micros,
             now_ms=0,
             wall_ms=NOW,
-            owner=UserId(owner) if owner else None,
+            payers={UserId(owner)} if owner else frozenset[UserId](),
             left_out=frozenset(),
         )
         assert stand is not None
@@ -117,7 +117,7 @@ def test_neither_the_owners_own_nor_a_resting_nor_an_empty_key_is_chosen() -> No
     resting.condition = breaker.after_fault(resting.condition, 0, Fault.KEY, probe=False, retry_after_ms=None)
     empty = stand_of(key_of("empty", leased_micros=QUOTA))
 
-    stand = rules.chosen([own, resting, empty], 1, now_ms=1, wall_ms=NOW, owner=UserId("ada"), left_out=frozenset())
+    stand = rules.chosen([own, resting, empty], 1, now_ms=1, wall_ms=NOW, payers={UserId("ada")}, left_out=frozenset())
 
     assert stand is None
 

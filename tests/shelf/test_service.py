@@ -46,8 +46,8 @@ async def ready(store: MemoryShelf, clock: Ticker | None = None, **rest: object)
 
 
 async def borrow(shelf: Shelf, worst_micros: int = WORST, *, owner: str | None = None) -> Loan | None:
-    spender = UserId(owner) if owner else None
-    return await shelf.borrow("first", MODEL, worst_micros, owner=spender, left_out=frozenset())
+    payers = {UserId(owner)} if owner else frozenset[UserId]()
+    return await shelf.borrow("first", MODEL, worst_micros, payers=payers, left_out=frozenset())
 
 
 async def must_borrow(shelf: Shelf) -> Loan:
@@ -121,7 +121,9 @@ async def test_no_quota_is_overrun_by_any_number_of_processes(
     used: Counter[str] = Counter()
 
     async def call(shelf: Shelf, number: int) -> None:
-        if loan := await borrow(shelf):
+        # Prices move meanwhile, so what one call needs is not what the lease was made for.
+        worst = WORST if part == 100 else WORST * (1 + number % 3)
+        if loan := await borrow(shelf, worst):
             await asyncio.sleep(0)
             charged = WORST if part == 100 else number * 7 % WORST
             used[loan.key.id] += charged
@@ -221,6 +223,41 @@ async def test_a_refused_key_is_complained_of_once() -> None:
     await shelf.told()
 
     assert len({name_key for _, _, name_key in posted.tasks}) == 1
+
+
+async def test_a_key_that_another_process_had_refused_serves_no_longer_though_its_lease_has_room() -> None:
+    """From the next look on; what is under way goes on, and then the lease is given back."""
+    clock, store = Ticker(), MemoryShelf(key_of(quota_micros=320 * WORST))
+    here, there = await ready(store, clock), await ready(store, clock)
+    under_way, refused = await must_borrow(here), await must_borrow(there)
+
+    there.failed(refused, UpstreamUnavailable("first", "refused", fault=Fault.KEY))
+    await there.told()
+    await here.refresh()
+
+    assert await borrow(here) is None
+    under_way.settled(WORST)
+    await here.refresh()
+    await there.refresh()
+    key = store.keys[KeyId("key1")]
+    assert not store.open
+    assert key.leased_micros - key.returned_micros == WORST
+
+
+async def test_a_dead_price_leaves_no_quota_behind() -> None:
+    """A lease made at another price covers what it covers; a dearer call takes another, and all of both comes back."""
+    clock, store = Ticker(), MemoryShelf(key_of(quota_micros=10 * WORST))
+    shelf = await ready(store, clock)
+    cheap, dear = await must_borrow(shelf), await borrow(shelf, 9 * WORST)
+    assert dear is not None
+    assert await borrow(shelf) is None
+
+    cheap.settled(WORST)
+    dear.settled(2 * WORST)
+    await shelf.settle_down()
+
+    key = store.keys[KeyId("key1")]
+    assert key.leased_micros - key.returned_micros == 3 * WORST
 
 
 async def test_the_owner_of_a_key_is_not_lent_it() -> None:

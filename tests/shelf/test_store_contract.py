@@ -8,6 +8,8 @@ from itertools import count
 import pytest
 
 from local.stack import Stack
+from shared.agents.documents import trace_document
+from shared.agents.models import Trace
 from shared.base.ids import HoldId
 from shared.ledger.memory import MemoryLedgerStore
 from shared.ledger.service import Ledger
@@ -38,6 +40,10 @@ class Bench(ABC):
     @abstractmethod
     async def put(self, key: ContributedKey) -> Shelved:
         """A key as its owner's functions would have left it."""
+
+    @abstractmethod
+    async def decide(self, trace: Trace) -> None:
+        """A step as a job keeps it."""
 
     async def key(self, key_id: str = "key1") -> ContributedKey:
         found = await self.store.find(KeyId(key_id))
@@ -130,8 +136,8 @@ class ShelfContract:
 
         assert (await bench.key()).cool_until_ms == NOW + 5
 
-    async def test_what_was_served_under_a_lease_is_what_was_charged_and_what_is_owed(self, bench: Bench) -> None:
-        """A charge that is both, because it was collected just now, counts once."""
+    async def test_what_was_served_under_a_lease_is_what_is_charged_owed_or_decided(self, bench: Bench) -> None:
+        """A charge that is several of these, because it was made just now, counts once."""
         await bench.ledger.open(ADA)
         await bench.ledger.grant_promo(ADA, 1_000, lifetime_ms=10**9, key="funds", facts={})
         for number, lease_id in enumerate(["lse_x", "lse_x", "lse_y"]):
@@ -141,7 +147,11 @@ class ShelfContract:
         for owed_id, amount in (("hold1", 11), ("hold9", 5)):
             await bench.owed.put(OwedCharge(ADA, HoldId(owed_id), amount, {LEASE_FACT: "lse_x"}))
 
-        assert await bench.store.served_micros(LeaseId("lse_x")) == 10 + 11 + 5
+        for step, lease_id, amount in (("hold0", "lse_x", 10), ("hold8", "lse_x", 7), ("hold7", "lse_y", 7)):
+            facts = {LEASE_FACT: lease_id}
+            await bench.decide(Trace(step=step, tool="chat", hold_id=step, facts=facts, charged_micros=amount))
+
+        assert await bench.store.served_micros(LeaseId("lse_x")) == 10 + 11 + 5 + 7
         assert await bench.store.served_micros(LeaseId("lse_z")) == 0
 
 
@@ -157,6 +167,9 @@ class TestMemoryShelf(ShelfContract):
             async def put(self, key: ContributedKey) -> Shelved:
                 store.put(key)
                 return Shelved(key, store.versions[key.id])  # type: ignore[arg-type]
+
+            async def decide(self, trace: Trace) -> None:
+                store.decided[trace.hold_id] = (LeaseId(str(trace.facts[LEASE_FACT])), trace.charged_micros)
 
         return InMemory(store, ledger_on(ledger, Ticker()), owed)
 
@@ -175,6 +188,9 @@ class TestFirestoreShelf(ShelfContract):
                     found = await store.find(key.id)
                     assert found is not None
                     return found
+
+                async def decide(self, trace: Trace) -> None:
+                    await client.document(f"jobs/job/steps/{trace.step}").set(trace_document(trace))
 
             ledger = FirestoreLedgerStore(client)
             yield InFirestore(store, ledger_on(ledger, Ticker()), FirestoreOwedCharges(client))

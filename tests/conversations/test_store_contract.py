@@ -12,9 +12,9 @@ from shared.conversations import rules
 from shared.conversations.memory_store import MEMORIES_MAX, Memories
 from shared.conversations.models import Change, ConversationId, Memory, Message, MessageState, Picture, Role
 from shared.conversations.store import CHUNK_BYTES, PAGE_BYTES_MAX, ConversationChanged, FirestoreConversations
-from tests.accounts.test_claims_contract import firestore_at
 from tests.conversations.memory import MemoryConversations, MemoryMemories
 from tests.conversations.test_rules import ASKED, IDLE, NOW, QUESTION
+from tests.database import firestore_at
 
 TALK, OWNER = IDLE.conversation_id, IDLE.owner
 REMEMBERS = replace(IDLE, remembers=True)

@@ -168,7 +168,7 @@ def test_only_what_needs_the_ledger_loads_firestore(answered: Answered) -> None:
     without_ledger |= {"ticket_list", "ticket_resolve"}
     without_ledger |= {"payout_cancel", "payout_get", "payout_list", "payout_onboard", "payout_review"}
     without_ledger |= {"payout_review_list", "payout_schedule"}
-    without_ledger |= {"complaint_list", "complaint_resolve", "invitation_list", "invitation_revoke", "pool_invite"}
+    without_ledger |= {"invitation_list", "invitation_revoke", "pool_invite"}
     without_ledger |= {"lease_sweep", "memory_erase", "memory_list"}
     # Who takes payments' events leaves them to a queue, which speaks gRPC too; who tells of packs reads nothing.
     without_store = {"pack_list": set()} | {

@@ -34,7 +34,7 @@ from shared.resources.models import (
 from shared.resources.rules import shares_of
 from shared.resources.store import FirestoreKeys, KeyChanged, KeyStore
 from shared.tasks.service import Tasks
-from tests.accounts.test_claims_contract import firestore_at
+from tests.database import firestore_at
 from tests.ledger.builders import BEN as BENS_WALLET
 from tests.ledger.builders import DAY, NOW, grant, ledger_on, open_account
 from tests.resources.builders import ADA, BEN, SECRET, MemoryKeys, Pool, key

@@ -45,7 +45,7 @@ SHELF = (
         "an owner is served by their own key",
         "no dealing with oneself",
         "shared/shelf/rules.py",
-        " and stand.shelved.key.owner != owner",
+        " and stand.shelved.key.owner not in payers",
         "",
         LENDING,
     ),

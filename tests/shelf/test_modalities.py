@@ -7,6 +7,7 @@ import pytest
 from shared.ledger.models import HOUSE_REVENUE
 from shared.resources.models import KEY_FACT, KeyId
 from tests.chat.builders import TEXT_MODEL
+from tests.chat.wire import read_named
 from tests.embeddings import builders as embeddings
 from tests.images import builders as images
 from tests.images import test_stream as image_streams
@@ -42,18 +43,18 @@ async def subtitle(library: Library) -> None:
 
 async def paint_streamed(library: Library) -> None:
     library.shop.first.replies.append(image_streams.PAINTED)
-    await image_streams.read(await image_streams.stream_of(library.shop))
+    await read_named(await image_streams.stream_of(library.shop))
 
 
 async def hear_streamed(library: Library) -> None:
     library.shop.first.replies.append(speech_streams.WRITTEN)
-    await speech_streams.read(await speech_streams.stream_of(library.shop))
+    await read_named(await speech_streams.stream_of(library.shop))
 
 
 async def hear_at_once(library: Library) -> None:
     """A stream from a provider that has none."""
     library.shop.first.replies.append(fake.whole(speech.heard(duration=2.5)))
-    await speech_streams.read(await speech_streams.stream_of(library.shop, speech.MODEL.id))
+    await read_named(await speech_streams.stream_of(library.shop, speech.MODEL.id))
 
 
 async def respond(library: Library) -> None:
@@ -115,7 +116,7 @@ async def test_a_work_that_a_provider_broke_off_pays_nobody_and_is_asked_of_nobo
     await library.add(models=MODELS)
     library.shop.first.replies.append(reply)
 
-    await image_streams.read(await stream(library.shop))
+    await read_named(await stream(library.shop))
 
     assert [asked_with(asked) for asked in (*library.shop.first.asked, *library.shop.second.asked)] == [
         f"{SECRET}-key1"

@@ -244,7 +244,7 @@ async def test_a_key_that_another_process_had_refused_serves_no_longer_though_it
     assert key.leased_micros - key.returned_micros == WORST
 
 
-async def test_a_dead_price_leaves_no_quota_behind() -> None:
+async def test_a_price_that_moved_leaves_no_quota_behind() -> None:
     """A lease made at another price covers what it covers; a dearer call takes another, and all of both comes back."""
     clock, store = Ticker(), MemoryShelf(key_of(quota_micros=10 * WORST))
     shelf = await ready(store, clock)

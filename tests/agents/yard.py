@@ -88,10 +88,17 @@ class Yard:
         """Put so much more into the wallet."""
         await self.app.ledger.grant_paid(ACCOUNT, micros, key=secrets.token_hex(8), facts={})
 
-    async def start(self, kind: str = "asking", *, ceiling_micros: int = CEILING_MICROS, **params: Any) -> Job:
+    async def start(
+        self,
+        kind: str = "asking",
+        *,
+        ceiling_micros: int = CEILING_MICROS,
+        account_id: AccountId = ACCOUNT,
+        **params: Any,
+    ) -> Job:
         """Ask for a job."""
         return await self.app.job_starts.start(
-            Asking(account_id=ACCOUNT, request_id=new_request_id()),
+            Asking(account_id=account_id, request_id=new_request_id()),
             OWNER,
             kind=kind,
             params=params,

@@ -14,6 +14,7 @@ from mutants.cards import CARDS
 from mutants.coins import COINS
 from mutants.commits import COMMITS
 from mutants.credits import CREDITS
+from mutants.jobs import JOBS
 from mutants.mutant import Mutant
 from mutants.payments import PAYMENTS
 from mutants.payouts import PAYOUTS
@@ -24,7 +25,7 @@ from mutants.tools import TOOLS
 from mutants.tree import ROOT, UNNOTICED, Change, SuitesBroken, Verdict, each, run_suites, try_change
 
 SURVIVED = "SURVIVED"
-MUTANTS = (*CARDS, *COINS, *COMMITS, *CREDITS, *PAYMENTS, *PAYOUTS, *RISK, *SHELF, *SETTLING, *TOOLS, *PROOFS)
+MUTANTS = (*CARDS, *COINS, *COMMITS, *CREDITS, *JOBS, *PAYMENTS, *PAYOUTS, *RISK, *SHELF, *SETTLING, *TOOLS, *PROOFS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,6 +15,7 @@ from mutants.coins import COINS
 from mutants.commits import COMMITS
 from mutants.conversations import CONVERSATIONS
 from mutants.credits import CREDITS
+from mutants.jobs import JOBS
 from mutants.mutant import Mutant
 from mutants.payments import PAYMENTS
 from mutants.payouts import PAYOUTS
@@ -32,6 +33,7 @@ MUTANTS = (
     *COMMITS,
     *CONVERSATIONS,
     *CREDITS,
+    *JOBS,
     *PAYMENTS,
     *PAYOUTS,
     *RISK,

@@ -129,6 +129,13 @@ class BudgetReached(CredenceError):
         self.limit = limit
 
 
+class CardStopped(CredenceError):
+    """The card that pays is frozen or expired. Its owner can let the job go on."""
+
+    code = "card_stopped"
+    kind = Kind.UNPAID
+
+
 class CancelAsked(CredenceError):
     """The owner wants the job to end."""
 

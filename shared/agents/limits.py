@@ -23,6 +23,9 @@ SWEEPS_MAX = 5
 LOOK_AFTER_MS = 10 * 60_000
 """A queued task comes sooner, or its queue has given it up. With the lease and five looks it bounds how long a job can
 stand still: an hour, after which it has failed. What it holds is free after HOLD_LIFETIME_MS, whatever happens."""
+LEG_MS_MAX = 10 * 60_000
+"""After this a task is given up. A job that will be deleted within it is not worked at any more: what its steps cost
+may be forgotten before the job is."""
 AT_REST_MS_MAX = 7 * DAY_MS
 """A job that waits for its owner waits so long."""
 SWEPT_MAX = 200

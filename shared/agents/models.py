@@ -59,7 +59,7 @@ class Pause(Struct, frozen=True):
     needed_micros: int
     """What the next call may cost."""
     limit: str
-    """What does not cover it: `ceiling` or `wallet`."""
+    """What does not cover it: `ceiling`, `wallet`, or the `card`, which is frozen or expired."""
 
 
 class Approval(Struct, frozen=True):

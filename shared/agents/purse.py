@@ -20,6 +20,7 @@ from shared.agents.documents import trace_document
 from shared.agents.errors import BudgetReached, StepMoot
 from shared.agents.limits import TRACE_BYTES_MAX
 from shared.agents.models import CallState, Job, Trace
+from shared.agents.payers import Payers
 from shared.agents.store import JobStore
 from shared.agents.tenure import Note, Tenure
 from shared.base.clock import Clock
@@ -60,20 +61,28 @@ class PaidCall(Struct, frozen=True, kw_only=True):
 class Purse:
     """Makes the paid calls of one tenure."""
 
-    def __init__(self, tenure: Tenure, store: JobStore, calls: Calls, meter: Meter, clock: Clock) -> None:
+    def __init__(
+        self, tenure: Tenure, store: JobStore, calls: Calls, meter: Meter, payers: Payers, clock: Clock
+    ) -> None:
         self._tenure = tenure
         self._store = store
         self._calls = calls
         self._meter = meter
+        self._payers = payers
         self._clock = clock
 
     async def pay(self, call: PaidCall) -> Trace:
-        """The step, done. Raise BudgetReached, CancelAsked, JobTaken, or what the router or a provider does."""
+        """The step, done. Raise BudgetReached, CardStopped, CancelAsked, JobTaken, or what the router or a provider
+        does.
+        """
         known = await self._store.trace(self._tenure.job.job_id, call.step)
         if known is not None and known.state is CallState.DONE:
             return known
         if known is not None and known.state is CallState.ANSWERED:
             return await self._charge(known)
+        if known is None or known.state is CallState.FAILED:
+            # What is under way goes on, whatever became of the card.
+            await self._payers.check(self._tenure.job.account_id)
         trace = await self._begin(call, known)
         metered = await self._hold(trace, call.hold_ms)
         return await self._charge(await self._ask(call, trace, metered))

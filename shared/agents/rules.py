@@ -27,7 +27,9 @@ UNANSWERED = "This tool was not run: the job was stopped before it."
 
 def job_id_of(account_id: str, key: str) -> JobId:
     """One job for each idempotency key of an account."""
-    return JobId("job_" + hashlib.sha256(f"{account_id}:{key}".encode()).hexdigest()[:32])
+    # Not joined by a mark that either may hold: one account's job would be another's.
+    named = msgspec.json.encode([account_id, key])
+    return JobId("job_" + hashlib.sha256(named).hexdigest()[:32])
 
 
 def request_hash(kind: str, params: Mapping[str, Any], model_id: str, ceiling_micros: int) -> str:

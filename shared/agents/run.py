@@ -20,11 +20,12 @@ from msgspec import Struct, to_builtins
 from shared.agents import rules
 from shared.agents.desk import NotYet
 from shared.agents.ending import Ending
-from shared.agents.errors import BudgetReached, CancelAsked, JobBusy, JobsUnavailable, JobTaken
+from shared.agents.errors import BudgetReached, CancelAsked, CardStopped, JobBusy, JobsUnavailable, JobTaken
 from shared.agents.limits import (
     APPROVAL_CHARS_MAX,
     AT_REST_MS_MAX,
     LEASE_MS,
+    LEG_MS_MAX,
     LEG_S_MAX,
     RESULT_BYTES_MAX,
     STEPS_PER_LEG_MAX,
@@ -34,7 +35,7 @@ from shared.agents.models import AT_REST, JOB_STEP, Approval, Failure, Job, JobI
 from shared.agents.registry import Kinds, kind_of, params_of
 from shared.agents.saver import FirestoreSaver
 from shared.agents.store import JobStore
-from shared.agents.tenure import Tenure
+from shared.agents.tenure import Decide, Note, Tenure
 from shared.agents.workbench import Trade, Workbench
 from shared.base.clock import Clock
 from shared.base.errors import CredenceError
@@ -43,6 +44,7 @@ from shared.tasks.service import Tasks
 
 _TOO_OFTEN = Failure("job_stuck", "The work ended its process too often. What was charged is in the job's steps.")
 _TOO_LONG = Failure("too_many_steps", "The work took more steps than a job of this kind may.")
+_TOO_OLD = Failure("job_expired", "The job is about to be deleted, and was not done by then.")
 _DEFECT = Failure("step_failed", "A step could not be done. What was charged is in the job's steps.")
 _INTERRUPT = "__interrupt__"
 
@@ -63,6 +65,10 @@ class _Finished(Struct, frozen=True):
 
 class _Unfinished(Struct, frozen=True):
     """The leg is over, and the job is not."""
+
+
+class _Covered(Exception):
+    """What a job was about to wait for is there: its owner raised the ceiling meanwhile."""
 
 
 class JobRunner:
@@ -114,6 +120,9 @@ class JobRunner:
             if tenure.job.takes_idle > TAKES_IDLE_MAX:
                 await self._ending.fail(tenure, _TOO_OFTEN)
                 return
+            if tenure.job.delete_at_ms <= self._clock() + LEG_MS_MAX:
+                await self._ending.fail(tenure, _TOO_OLD)
+                return
             tenure.check_cancel()
             outcome = await tenure.during(self._walk(tenure, graph))
         except NotYet as later:
@@ -121,7 +130,9 @@ class JobRunner:
         except CancelAsked:
             await self._cancel(tenure, self._graph(tenure))
         except BudgetReached as reached:
-            await self._pause(tenure, reached)
+            await self._pause(tenure, Pause(reached.needed_micros, reached.limit), reached.message)
+        except CardStopped as stopped:
+            await self._pause(tenure, Pause(0, "card"), stopped.message)
         except JobTaken:
             raise
         except Exception as error:  # noqa: BLE001 - what a node raises decides over its job, whatever it is
@@ -180,14 +191,10 @@ class JobRunner:
             await self._succeed(tenure, outcome)
         elif isinstance(outcome, Interrupt):
             question = str(outcome.value)[:APPROVAL_CHARS_MAX]
-            await tenure.write(
-                lambda job: {
-                    "state": JobState.WAITING,
-                    "approval": Approval(outcome.id, question),
-                    "look_due_ms": self._clock() + AT_REST_MS_MAX,
-                },
-                notes=[("approval_needed", question, {"interrupt_id": outcome.id})],
-                keeps=False,
+            await self._rest(
+                tenure,
+                lambda job: {"state": JobState.WAITING, "approval": Approval(outcome.id, question)},
+                ("approval_needed", question, {"interrupt_id": outcome.id}),
             )
         elif job.steps_done > self._kind_of(job.kind).steps_max:
             await self._ending.fail(tenure, _TOO_LONG)
@@ -227,19 +234,28 @@ class JobRunner:
             keeps=False,
         )
 
-    async def _pause(self, tenure: Tenure, reached: BudgetReached) -> None:
-        await tenure.write(
-            lambda job: {
-                "state": JobState.PAUSED_BUDGET,
-                "pause": Pause(reached.needed_micros, reached.limit),
-                "look_due_ms": self._clock() + AT_REST_MS_MAX,
-            },
-            notes=[
-                ("paused_budget", reached.message, {"needed_micros": reached.needed_micros, "limit": reached.limit})
-            ],
-            keeps=False,
-        )
-        write_line("INFO", "job_paused", job=tenure.job.job_id, needed_micros=reached.needed_micros)
+    async def _pause(self, tenure: Tenure, pause: Pause, why: str) -> None:
+        def decide(job: Job) -> Mapping[str, Any]:
+            if pause.limit == "ceiling" and pause.needed_micros <= rules.left_micros(job):
+                raise _Covered
+            return {"state": JobState.PAUSED_BUDGET, "pause": pause}
+
+        await self._rest(tenure, decide, ("paused_budget", why, to_builtins(pause)))
+        write_line("INFO", "job_pause", job=tenure.job.job_id, state=tenure.job.state.value, limit=pause.limit)
+
+    async def _rest(self, tenure: Tenure, decide: Decide, note: Note) -> None:
+        """Let the job go until its owner does something, unless they just did what it would wait for."""
+
+        def rest(job: Job) -> Mapping[str, Any]:
+            tenure.check_cancel()
+            return {**decide(job), "look_due_ms": self._clock() + AT_REST_MS_MAX}
+
+        try:
+            await tenure.write(rest, notes=[note], keeps=False)
+        except CancelAsked:
+            await self._cancel(tenure, self._graph(tenure))
+        except _Covered:
+            await self._chain(tenure)
 
     async def _cancel(self, tenure: Tenure, graph: Graph) -> None:
         await self._repair(tenure, graph)

@@ -23,6 +23,7 @@ from shared.agents.limits import (
     NOTE_CHARS_MAX,
 )
 from shared.agents.models import Job, Trace
+from shared.agents.payers import Payers
 from shared.agents.pictures import Pictures
 from shared.agents.purse import PaidCall, Purse
 from shared.agents.store import JobStore, pieces_of
@@ -53,6 +54,7 @@ class Trade(Struct, frozen=True):
     upstreams: Upstreams
     calls: Calls
     meter: Meter
+    payers: Payers
     pictures: Pictures
     tools: Tools
 
@@ -65,7 +67,7 @@ class Workbench:
         self._store = store
         self._trade = trade
         self._clock = clock
-        self._purse = Purse(tenure, store, trade.calls, trade.meter, clock)
+        self._purse = Purse(tenure, store, trade.calls, trade.meter, trade.payers, clock)
 
     async def chat(
         self,

@@ -87,12 +87,22 @@ class AgentParts(GatewayParts):
     @cached_property
     def job_runner(self) -> "JobRunner":
         """LangGraph is loaded with it."""
+        from shared.agents.payers import Payers
         from shared.agents.pictures import Pictures
         from shared.agents.run import JobRunner
         from shared.agents.workbench import Trade
         from shared.base.fetcher import Fetcher
+        from shared.cards.store import FirestoreCards
 
-        trade = Trade(self.catalog, self.upstreams, self.calls, self.meter, Pictures(Fetcher()), self.job_tools)
+        trade = Trade(
+            catalog=self.catalog,
+            upstreams=self.upstreams,
+            calls=self.calls,
+            meter=self.meter,
+            payers=Payers(FirestoreCards(self.firestore), self.clock),
+            pictures=Pictures(Fetcher()),
+            tools=self.job_tools,
+        )
         return JobRunner(
             self.firestore,
             self.job_store,

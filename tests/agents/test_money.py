@@ -7,11 +7,13 @@ from msgspec.structs import replace
 
 from shared.agents import rules
 from shared.agents.errors import CeilingTooLow, JobOver
-from shared.agents.models import CallState, Job, JobState
+from shared.agents.limits import JOB_KEPT_MS, LEG_MS_MAX
+from shared.agents.models import CallState, Job, JobState, Pause
 from shared.agents.tenure import Tenure
 from shared.base.economy import HOLD_LIFETIME_MS
+from shared.cards.models import Changes, Terms
 from shared.metering.models import Charge, Usage
-from tests.agents.yard import ACCOUNT, Yard
+from tests.agents.yard import ACCOUNT, OWNER, Yard
 
 WHO: dict[str, Any] = {"account_id": ACCOUNT, "uid": None}
 
@@ -119,6 +121,77 @@ async def test_a_wallet_that_is_empty_pauses_a_job_too(yard: Yard) -> None:
     await yard.app.ledger.grant_paid(ACCOUNT, spendable, key="more", facts={})
     await yard.app.jobs.resume(job.job_id, job.ceiling_micros, **WHO)
     assert (await yard.finish(job)).state is JobState.SUCCEEDED
+
+
+async def test_a_ceiling_that_is_raised_as_a_job_is_about_to_pause_is_seen(yard: Yard) -> None:
+    """The owner was answered that the job is running; nobody would wake it."""
+    held, cost = await _one_call_micros(yard)
+    job = await yard.start(calls=3, ceiling_micros=held + cost)
+    runner = yard.app.job_runner
+    pause = runner._pause
+
+    async def topped_up_meanwhile(*args: Any) -> None:
+        resumed = await yard.app.jobs.resume(job.job_id, 50_000_000, **WHO)
+        assert resumed.state is JobState.RUNNING
+        await pause(*args)
+
+    runner._pause = topped_up_meanwhile  # type: ignore[method-assign]
+
+    done = await yard.finish(job)
+
+    assert (done.state, done.calls) == (JobState.SUCCEEDED, 3)
+    assert "paused_budget" not in [event.kind for event in await yard.events(job)]
+
+
+async def test_a_frozen_card_pays_for_no_further_call(yard: Yard) -> None:
+    """Its job waits with nothing held, and goes on when its owner has unfrozen the card."""
+    created = await yard.app.cards.create(OWNER, Terms("for jobs"), 1_000_000, key="card")
+    card = created.card
+    job = await yard.start(calls=4, account_id=card.account_id)
+    await yard.deliver(job)
+    calls = (await yard.job(job)).calls
+    await yard.app.cards.change(OWNER, card.card_id, Changes(frozen=True))
+
+    paused = await yard.finish(job)
+
+    assert (paused.state, paused.calls, paused.holds) == (JobState.PAUSED_BUDGET, calls, {})
+    assert paused.pause == Pause(0, "card")
+    assert (await yard.events(job))[-1].kind == "paused_budget"
+    await yard.app.cards.change(OWNER, card.card_id, Changes(frozen=False))
+    await yard.app.jobs.resume(job.job_id, job.ceiling_micros, account_id=ACCOUNT, uid=OWNER)
+    assert (await yard.finish(job)).state is JobState.SUCCEEDED
+
+
+async def test_a_closed_card_ends_its_job_with_nothing_held(yard: Yard) -> None:
+    """And what was left on the card is in the wallet."""
+    before = await yard.spendable_micros()
+    card = (await yard.app.cards.create(OWNER, Terms("for jobs"), 1_000_000, key="card")).card
+    job = await yard.start(calls=4, account_id=card.account_id)
+    await yard.deliver(job)
+    await yard.app.cards.close(OWNER, card.card_id)
+
+    done = await yard.finish(job)
+
+    assert (done.state, done.holds) == (JobState.FAILED, {})
+    assert done.failure is not None
+    assert done.failure.code == "card_closed"
+    assert before - await yard.spendable_micros() == done.spent_micros > 0
+
+
+async def test_a_job_that_is_about_to_be_deleted_pays_for_nothing(yard: Yard) -> None:
+    """Of its steps some may be gone already, and with them that they were paid for."""
+    job = await yard.start(calls=4)
+    await yard.deliver(job)
+    paid = await yard.charges(job)
+    yard.wall.ahead_ms += JOB_KEPT_MS - LEG_MS_MAX
+
+    done = await yard.finish(job)
+
+    assert done.state is JobState.FAILED
+    assert done.failure is not None
+    assert done.failure.code == "job_expired"
+    assert await yard.charges(job) == paid
+    assert await yard.held_micros() == 0
 
 
 async def test_a_ceiling_is_never_lowered_and_nothing_over_is_resumed(yard: Yard) -> None:

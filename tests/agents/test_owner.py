@@ -76,6 +76,24 @@ async def test_a_job_that_waits_is_cancelled_too(yard: Yard) -> None:
     assert (await yard.finish(job)).state is JobState.CANCELLED
 
 
+@pytest.mark.parametrize("asked", [{"approve": True}, {"ceiling_micros": 1}])
+async def test_a_cancel_that_comes_as_a_job_is_about_to_wait_ends_it(yard: Yard, asked: dict[str, Any]) -> None:
+    """It says `stopping` and then `cancelled`, and nobody is asked anything between."""
+    job = await yard.start(calls=1, **asked)
+    runner = yard.app.job_runner
+    rest = runner._rest
+
+    async def cancelled_meanwhile(*args: Any) -> None:
+        assert (await yard.app.jobs.cancel(job.job_id, **WHO)).state is JobState.STOPPING
+        await rest(*args)
+
+    runner._rest = cancelled_meanwhile  # type: ignore[method-assign]
+
+    assert (await yard.deliver(job)).state is JobState.CANCELLED
+    assert [event.kind for event in await yard.events(job)][-1] == "cancelled"
+    assert "approval_needed" not in [event.kind for event in await yard.events(job)]
+
+
 async def test_an_approval_is_answered_once(yard: Yard) -> None:
     job = await yard.start(calls=1, approve=True)
     waiting = await yard.finish(job)

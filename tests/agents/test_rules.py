@@ -25,6 +25,11 @@ def _answers(call_id: str) -> dict[str, Any]:
     return {"role": "tool", "tool_call_id": call_id, "content": "done"}
 
 
+def test_no_two_accounts_share_a_job() -> None:
+    """Wherever a name and a key could be taken apart."""
+    assert rules.job_id_of("user:ada", "b:c") != rules.job_id_of("user:ada:b", "c")
+
+
 @pytest.mark.parametrize(
     ("messages", "left_open"),
     [

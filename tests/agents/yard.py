@@ -94,11 +94,12 @@ class Yard:
         *,
         ceiling_micros: int = CEILING_MICROS,
         payers: frozenset[UserId] = frozenset({OWNER}),
+        account_id: AccountId = ACCOUNT,
         **params: Any,
     ) -> Job:
         """Ask for a job."""
         return await self.app.job_starts.start(
-            Asking(account_id=ACCOUNT, request_id=new_request_id(), payers=payers),
+            Asking(account_id=account_id, request_id=new_request_id(), payers=payers),
             OWNER,
             kind=kind,
             params=params,

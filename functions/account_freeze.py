@@ -1,7 +1,7 @@
 """Freeze an account, or let it go. Called by operators; a repeat changes nothing more and finishes what is unfinished.
 
-Of a wallet, all cards and sessions of its owner follow, and payouts wait. The reason stays on the account's record, which
-its owner may read: `decisions/account:{account_id}`.
+Of a wallet, all cards and sessions of its owner follow, and payouts wait. The reason stays on the account's record,
+which its owner may read: `decisions/account:{account_id}`.
 """
 
 from typing import Annotated, Literal

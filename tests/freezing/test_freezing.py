@@ -1,5 +1,6 @@
 """An operator's freeze: nothing leaves what it is about, whoever asks or dies, and only what it froze is let go."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from shared.base.ids import AccountId, UserId
 from shared.cards.models import Card, CardId, CardStatus, Changes, Terms
 from shared.cards.service import Cards
 from shared.freezing.errors import FreezeUnfinished, FrozenWithWallet
+from shared.freezing.rules import FREEZE
 from shared.freezing.service import WALK_MS_MAX, Freezing
 from shared.ledger.administration import Administration
 from shared.ledger.errors import AccountAbsent, AccountNotFrozen, AccountNotOpen, KeyReused
@@ -230,6 +232,20 @@ async def test_a_late_repeat_of_a_freeze_does_not_undo_what_was_decided_since(sc
     await scene.freeze()
 
     assert await scene.status() == ["open"] * 4
+
+
+async def test_of_operators_at_once_the_later_decision_holds_everywhere(scene: Scene) -> None:
+    await scene.freeze(key="before")
+    others = [scene.process() for _ in range(6)]
+    verbs = [other.unfreeze if number % 2 else other.freeze for number, other in enumerate(others)]
+
+    changes = (verb(WALLET, key=str(number), reason="why", by="olga") for number, verb in enumerate(verbs))
+    await asyncio.gather(*changes, return_exceptions=True)
+
+    record = scene.risk.records[Subject(f"account:{WALLET}")].record
+    assert record is not None
+    wanted = "frozen" if record.decisions[-1].rule == FREEZE else "open"
+    assert await scene.status() == [wanted] * 4
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

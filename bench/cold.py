@@ -159,6 +159,10 @@ class FirstRequests:
         token = {"user": user, "spender": user, "card": service, "service": service, "none": ""}[row.auth]
         path, body = row.path, {}
         match row.name:
+            case "account_freeze":
+                path = path.replace("{account_id}", f"user:{self._started_person().uid}")
+                token = self._deployment.operator_token
+                body = {"frozen": True, "reason": "bench", "idempotency_key": secrets.token_hex(8)}
             case "account_start":
                 # A person nobody has seen: the whole work, not the answer to a repeat.
                 token = self._people.add(self._deployment.project_id).token

@@ -20,7 +20,8 @@ TASKS = "tasks@local.iam.gserviceaccount.com"
 CALLERS = (
     f"credit:debit={BACKEND} card:charge={BACKEND} card:validate={BACKEND} timer={SCHEDULER} event={EVENTARC} "
     f"catalog:write={OPERATOR} payment:refund={OPERATOR} payment:review={OPERATOR} finance:read={OPERATOR} "
-    f"finance:write={OPERATOR} pool:operate={OPERATOR} payout:review={OPERATOR} task={TASKS}"
+    f"finance:write={OPERATOR} pool:operate={OPERATOR} payout:review={OPERATOR} account:freeze={OPERATOR} "
+    f"task={TASKS}"
 )
 KEY_ID = "local"
 TOKEN_LIFETIME_S = 3600

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from shared.cards.service import Cards
     from shared.cards.store import FirestoreCards
     from shared.cards.sweep import CardSweep
+    from shared.freezing.service import Freezing
     from shared.identity.service import Identity
     from shared.notices.service import Notices
 
@@ -74,6 +75,25 @@ class App(AgentParts, ConversationParts, ResourceParts, PayoutParts, PoolParts):
         from shared.cards.keys import CardKeys
 
         return CardKeys(self.cards, self.ledger, self.funds, self.card_store, self.clock)
+
+    @cached_property
+    def freezing(self) -> "Freezing":
+        from shared.freezing.service import Freezing
+        from shared.risk.decisions import Decisions
+        from shared.risk.store import FirestoreRisk
+
+        # Without the key of signals: who freezes looks nobody up.
+        decisions = Decisions(FirestoreRisk(self.firestore))
+        return Freezing(
+            ledger=self.ledger,
+            store=self.ledger_store,
+            administration=self.administration,
+            decisions=decisions,
+            cards=self.card_store,
+            sessions=self.session_store,
+            pools=self.pool_store,
+            clock=self.clock,
+        )
 
     @cached_property
     def notices(self) -> "Notices":

@@ -4,6 +4,7 @@ import secrets
 from typing import Protocol
 
 from shared.cards.models import Card
+from shared.ledger import rules
 from shared.ledger.errors import CreditTooLow, NothingToMove
 from shared.ledger.funds import Funds
 from shared.ledger.operation import Posted
@@ -39,6 +40,10 @@ class Wallets:
         head = await self._ledger.head(card.wallet_id)
         if (spendable_micros := self._ledger.spendable_micros(head)) < amount_micros:
             raise CreditTooLow(needed_micros=amount_micros, spendable_micros=spendable_micros)
+
+    async def check_open(self, card: Card) -> None:
+        """Raise AccountNotOpen once the owner's wallet is frozen or closed, and AccountAbsent where there is none."""
+        rules.check_may_spend(await self._ledger.head(card.wallet_id))
 
     async def fund(self, card: Card, amount_micros: int) -> Card:
         facts = {"reason": "card created", "card": card.card_id}

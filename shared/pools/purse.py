@@ -45,6 +45,8 @@ class SessionPurse:
     async def fund(self, card: Card, amount_micros: int) -> Card:
         if (pool_id := _pool_of(card)) is None or (session := card.session) is None:
             return await self._wallets.fund(card, amount_micros)
+        # The card is written by now: who freezes its owner's wallet after this look finds the card and freezes it too.
+        await self._wallets.check_open(card)
         facts = {"reason": "session opened", "card": card.card_id, "member": card.owner}
         drawn = await self._pools.draw(pool_id, card.account_id, card.owner, amount_micros, facts=facts)
         # A repeat is answered with the same entry, so it names the same people.

@@ -10,7 +10,7 @@ from shared.base.ids import UserId
 SignalName = NewType("SignalName", str)
 """A keyed hash: without our key nobody learns from it, or checks by guessing, what it stands for."""
 Subject = NewType("Subject", str)
-"""What a decision is about: `order:{id}` or `user:{uid}`."""
+"""What a decision is about: `order:{id}`, `user:{uid}` or `account:{account id}`."""
 
 
 class SignalKind(StrEnum):

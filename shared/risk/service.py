@@ -5,8 +5,6 @@ RiskBusy). A checkout gives nothing away, and yet waits too, since its order nee
 known of a buyer, an address or a device, is passed over.
 """
 
-import asyncio
-import random
 from collections.abc import Callable, Mapping, Sequence
 
 from shared.base.clock import Clock
@@ -14,12 +12,12 @@ from shared.base.ids import UserId
 from shared.base.log import write_line
 from shared.base.secret import Secret
 from shared.risk import rules
+from shared.risk.decisions import TRIES_MAX, Decisions, pause
 from shared.risk.errors import CheckoutTooOften, RefundTooOften, RiskBusy, RiskUnavailable
 from shared.risk.limits import CARDS_LOOKED_AT_MAX, HOUR_MS
 from shared.risk.models import (
     ClientClaim,
     Decision,
-    DecisionRecord,
     Mark,
     MarkSort,
     Refusal,
@@ -30,10 +28,6 @@ from shared.risk.models import (
 )
 from shared.risk.store import KeptTrace, OrderSignals, RiskChanged, RiskStore
 
-TRIES_MAX = 20
-"""Of one change against others of the same signals at the same moment."""
-PAUSE_S_MAX = 0.1
-"""Between two tries, at random, so that those who collided do not do so again."""
 BY_RULE = "rule"
 """Who decided, where no person did."""
 Judge = Callable[[list[Trace]], None]
@@ -44,6 +38,7 @@ class Risk:
 
     def __init__(self, store: RiskStore, key: Secret, clock: Clock, *, address_from_end: int) -> None:
         self._store = store
+        self._decisions = Decisions(store)
         self._key = key
         self._clock = clock
         self._address_from_end = address_from_end
@@ -127,20 +122,7 @@ class Risk:
         """Put a decision on the record of what it is about, once for each rule, outcome and cause."""
         decision_id = f"{rule}:{outcome}:{cause}"
         decision = Decision(decision_id=decision_id, rule=rule, outcome=outcome, by=by, at_ms=self._clock())
-        for _ in range(TRIES_MAX):
-            kept = await self._store.record(subject)
-            before = kept.record or DecisionRecord(owner=owner)
-            after = rules.added(before, decision)
-            if after == before:
-                return
-            try:
-                await self._store.write_record(subject, kept, after)
-            except RiskChanged:
-                await _pause()
-            else:
-                write_line("INFO", "decision", subject=subject, rule=rule, outcome=outcome, by=by)
-                return
-        raise RiskBusy
+        await self._decisions.add(subject, owner, decision)
 
     async def _note_refusal(self, owner: UserId, refusal: Refusal) -> None:
         """Once in an hour for each rule. The refusal stands, whether or not it could be written down."""
@@ -169,7 +151,7 @@ class Risk:
             after = [rules.marked(one.trace, made, at_ms=at_ms) for one in kept[: len(signals)]]
             if await self._write(kept, after, order):
                 return after
-            await _pause()
+            await pause()
         raise RiskBusy
 
     async def _change(self, signals: Sequence[Signal], change: Callable[[Trace], Trace]) -> None:
@@ -179,7 +161,7 @@ class Risk:
             kept = await self._store.traces(signals)
             if await self._write(kept, [change(one.trace) for one in kept], None):
                 return
-            await _pause()
+            await pause()
         raise RiskBusy
 
     async def _write(self, kept: Sequence[KeptTrace], after: Sequence[Trace], order: OrderSignals | None) -> bool:
@@ -206,7 +188,3 @@ class Risk:
 
     def _card(self, fingerprint: str) -> Signal:
         return rules.signal_of(self._key, SignalKind.CARD, fingerprint)
-
-
-async def _pause() -> None:
-    await asyncio.sleep(random.uniform(0, PAUSE_S_MAX))  # noqa: S311 - spreads tries; nobody gains by guessing it

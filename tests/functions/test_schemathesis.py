@@ -28,6 +28,7 @@ ROWS = [row for row in read_manifest() if row.trigger.http]
 EXAMPLES_MAX = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "40"))
 """Of each function; more of them are for a long night."""
 OPERATED = {
+    "account_freeze",
     "complaint_list",
     "complaint_resolve",
     "demand_set",

@@ -4,6 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from shared.base.economy import DAY_MS
+from shared.base.ids import AccountId
+from shared.ledger.administration import Administration
 from shared.ledger.models import HOUSE_PAYMENTS
 from shared.payments.models import (
     Hold,
@@ -19,7 +21,7 @@ from shared.payments.models import (
 from shared.payouts import rules
 from shared.payouts.errors import PayoutRefused
 from shared.payouts.models import PayoutState
-from tests.ledger.builders import NOW
+from tests.ledger.builders import NOW, engine_on
 from tests.payouts.bench import (
     ADA,
     AMOUNT_MINOR,
@@ -82,6 +84,21 @@ async def test_a_dispute_that_is_decided_keeps_nothing(bench: PayoutBench) -> No
     bench.purchases.orders[ADA] = [order(reversal(ReversalKind.DISPUTE, ReversalState.TAKEN))]
 
     assert (await bench.on_its_way()).state is PayoutState.TRANSFERRING
+
+
+@pytest.mark.parametrize("account_id", [WALLET, EARN])
+async def test_who_is_frozen_is_paid_nothing_and_asks_for_nothing(bench: PayoutBench, account_id: AccountId) -> None:
+    payout = await bench.ask()
+    await bench.approve(payout)
+    bench.clock.now_ms += 8 * DAY_MS
+    engine = engine_on(bench.ledger_store)
+    await Administration(engine, bench.ledger_store, bench.clock).freeze(account_id, key="look into it", facts={})
+
+    assert (await bench.advance(payout)).waits_for == "account_not_open"
+    with pytest.raises(PayoutRefused, match="account_not_open"):
+        await bench.ask(key="two")
+
+    assert bench.transfers() == []
 
 
 async def test_a_wallet_below_zero_or_frozen_keeps_everything_here(bench: PayoutBench) -> None:

@@ -109,6 +109,14 @@ PAYMENTS = (
         REVERSALS,
     ),
     Mutant(
+        "a bonus that expired is owed",
+        "a bonus goes back",
+        "shared/payments/reversal_rules.py",
+        "at_ms >= order.paid_at_ms + PACK_BONUS_LIFETIME_MS",
+        "False",
+        REFUNDS,
+    ),
+    Mutant(
         "calls in flight lose what they hold",
         "hold sum",
         "shared/ledger/reversals.py",

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
+from shared.base.economy import PACK_BONUS_LIFETIME_MS
 from shared.payments.models import (
     DisputeSeen,
     Order,
@@ -16,11 +17,11 @@ from shared.payments.models import (
 )
 
 
-def reversed_by(order: Order, seen: Seen) -> Order:
+def reversed_by(order: Order, seen: Seen, *, at_ms: int) -> Order:
     """The order with all refunds, disputes and warnings that the rail shows of its payment.
 
     In whatever order they are learned of: each one's amounts are frozen when it takes credits, and never does more than
-    the whole pack go back.
+    the whole pack go back. A bonus whose time is over stays out of it: whoever lost it must not owe it too.
     """
     reversals = dict(order.reversals)
     for refund in seen.refunds:
@@ -29,6 +30,8 @@ def reversed_by(order: Order, seen: Seen) -> Order:
         _note(reversals, dispute.dispute_id, _after_dispute(order, reversals, dispute))
     for warning_id in seen.warnings:
         _note(reversals, warning_id, _after_warning(order, reversals, warning_id))
+    if order.paid_at_ms is not None and at_ms >= order.paid_at_ms + PACK_BONUS_LIFETIME_MS:
+        reversals = {name: _without_bonus(order.reversals.get(name), after) for name, after in reversals.items()}
     return order if reversals == order.reversals else replace(order, reversals=reversals)
 
 
@@ -75,6 +78,11 @@ def has_refund(order: Order) -> bool:
 def _note(reversals: dict[str, Reversal], reversal_id: str, after: Reversal | None) -> None:
     if after is not None:
         reversals[reversal_id] = after
+
+
+def _without_bonus(before: Reversal | None, after: Reversal) -> Reversal:
+    """The reversal without a bonus, unless it took one before: that is frozen."""
+    return after if before is not None and before.was_taken else replace(after, bonus_micros=0)
 
 
 def _after_refund(order: Order, reversals: Mapping[str, Reversal], refund: RefundSeen) -> Reversal | None:

@@ -93,6 +93,22 @@ PAYMENTS = (
         MATRIX,
     ),
     Mutant(
+        "a warning stays ended when its refund fails",
+        "set aside and back",
+        "shared/payments/reversal_rules.py",
+        "if not is_over or (following not in reversals and _is_decided(order, reversals)):",
+        "if True:",
+        MATRIX,
+    ),
+    Mutant(
+        "what is in question is set aside before it came back",
+        "set aside and back",
+        "shared/payments/posting.py",
+        "return named[1].state is ReversalState.OPEN, named[0]",
+        "return False, named[0]",
+        MATRIX,
+    ),
+    Mutant(
         "two disputes take twice",
         "no more than was bought",
         "shared/payments/reversal_rules.py",

@@ -9,7 +9,7 @@ from shared.base.ids import UserId
 from shared.base.log import write_line
 from shared.base.periods import Period, period_start_ms
 from shared.base.secret import Secret
-from shared.catalog.models import Model
+from shared.catalog.models import Modality, Model
 from shared.catalog.service import Catalog
 from shared.ledger.errors import KeyReused
 from shared.providers.models import Provider
@@ -22,6 +22,7 @@ from shared.resources.errors import (
     ProviderUnknown,
     TooManyDeposits,
     TooManyKeys,
+    VideoNotLent,
 )
 from shared.resources.models import FINAL_STATUSES, ContributedKey, HealthEvent, KeyId, KeyStatus
 from shared.resources.overrides import Overrides, eligibility_of
@@ -64,8 +65,8 @@ class Deposits:
     ) -> ContributedKey:
         """Take a key in, sealed, and have it tried. It serves nobody before its provider knew it.
 
-        Raise ProviderUnknown, PoolingRefused, ModelNotServed, KeyMalformed, KeyDuplicate, TooManyKeys, TooManyDeposits,
-        KeyReused, VaultUnavailable, TasksUnavailable or ContributionsUnavailable.
+        Raise ProviderUnknown, PoolingRefused, ModelNotServed, VideoNotLent, KeyMalformed, KeyDuplicate, TooManyKeys,
+        TooManyDeposits, KeyReused, VaultUnavailable, TasksUnavailable or ContributionsUnavailable.
         """
         provider = self._providers.get(provider_name)
         if provider is None:
@@ -94,8 +95,10 @@ class Deposits:
         return kept
 
     def _served(self, model_id: str, provider_name: str) -> Model:
-        """Raise ModelUnknown or ModelNotServed."""
+        """Raise ModelUnknown, VideoNotLent or ModelNotServed."""
         model = self._catalog.model(model_id)
+        if model.modality is Modality.VIDEO:
+            raise VideoNotLent(model_id)
         if all(route.provider != provider_name for route in self._catalog.routes(model)):
             raise ModelNotServed(model_id)
         return model

@@ -33,6 +33,20 @@ class ModelNotServed(CredenceError):
         super().__init__(f"This provider does not serve {model_id} here.", param="models")
 
 
+class VideoNotLent(CredenceError):
+    """A key was offered for a model that films."""
+
+    code = "video_not_lent"
+    kind = Kind.INVALID
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__(
+            f"Keys for {model_id} are not taken: a video is bound for minutes to the key that ordered it, so videos "
+            "are made with the platform's own.",
+            param="models",
+        )
+
+
 class KeyMalformed(CredenceError):
     """The text cannot be a provider's key."""
 

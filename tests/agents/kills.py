@@ -23,7 +23,7 @@ from typing import Any, Self
 from local.node import REPOSITORY
 from local.stack import Stack
 from shared.agents.models import Job, JobState
-from tests.agents.yard import FUNDS_MICROS, Yard
+from tests.agents.yard import CEILING_MICROS, Yard
 
 LEASE_MS = 400
 """So long a killed worker keeps others out. Short, or a test would mostly wait."""
@@ -121,11 +121,10 @@ async def kill(yard: Yard, kind: str, *, kills: int, seed: int) -> Report:
         report.undisturbed_s = time.monotonic() - begun_s
         charges = await yard.charges(model)
         while report.kills < kills:
-            before = await yard.spendable_micros()
-            job = await yard.start(kind, **CASES[kind])
+            job, before = await _begun(yard, kind)
             await _harass(yard, nursery, job, report, chance, kills_max=min(KILLS_PER_JOB_MAX, kills - report.kills))
             done = await yard.job(job)
-            assert done.state is JobState.SUCCEEDED, done.failure
+            _check_done(done)
             assert done.result == model.result
             assert await yard.charges(job) == charges, "each step is charged once, and as much"
             assert done.spent_micros == model.spent_micros == before - await yard.spendable_micros()
@@ -136,13 +135,26 @@ async def kill(yard: Yard, kind: str, *, kills: int, seed: int) -> Report:
     return report
 
 
+async def _begun(yard: Yard, kind: str) -> tuple[Job, int]:
+    """A job, with what there is to spend before it. How many jobs it takes to kill so many workers is chance's: each
+    brings what it may cost.
+    """
+    await yard.fund(CEILING_MICROS)
+    before = await yard.spendable_micros()
+    return await yard.start(kind, **CASES[kind]), before
+
+
 async def _left_alone(yard: Yard, nursery: Nursery, kind: str) -> Job:
-    job = await yard.start(kind, **CASES[kind])
+    job, _ = await _begun(yard, kind)
     assert not await nursery.run(job, dies_after_s=None)
     done = await yard.job(job)
-    assert done.state is JobState.SUCCEEDED, done.failure
+    _check_done(done)
     assert done.spent_micros > 0
     return done
+
+
+def _check_done(job: Job) -> None:
+    assert job.state is JobState.SUCCEEDED, f"{job.state.value}: {job.failure or job.pause or job.approval}"
 
 
 async def _harass(
@@ -164,7 +176,7 @@ async def _harass(
 async def _open_yard(stack: Stack) -> AsyncIterator[Yard]:
     os.environ["FIRESTORE_EMULATOR_HOST"] = stack.firestore_address
     yard = Yard(stack, f"demo-{secrets.token_hex(8)}")
-    await yard.open(FUNDS_MICROS * 100)
+    await yard.open()
     yield yard
     await yard.close()
 

@@ -82,7 +82,11 @@ class Yard:
     async def open(self, funds_micros: int = FUNDS_MICROS) -> None:
         """Open the wallet."""
         await self.app.ledger.open(ACCOUNT)
-        await self.app.ledger.grant_paid(ACCOUNT, funds_micros, key="funds", facts={})
+        await self.fund(funds_micros)
+
+    async def fund(self, micros: int) -> None:
+        """Put so much more into the wallet."""
+        await self.app.ledger.grant_paid(ACCOUNT, micros, key=secrets.token_hex(8), facts={})
 
     async def start(
         self,

@@ -200,6 +200,7 @@ def watch_an_ad(paying: Deployment, person: Person) -> None:
 
 
 def use_lent_keys(paying: Deployment, token: str) -> None:
+    """The first call only has the process read what keys there are."""
     chat = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 20}
-    for _ in range(4):
+    for _ in range(3):
         answer(call(paying, "POST", "/v1/chat/completions", token, json=chat))

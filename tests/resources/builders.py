@@ -268,8 +268,9 @@ class Pool:
         self.probe = ScriptedProbe()
         self.windows = MemoryWindows(self.store)
         tasks = Tasks(self.queues, "http://tasks.example/{function}", self.clock)
-        catalog = Catalog.from_file({"standin", "openai"})
-        self.providers = {"standin": PROVIDER, "openai": replace(PROVIDER, name="openai")}
+        others = ("openai", "google")
+        catalog = Catalog.from_file({"standin", *others})
+        self.providers = {"standin": PROVIDER, **{name: replace(PROVIDER, name=name) for name in others}}
         self.advances = Advances(self.engine, self.clock)
         self.returns = Returns(self.store, self.advances)
         self.contributions = Contributions(self.store, self.returns, self.clock)

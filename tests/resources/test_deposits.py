@@ -24,6 +24,7 @@ from shared.resources.errors import (
     ProviderUnknown,
     TooManyDeposits,
     TooManyKeys,
+    VideoNotLent,
 )
 from shared.resources.models import KeyId, KeyStatus, Override
 from tests.ledger.builders import DAY, NOW
@@ -122,6 +123,13 @@ async def test_models_that_the_provider_does_not_serve_are_refused(pool: Pool) -
     pool.overrides.put_.append(Override(provider="openai", allowed=True, reason="", by="", at_ms=NOW))
     with pytest.raises(ModelNotServed):
         await pool.deposit(provider_name="openai", models=frozenset({MODEL}))
+
+
+async def test_a_key_for_videos_is_refused(pool: Pool) -> None:
+    """It could be withdrawn while its provider works at what only it may fetch."""
+    pool.overrides.put_.append(Override(provider="google", allowed=True, reason="", by="", at_ms=NOW))
+    with pytest.raises(VideoNotLent):
+        await pool.deposit(provider_name="google", models=frozenset({"google/veo-3.1-generate-001"}))
 
 
 async def test_a_key_that_would_write_headers_of_its_own_is_refused(pool: Pool) -> None:

@@ -9,8 +9,10 @@ from starlette.requests import Request
 
 from shared.app import App
 from shared.base.ids import RequestId, UserId
+from shared.cards.models import Card, CardId, CardStatus, Session, Terms
 from shared.identity.models import Service, User
 from shared.risk.rules import client_address
+from shared.web.asking import asking
 from shared.web.auth import Auth, Caller, ScopeMissing, SignInNeeded, TokenMissing, authenticate
 
 REQUEST_ID = RequestId("req_1")
@@ -132,3 +134,13 @@ def test_an_anonymous_user_is_no_person_to_sell_to() -> None:
     with pytest.raises(SignInNeeded):
         Caller(REQUEST_ID, "user:ada", anonymous).signed_in_user()
     assert Caller(REQUEST_ID, "user:ada", ADA).signed_in_user() == ADA
+
+
+def test_whoever_has_a_part_in_what_is_spent_is_named() -> None:
+    """A user themselves; of a session also who lent to it; of a service nobody."""
+    session = Session("pool", 9, (UserId("ben"),))
+    card = Card(CardId("c" * 12), ADA.uid, CardStatus.OPEN, Terms("s"), 1, session)
+
+    assert asking(Caller(REQUEST_ID, "user:ada", ADA)).payers == {"ada"}
+    assert asking(Caller(REQUEST_ID, card.account_id, card=card)).payers == {"ada", "ben"}
+    assert asking(Caller(REQUEST_ID, "service:backend")).payers == frozenset()

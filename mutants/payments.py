@@ -93,6 +93,22 @@ PAYMENTS = (
         MATRIX,
     ),
     Mutant(
+        "a warning stays ended when its refund fails",
+        "set aside and back",
+        "shared/payments/reversal_rules.py",
+        "if not is_over or (following not in reversals and _is_decided(order, reversals)):",
+        "if True:",
+        MATRIX,
+    ),
+    Mutant(
+        "what is in question is set aside before it came back",
+        "set aside and back",
+        "shared/payments/posting.py",
+        "return named[1].state is ReversalState.OPEN, named[0]",
+        "return False, named[0]",
+        MATRIX,
+    ),
+    Mutant(
         "two disputes take twice",
         "no more than was bought",
         "shared/payments/reversal_rules.py",
@@ -107,6 +123,14 @@ PAYMENTS = (
         "owed_micros = self.credits_micros + self.bonus_micros - gift_micros",
         "owed_micros = self.credits_micros",
         REVERSALS,
+    ),
+    Mutant(
+        "a bonus that expired is owed",
+        "a bonus goes back",
+        "shared/payments/reversal_rules.py",
+        "at_ms >= order.paid_at_ms + PACK_BONUS_LIFETIME_MS",
+        "False",
+        REFUNDS,
     ),
     Mutant(
         "calls in flight lose what they hold",

@@ -90,11 +90,12 @@ class Applier:
             return
         if kept is None:
             return
-        after = rules.advanced(kept.order, seen, at_ms=self._clock())
+        at_ms = self._clock()
+        after = rules.advanced(kept.order, seen, at_ms=at_ms)
         if after.payment_id is not None and after.payment_id == seen.payment_id:
             for doubt in reversal_rules.doubts(after, seen):
                 await self._review(doubt)
-            after = reversal_rules.reversed_by(after, seen)
+            after = reversal_rules.reversed_by(after, seen, at_ms=at_ms)
         after = await watched(self._risk, self._rails.get(seen.rail), kept.order, after, seen)
         if after.is_held and not kept.order.is_held:
             await self._review(hold_rules.review_of(after))

@@ -50,7 +50,8 @@ class PaymentPosting:
             return
         if order.hold is not None:
             await self.release(account_id, order.wallet_id)
-        for reversal_id, reversal in sorted(order.reversals.items()):
+        # What is decided first: the credits that it gives back may be in question still.
+        for reversal_id, reversal in sorted(order.reversals.items(), key=_decided_first):
             await self._reverse(order, reversal_id, reversal)
         if order.refund_request is not None and reversal_rules.has_refund(order):
             await self.release(order.refund_request.escrow_id, order.wallet_id)
@@ -110,6 +111,10 @@ class PaymentPosting:
                 key=f"{key}:bonus",
                 facts=facts,
             )
+
+
+def _decided_first(named: tuple[str, Reversal]) -> tuple[bool, str]:
+    return named[1].state is ReversalState.OPEN, named[0]
 
 
 def _payment_of(order: Order) -> str:

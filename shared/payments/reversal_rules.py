@@ -1,9 +1,11 @@
 """Pure decisions about what undoes a payment: how many credits are in question, and what becomes of them."""
 
 from collections.abc import Iterable, Mapping
+from itertools import count
 
 from msgspec.structs import replace
 
+from shared.base.economy import PACK_BONUS_LIFETIME_MS
 from shared.payments.models import (
     DisputeSeen,
     Order,
@@ -16,11 +18,11 @@ from shared.payments.models import (
 )
 
 
-def reversed_by(order: Order, seen: Seen) -> Order:
+def reversed_by(order: Order, seen: Seen, *, at_ms: int) -> Order:
     """The order with all refunds, disputes and warnings that the rail shows of its payment.
 
     In whatever order they are learned of: each one's amounts are frozen when it takes credits, and never does more than
-    the whole pack go back.
+    the whole pack go back. A bonus whose time is over stays out of it: whoever lost it must not owe it too.
     """
     reversals = dict(order.reversals)
     for refund in seen.refunds:
@@ -28,7 +30,10 @@ def reversed_by(order: Order, seen: Seen) -> Order:
     for dispute in seen.disputes:
         _note(reversals, dispute.dispute_id, _after_dispute(order, reversals, dispute))
     for warning_id in seen.warnings:
-        _note(reversals, warning_id, _after_warning(order, reversals, warning_id))
+        name = _standing(order, reversals, warning_id)
+        _note(reversals, name, _after_warning(order, reversals, name))
+    if order.paid_at_ms is not None and at_ms >= order.paid_at_ms + PACK_BONUS_LIFETIME_MS:
+        reversals = {name: _without_bonus(order.reversals.get(name), after) for name, after in reversals.items()}
     return order if reversals == order.reversals else replace(order, reversals=reversals)
 
 
@@ -77,6 +82,11 @@ def _note(reversals: dict[str, Reversal], reversal_id: str, after: Reversal | No
         reversals[reversal_id] = after
 
 
+def _without_bonus(before: Reversal | None, after: Reversal) -> Reversal:
+    """The reversal without a bonus, unless it took one before: that is frozen."""
+    return after if before is not None and before.was_taken else replace(after, bonus_micros=0)
+
+
 def _after_refund(order: Order, reversals: Mapping[str, Reversal], refund: RefundSeen) -> Reversal | None:
     before = reversals.get(refund.refund_id)
     if before is None:
@@ -109,15 +119,34 @@ def _after_dispute(order: Order, reversals: Mapping[str, Reversal], dispute: Dis
             return before
 
 
-def _after_warning(order: Order, reversals: Mapping[str, Reversal], warning_id: str) -> Reversal | None:
-    before = reversals.get(warning_id)
-    others = [reversal for reversal in reversals.values() if reversal.kind is not ReversalKind.WARNING]
-    disputes = [reversal for reversal in others if reversal.kind is ReversalKind.DISPUTE]
-    is_decided = any(reversal.state is not ReversalState.OPEN for reversal in disputes) or _left(order, others)[0] <= 0
-    state = ReversalState.RETURNED if is_decided else ReversalState.OPEN
+def _after_warning(order: Order, reversals: Mapping[str, Reversal], name: str) -> Reversal | None:
+    before = reversals.get(name)
+    state = ReversalState.RETURNED if _is_decided(order, reversals) else ReversalState.OPEN
     if before is None:
         return replace(_part(order, reversals, order.money.amount_minor), kind=ReversalKind.WARNING, state=state)
     return replace(before, state=state) if before.state is ReversalState.OPEN else before
+
+
+def _standing(order: Order, reversals: Mapping[str, Reversal], warning_id: str) -> str:
+    """Under which name a warning stands: under a new one each time that the refund which ended it has failed.
+
+    The escrow account of the old one is closed, so that it takes nothing any more.
+    """
+    name = warning_id
+    for again in count(2):
+        following = f"{warning_id}-{again}"
+        is_over = name in reversals and reversals[name].state is not ReversalState.OPEN
+        if not is_over or (following not in reversals and _is_decided(order, reversals)):
+            break
+        name = following
+    return name
+
+
+def _is_decided(order: Order, reversals: Mapping[str, Reversal]) -> bool:
+    """Whether nothing is left for a warning to warn of: a dispute has ended, or all the money went back."""
+    others = [reversal for reversal in reversals.values() if reversal.kind is not ReversalKind.WARNING]
+    disputes = [reversal for reversal in others if reversal.kind is ReversalKind.DISPUTE]
+    return any(reversal.state is not ReversalState.OPEN for reversal in disputes) or _left(order, others)[0] <= 0
 
 
 def _returned(order: Order, reversals: Mapping[str, Reversal], reversal_id: str) -> Reversal:

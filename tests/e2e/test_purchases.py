@@ -75,12 +75,46 @@ def test_what_is_not_sold_is_refused(deployment: Deployment, person: Person, buy
     assert [pack["prices_minor"]["USD"] for pack in packs["data"]] == [99, 499, 899]
 
 
-def test_a_stranger_sees_no_order(stack: Stack, deployment: Deployment, buyer: Buyer) -> None:
-    order, stranger = buyer.order(), add_member(stack, deployment)
-    path = f"/v1/orders/{order['order_id']}"
+def test_a_stranger_sees_no_order(stack: Stack, deployment: Deployment, person: Person, buyer: Buyer) -> None:
+    """Of one that is paid and invoiced as little as of one that is none: the answers differ in nothing."""
+    order, stranger = buyer.buy(), add_member(stack, deployment)
 
-    assert refusal(call(deployment, "GET", path, stranger.token), 404) == "order_not_found"
-    assert refusal(call(deployment, "POST", path + "/refund", stranger.token, json={}), 404) == "order_not_found"
+    for method, path, body in (
+        ("GET", "", None),
+        ("POST", "/refund", {}),
+        ("POST", "/confirm", {"payment_id": "pay_1", "signature": "0" * 64}),
+    ):
+        answers = [
+            call(deployment, method, f"/v1/orders/{order_id}{path}", stranger.token, json=body)
+            for order_id in (order["order_id"], "a" * 24)
+        ]
+        assert [refusal(one, 404) for one in answers] == ["order_not_found"] * 2
+        theirs, none = ({**one.json()["error"], "request_id": ""} for one in answers)
+        assert theirs == none
+    assert answer(call(deployment, "GET", f"/v1/orders/{order['order_id']}", person.token))["order"]["invoice"]
+
+
+def test_a_stranger_reads_no_invoice(stack: Stack, deployment: Deployment, person: Person, buyer: Buyer) -> None:
+    """Where apps read them, over Firestore's own HTTP: no more than of an invoice that is none."""
+    order, stranger = buyer.buy(), add_member(stack, deployment)
+    documents = f"http://{stack.firestore_address}/v1/projects/{deployment.project_id}/databases/(default)/documents"
+
+    for collection in ("invoices", "orders"):
+        theirs, none, own = (
+            requests.get(
+                f"{documents}/{collection}/{order_id}",
+                headers={"authorization": f"Bearer {token}"},
+                timeout=TIMEOUT_S,
+            )
+            for order_id, token in (
+                (order["order_id"], stranger.token),
+                ("a" * 24, stranger.token),
+                (order["order_id"], person.token),
+            )
+        )
+        assert (theirs.status_code, none.status_code, own.status_code) == (403, 403, 200)
+        assert order["invoice"] in own.text
+        assert order["invoice"] not in theirs.text
 
 
 def test_a_forged_event_grants_nothing(deployment: Deployment, person: Person, buyer: Buyer) -> None:

@@ -1,5 +1,6 @@
 """The stand-in for Cloud Tasks, asked by Google's own client library."""
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -7,14 +8,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import google.auth.jwt
 import pytest
 from google.api_core import exceptions
 from google.cloud import tasks_v2
 from google.protobuf import duration_pb2
 
+from local.cloud_tasks.dispatch import Dispatcher, Faults
 from local.cloud_tasks.emulator import CloudTasksEmulator, location_of, start_cloud_tasks
-from local.cloud_tasks.queue import Waiting, backoff_s, gives_up
+from local.cloud_tasks.queue import QueueState, Waiting, backoff_s, gives_up, with_defaults
 from local.oidc import LocalIssuer
 from tests.tasks.receiver import Receiver, receiving, wait_until
 
@@ -22,6 +25,11 @@ pytestmark = pytest.mark.slow
 
 ISSUER = LocalIssuer.new()
 ACCOUNT = "tasks@example.iam.gserviceaccount.com"
+DEADLINE_S = 0.2
+SLOW_S = 10.0
+"""A handler so slow is still at work when the test is over, however busy the machine."""
+ATTEMPTS_ENOUGH = 10_000
+"""More than are made until a handler is stopped."""
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +203,47 @@ def test_a_handler_that_is_not_there_is_tried_again(client: tasks_v2.CloudTasksC
     seen = client.get_task(name=task.name)
     client.delete_task(name=task.name)
     assert seen.response_count == 0
+
+
+def test_a_task_outlives_its_handler_and_comes_once_to_the_next(
+    client: tasks_v2.CloudTasksClient, project_id: str
+) -> None:
+    """The handler fails, is gone for some attempts, and is started again at the same address."""
+    queue = new_queue(client, project_id, retry={"max_attempts": -1})
+    with receiving(*[500] * ATTEMPTS_ENOUGH) as first:
+        task = client.create_task(parent=queue.name, task=new_task(first))
+        first.wait_for(1)
+    wait_until(lambda: client.get_task(name=task.name).dispatch_count > len(first.received))
+
+    with receiving(port=first.port) as second:
+        second.wait_for(1)
+        wait_until(lambda: not list(client.list_tasks(parent=queue.name)))
+
+    [delivery] = second.received
+    assert delivery.body == first.received[0].body
+    assert int(delivery.headers["x-cloudtasks-taskretrycount"]) > len(first.received)
+
+
+async def test_a_handler_that_is_slower_than_the_deadline_is_given_up_and_tried_again() -> None:
+    """The API takes no deadline below fifteen seconds, so the dispatcher has this task from elsewhere."""
+    soon_again = {"min_backoff": {"nanos": 10**7}, "max_backoff": {"nanos": 10**7}}
+    queue = tasks_v2.Queue(name="projects/here/locations/there/queues/work", retry_config=soon_again)
+    with receiving(pause_s=SLOW_S) as receiver:
+        task = new_task(receiver, f"{queue.name}/tasks/slow", dispatch_deadline=timedelta(seconds=DEADLINE_S))
+        task.http_request.http_method = tasks_v2.HttpMethod.POST
+        state = QueueState(with_defaults(queue), {task.name: Waiting(task, due_at_s=time.time())})
+        async with aiohttp.ClientSession() as session:
+            dispatcher = Dispatcher(state, session, lambda: ISSUER, Faults())
+            first, second = (await asyncio.to_thread(receiver.wait_for, 2))[:2]
+            await dispatcher.stop()
+
+    # The first was still at work: nobody waited for it.
+    assert receiver.at_once_max > 1
+    assert second.at_s - first.at_s >= DEADLINE_S
+    # A failure that nobody answered.
+    assert second.headers["x-cloudtasks-taskretrycount"] == "1"
+    assert second.headers["x-cloudtasks-taskexecutioncount"] == "0"
+    assert "x-cloudtasks-taskpreviousresponse" not in second.headers
 
 
 def test_faults_are_made_on_purpose(

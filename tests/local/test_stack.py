@@ -12,15 +12,45 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from dotenv import dotenv_values
 from google.cloud.firestore import AsyncClient
 
+from local import run
+from local.deployment import PASSED_ON, Deployment
 from local.emulators import EmulatorMissing, Machine, _java_with_events, start_auth, start_firestore
 from local.java import Java
 from local.process import ProcessFailed
 from local.stack import Stack
+from shared.base.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 DEATH_DEADLINE_S = 10.0
+PROVIDERS = {
+    "stripe": "https://api.stripe.com",
+    "paypal": "https://api-m.sandbox.paypal.com",
+    "razorpay": "https://api.razorpay.com",
+}
+OWN_KEYS = {
+    "stripe": {
+        "STRIPE_API_KEY": "sk_test_own",
+        "STRIPE_WEBHOOK_SECRET": "whsec_own",
+        "STRIPE_CONNECT_WEBHOOK_SECRET": "whsec_own_connect",
+    },
+    "paypal": {
+        "PAYPAL_CLIENT_ID": "own-client",
+        "PAYPAL_CLIENT_SECRET": "own-paypal-secret",
+        "PAYPAL_MERCHANT_ID": "WNWNWNWNWNWNW",
+        "PAYPAL_WEBHOOK_ID": "8PT597110X687430LKGECATA",
+    },
+    "razorpay": {
+        "RAZORPAY_KEY_ID": "rzp_test_own",
+        "RAZORPAY_KEY_SECRET": "own-razorpay-secret",
+        "RAZORPAY_WEBHOOK_SECRET": "own-razorpay-webhook",
+    },
+}
+"""What `.env` may have of each rail."""
+SHOWN = {"PAYPAL_CLIENT_ID", "PAYPAL_MERCHANT_ID", "PAYPAL_WEBHOOK_ID", "RAZORPAY_KEY_ID"}
+"""Of these, names that are no secret: buyers' browsers see them, or PayPal's signatures say which."""
 EMULATORS = ("FIRESTORE_EMULATOR_HOST", "FIREBASE_AUTH_EMULATOR_HOST")
 """What has a stack start no emulator of its own."""
 
@@ -120,6 +150,51 @@ def test_environment_names_every_part(stack: Stack) -> None:
         "CLOUD_TASKS_EMULATOR_HOST": stack.cloud_tasks.address,
         "STANDIN_URL": stack.standin_url,
     }
+
+
+@pytest.mark.parametrize("rail", OWN_KEYS)
+def test_a_rails_own_keys_take_it_and_no_other_to_its_provider(
+    stack: Stack, project_id: str, monkeypatch: pytest.MonkeyPatch, rail: str
+) -> None:
+    """The keys are handed on as they are, and nothing of the stand-in with them."""
+    for name in PASSED_ON:
+        monkeypatch.delenv(name, raising=False)
+    deployment = Deployment(stack, project_id)
+    before = deployment.environment
+    for name, key in OWN_KEYS[rail].items():
+        monkeypatch.setenv(name, key)
+
+    after = deployment.environment
+
+    assert {after[name] for name in OWN_KEYS[rail]} == set(OWN_KEYS[rail].values())
+    was, settings = (Settings.from_environment(environment) for environment in (before, after))
+    for one, host in PROVIDERS.items():
+        address = f"{one}_base_url"
+        assert getattr(was, address).startswith("http://127.0.0.1:")
+        assert getattr(settings, address) == (host if one == rail else getattr(was, address))
+    assert (settings.paypal_certificates_file is None) == (rail == "paypal")
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert all(name.startswith(f"{rail.upper()}_") for name in changed)
+
+
+def test_what_a_developer_may_put_into_the_environments_file_reaches_the_functions_and_no_screen(
+    stack: Stack, project_id: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`make run` says which models answer, and shows no key; the settings show none either."""
+    offered = dotenv_values(REPOSITORY / ".env.example")
+    secrets = {name: key for keys in OWN_KEYS.values() for name, key in keys.items() if name not in SHOWN}
+    secrets["OPENAI_API_KEY"] = "sk-own-openai"
+    for name, key in secrets.items():
+        monkeypatch.setenv(name, key)
+
+    deployment = Deployment(stack, project_id)
+    run._explain(stack, deployment)
+
+    shown = capsys.readouterr().out + repr(Settings.from_environment(deployment.environment))
+    assert "Models answer from openai, the local stand-in." in shown
+    assert [name for name, key in secrets.items() if key in shown] == []
+    assert offered.keys() >= secrets.keys()
+    assert [name for name in offered if name not in PASSED_ON] == []
 
 
 def test_second_stack_shares_nothing_and_leaves_nothing(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

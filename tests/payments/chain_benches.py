@@ -40,6 +40,7 @@ ABSENT: Mapping[str, str] = {
     **dict.fromkeys(("dispute_open", "dispute_won", "dispute_lost", "dispute_lost_after_spend"), NO_DISPUTE),
     **dict.fromkeys(("dispute_lost_learned_at_once", "dispute_above_the_price", "two_disputes_lost"), NO_DISPUTE),
     **dict.fromkeys(("lost_then_won_on_appeal", "warned", "warned_then_refunded"), NO_DISPUTE),
+    **dict.fromkeys(("warned_then_refund_failed", "warned_then_refunded_at_last"), NO_DISPUTE),
     **dict.fromkeys(("warned_then_dispute_won", "warned_then_dispute_lost"), NO_DISPUTE),
     **dict.fromkeys(("crash_decided_for_us", "crash_decided_against_us", "crash_warning"), NO_DISPUTE),
     **dict.fromkeys(("wrong_currency", "payment_of_another_order"), BY_FUNCTION),

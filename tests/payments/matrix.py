@@ -56,6 +56,8 @@ MATRIX: dict[Case, tuple[int, int]] = {
     reversal_cases.lost_then_won_on_appeal: WHOLE,
     reversal_cases.warned: NOTHING,
     reversal_cases.warned_then_refunded: NOTHING,
+    reversal_cases.warned_then_refund_failed: (0, 50),
+    reversal_cases.warned_then_refunded_at_last: NOTHING,
     reversal_cases.warned_then_dispute_won: WHOLE,
     reversal_cases.warned_then_dispute_lost: NOTHING,
 }
@@ -69,7 +71,7 @@ CRASHES: dict[Case, tuple[int, int]] = {
     crashes.warning: (0, 50),
 }
 """Each with a death between any two steps."""
-WAITING = {reversal_cases.dispute_open, reversal_cases.warned}
+WAITING = {reversal_cases.dispute_open, reversal_cases.warned, reversal_cases.warned_then_refund_failed}
 """Where credits are still set aside at the end."""
 
 

@@ -68,6 +68,8 @@ class PayPalBench:
     absent: ClassVar[Mapping[str, str]] = {
         "warned": _NO_WARNINGS,
         "warned_then_refunded": _NO_WARNINGS,
+        "warned_then_refund_failed": _NO_WARNINGS,
+        "warned_then_refunded_at_last": _NO_WARNINGS,
         "warned_then_dispute_won": _NO_WARNINGS,
         "warned_then_dispute_lost": _NO_WARNINGS,
         "crash_warning": _NO_WARNINGS,

@@ -51,6 +51,8 @@ class RazorpayBench:
         "future": NO_TIME,
         "warned": NO_WARNING,
         "warned_then_refunded": NO_WARNING,
+        "warned_then_refund_failed": NO_WARNING,
+        "warned_then_refunded_at_last": NO_WARNING,
         "warned_then_dispute_won": NO_WARNING,
         "warned_then_dispute_lost": NO_WARNING,
         "crash_warning": NO_WARNING,

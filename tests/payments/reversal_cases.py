@@ -1,6 +1,6 @@
 """What may undo a purchase after it was granted, or before: refunds, disputes and warnings, in any order."""
 
-from shared.payments.models import OrderState
+from shared.payments.models import OrderState, PaymentId
 from tests.payments.builders import CREDIT, PACK, Shop
 from tests.payments.cases import bought
 
@@ -149,6 +149,27 @@ async def warned_then_refunded(shop: Shop) -> None:
     shop.bench.warn(payment_id)
     await shop.settle()
     shop.bench.give_back(payment_id, order.money.amount_minor)
+    await shop.settle()
+
+
+async def warned_then_refund_failed(shop: Shop) -> None:
+    """The money is with us again, and so is the doubt."""
+    order, payment_id = await bought(shop)
+    shop.bench.warn(payment_id)
+    await shop.settle()
+    refund_id = shop.bench.give_back(payment_id, order.money.amount_minor)
+    await shop.settle()
+    assert await shop.set_aside() == 0
+    shop.bench.fail_refund(refund_id)
+    await shop.settle()
+    assert await shop.set_aside() == PACK.credits_micros
+
+
+async def warned_then_refunded_at_last(shop: Shop) -> None:
+    """By the second refund, after the first one failed."""
+    await warned_then_refund_failed(shop)
+    [order] = shop.store.orders.values()
+    shop.bench.give_back(PaymentId(str(order.order.payment_id)), order.order.money.amount_minor)
     await shop.settle()
 
 

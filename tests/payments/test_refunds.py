@@ -4,18 +4,21 @@ import asyncio
 
 import pytest
 
-from shared.base.economy import REFUND_WINDOW_MS
+from shared.base.economy import PACK_BONUS_LIFETIME_MS, REFUND_WINDOW_MS
 from shared.base.ids import UserId
+from shared.ledger.administration import Administration
 from shared.ledger.errors import KeyReused
 from shared.payments.applier import REFUND_LOOK_MS
 from shared.payments.errors import OrderAbsent, RailRefused, RefundRefused
 from shared.payments.models import Order, OrderState
 from tests.images.jobs import Fate, Killed
+from tests.ledger.builders import engine_on
 from tests.payments.bench import Bench
-from tests.payments.builders import BENCHES, BUYER, CREDIT, Shop
+from tests.payments.builders import BENCHES, BUYER, CREDIT, WALLET, Shop
 from tests.payments.cases import bought
 from tests.payments.crashes import STEPS_MAX
 from tests.payments.matrix import NOTHING, WHOLE
+from tests.payments.reversal_cases import PART_MINOR
 
 LATER_MS = REFUND_LOOK_MS + 120_000
 GIVE_BACK = [bench for bench in BENCHES if "refunded" not in bench.absent]
@@ -63,6 +66,44 @@ async def test_what_is_spent_does_not_go_back(shop: Shop) -> None:
 
     assert await refused(shop, order) == "spent"
     assert await shop.credits() == (500, 49)
+
+
+async def expire_bonus(shop: Shop) -> None:
+    """A year passes, and the timer sweeps what expired."""
+    shop.clock.now_ms += PACK_BONUS_LIFETIME_MS
+    engine = engine_on(shop.ledger_store)
+    await Administration(engine, shop.ledger_store, shop.clock).expire(WALLET, shop.clock())
+
+
+async def test_a_bonus_that_expired_is_not_owed(shop: Shop) -> None:
+    """What was lost to time was nobody's gain: only the credits that were paid for go back, and no other bonus."""
+    order, payment_id = await bought(shop)
+    await expire_bonus(shop)
+    await shop.process().ledger.grant_promo(WALLET, 7 * CREDIT, lifetime_ms=LATER_MS, key="a gift", facts={})
+
+    shop.bench.give_back(payment_id, order.money.amount_minor)
+    await shop.settle()
+
+    assert shop.kept(order).state is OrderState.REFUNDED
+    assert await shop.credits() == (0, 7)
+    await shop.check_books()
+
+
+async def test_of_a_bonus_only_the_part_is_taken_that_went_back_in_time(shop: Shop) -> None:
+    order, payment_id = await bought(shop)
+    shop.bench.give_back(payment_id, PART_MINOR)
+    await shop.settle()
+    [in_time] = shop.kept(order).reversals.values()
+    await expire_bonus(shop)
+
+    shop.bench.give_back(payment_id, order.money.amount_minor - PART_MINOR)
+    await shop.settle()
+
+    [late] = [one for one in shop.kept(order).reversals.values() if one != in_time]
+    assert in_time.bonus_micros > late.bonus_micros == 0
+    assert in_time in shop.kept(order).reversals.values()
+    assert await shop.credits() == NOTHING
+    await shop.check_books()
 
 
 async def test_after_two_weeks_nothing_goes_back(shop: Shop) -> None:

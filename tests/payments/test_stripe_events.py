@@ -4,13 +4,17 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from local.stripe.wire import sign
 from shared.base.secret import Secret
 from shared.payments.errors import EventRefused
-from shared.payments.models import Subject
+from shared.payments.models import OrderState, Subject
 from shared.payments.stripe.events import TOLERANCE_MS, StripeEvents
 from tests.ledger.builders import NOW
+from tests.payments.builders import Shop
+from tests.payments.matrix import NOTHING, WHOLE
+from tests.payments.stripe_bench import StripeBench
 
 OLD, NEW = "whsec_old", "whsec_new"
 EVENT = {"id": "evt_1", "type": "charge.refunded", "data": {"object": {"object": "charge", "id": "ch_1"}}}
@@ -118,3 +122,30 @@ def test_an_empty_secret_is_none(secrets: str) -> None:
     """An HMAC with an empty key is one that everybody can make."""
     with pytest.raises(ValueError, match="STRIPE_WEBHOOK_SECRET"):
         StripeEvents(Secret(secrets))
+
+
+@pytest.mark.parametrize("is_live", [True, False], ids=["live event, test key", "test event, live key"])
+async def test_what_was_paid_in_the_other_mode_is_no_money_and_a_person_sees_it(is_live: bool) -> None:
+    """A test card pays, and the event reaches those who sell in earnest; or the reverse, when secrets are mixed up.
+
+    No key reaches an object of the other mode, and only what our own key shows is granted.
+    """
+    shop = Shop(StripeBench)
+    await shop.open_wallet()
+    order, other = await shop.order(), StripeBench(shop.clock)
+    elsewhere = replace(order, checkout=await other.rail(lambda api: api).begin(order))
+    other.pay(elsewhere)
+
+    for raw, _ in other.deliveries():
+        event = json.loads(raw)
+        event["livemode"] = event["data"]["object"]["livemode"] = is_live
+        await shop.receive([other.signed(event)])
+    await shop.work()
+
+    assert await shop.credits() == NOTHING
+    assert (shop.kept(order).state, shop.kept(order).payment_id) == (OrderState.PENDING, None)
+    assert shop.reasons() == {"object_unknown"}
+    assert {review.found for review in shop.store.reviews.values()} == {"resource_missing"}
+    shop.bench.pay(order)
+    await shop.settle()
+    assert await shop.credits() == WHOLE

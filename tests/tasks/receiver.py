@@ -27,13 +27,18 @@ class Received:
 class Receiver:
     """Answers with the given statuses in turn, then with 200."""
 
-    url: str = ""
+    port: int = 0
     statuses: list[int] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
     at_once: int = 0
     at_once_max: int = 0
     pause_s: float = 0.0
     """How long each delivery takes."""
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://{HOST}:{self.port}/"
 
     def wait_for(self, count: int) -> list[Received]:
         """The deliveries, once there are so many."""
@@ -60,8 +65,8 @@ def wait_until(happened: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def receiving(*statuses: int, pause_s: float = 0.0) -> Iterator[Receiver]:
-    """A receiver on a free port."""
+def receiving(*statuses: int, pause_s: float = 0.0, port: int = 0) -> Iterator[Receiver]:
+    """A receiver on a free port, or on that of one that is gone."""
     receiver = Receiver(statuses=list(statuses), pause_s=pause_s)
 
     class Handler(BaseHTTPRequestHandler):
@@ -75,11 +80,11 @@ def receiving(*statuses: int, pause_s: float = 0.0) -> Iterator[Receiver]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer((HOST, 0), Handler)
+    server = ThreadingHTTPServer((HOST, port), Handler)
     server.daemon_threads = True
     thread = Thread(target=server.serve_forever)
     thread.start()
-    receiver.url = f"http://{HOST}:{server.server_port}/"
+    receiver.port = server.server_port
     try:
         yield receiver
     finally:

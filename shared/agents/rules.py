@@ -58,8 +58,8 @@ def hold_id_of(job_id: str, step: str, attempt: int) -> str:
 
 
 def artifact_name(name: str) -> str:
-    """What an artifact may be called, whatever wrote the name: signs that are seen. Of one that is too long the end, for
-    that says what the artifact is.
+    """What an artifact may be called, whatever wrote the name: signs that are seen, and of one that is too long the
+    end, which says what the artifact is.
     """
     return "".join(sign if sign.isprintable() else "_" for sign in name[-ARTIFACT_NAME_CHARS_MAX:]) or "unnamed"
 

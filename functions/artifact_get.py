@@ -1,13 +1,12 @@
 """Download what a job made. Called by its owner's apps and programs; reads only."""
 
-from urllib.parse import quote
-
 from starlette.responses import Response
 
 from shared.agents.models import JobId
 from shared.agents.shapes import ArtifactIdText, JobIdText
 from shared.app import App
 from shared.base.body import Body
+from shared.web.attachment import attachment, shown
 from shared.web.auth import Caller
 from shared.web.function import http_function
 
@@ -35,9 +34,9 @@ async def artifact_get(body: ArtifactGetRequest, caller: Caller, app: App) -> Re
         data,
         media_type="application/octet-stream",
         headers={
-            "content-disposition": f"attachment; filename*=UTF-8''{quote(ref.name)}",
+            "content-disposition": attachment(ref.name),
             "x-content-type-options": "nosniff",
-            "x-credence-media-type": ref.media_type.encode("ascii", "ignore").decode(),
+            "x-credence-media-type": shown(ref.media_type),
             "etag": f'"{ref.artifact_id}"',
             "cache-control": "private, no-store",
         },

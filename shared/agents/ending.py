@@ -6,7 +6,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from shared.agents.errors import JobBusy
-from shared.agents.models import Failure, JobState
+from shared.agents.limits import LOOK_AFTER_MS
+from shared.agents.models import Failure, Job, JobState
 from shared.agents.store import JobChanged, JobStore, KeptJob
 from shared.agents.tenure import Note, Tenure
 from shared.base.clock import Clock
@@ -25,10 +26,15 @@ class Ending:
 
     async def end(self, tenure: Tenure, state: JobState, changes: Mapping[str, Any], note: Note) -> None:
         """End a job that is ours. If we die between the two, its task comes again and gives back what is held; if that
-        never comes either, holds expire by themselves.
+        never comes either, the sweep does, LOOK_AFTER_MS later.
         """
-        ended = {"state": state, "ended_at_ms": self._clock(), "look_due_ms": None, "approval": None, "pause": None}
-        await tenure.write(lambda job: {**ended, **changes}, notes=[note], keeps=False)
+        now_ms = self._clock()
+        ended = {"state": state, "ended_at_ms": now_ms, "approval": None, "pause": None}
+
+        def over(job: Job) -> Mapping[str, Any]:
+            return {**ended, "look_due_ms": now_ms + LOOK_AFTER_MS if job.holds else None, **changes}
+
+        await tenure.write(over, notes=[note], keeps=False)
         job = tenure.job
         write_line("INFO", "job_ended", job=job.job_id, state=state.value, spent_micros=job.spent_micros)
         await self.give_back(tenure.kept)
@@ -46,6 +52,6 @@ class Ending:
         for hold_id in job.holds:
             await self._ledger.release(job.account_id, HoldId(hold_id))
         try:
-            await self._store.write(kept, replace(job, holds={}))
+            await self._store.write(kept, replace(job, holds={}, look_due_ms=None))
         except JobChanged:
             raise JobBusy from None

@@ -47,6 +47,8 @@ COMMIT_BYTES_MAX = 3_000_000
 """Firestore takes ten mebibytes in one request, and its emulator four."""
 ARTIFACT_BYTES_MAX = 20 * 1024 * 1024
 """Cloud Run answers with 32 mebibytes at most."""
+ARTIFACT_NAME_CHARS_MAX = 200
+"""A result that names many stays within RESULT_BYTES_MAX."""
 ARTIFACTS_BYTES_MAX = 200 * 1024 * 1024
 """Of one job."""
 

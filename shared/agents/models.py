@@ -103,7 +103,7 @@ class Job(Struct, frozen=True, kw_only=True):
     sweeps: int = 0
     """How often it was found abandoned since then."""
     look_due_ms: int | None = None
-    """When to look whether it was abandoned; None once it is over."""
+    """When to look whether it was abandoned; None once it is over and holds nothing."""
 
     steps_done: int = 0
     steps_expected: int
@@ -152,7 +152,7 @@ class CallState(StrEnum):
     BEGUN = "begun"
     """It was decided to hold for it. Whether the hold is placed, and a provider asked, only those know."""
     FAILED = "failed"
-    """No provider answered. Nothing is held for it."""
+    """No provider answered. What is held for it is in the job until it is given back."""
     ANSWERED = "answered"
     """The answer is here, and what it will be charged is decided."""
     DONE = "done"

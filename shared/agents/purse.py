@@ -27,9 +27,10 @@ from shared.base.clock import Clock
 from shared.base.economy import HOLD_LIFETIME_MS
 from shared.base.errors import CredenceError
 from shared.base.ids import HoldId, RequestId
+from shared.base.log import write_line
 from shared.base.micros import format_credits
 from shared.calls.leaving import AskProvider
-from shared.calls.service import Calls, call_facts, give_back
+from shared.calls.service import Calls, call_facts
 from shared.catalog.models import Model
 from shared.metering.errors import CallUnaffordable
 from shared.metering.models import Charge, Outcome, Quote, Usage
@@ -80,6 +81,9 @@ class Purse:
             return known
         if known is not None and known.state is CallState.ANSWERED:
             return await self._charge(known)
+        if known is not None and known.state is CallState.FAILED:
+            # Whoever wrote that it failed may have died before giving back.
+            await self._give_back(self._metered(known), known.hold_id)
         if known is None or known.state is CallState.FAILED:
             # What is under way goes on, whatever became of the card.
             await self._payers.check(self._tenure.job.account_id)
@@ -112,14 +116,14 @@ class Purse:
 
         def decide(job: Job) -> Mapping[str, Any]:
             self._tenure.check_cancel()
-            holds = {hold: amount for hold, amount in job.holds.items() if hold not in (stale, trace.hold_id)}
+            holds = _without(job.holds, trace.hold_id, stale)
             if amount_micros > rules.left_micros(replace(job, holds=holds)):
                 raise BudgetReached(needed_micros=amount_micros, limit="ceiling")
-            return {"holds": {**holds, trace.hold_id: amount_micros}}
+            return {"holds": {**job.holds, trace.hold_id: amount_micros}}
 
         await self._tenure.write(decide, [self._put(trace)])
         if stale is not None:
-            await give_back(self._metered(replace(trace, hold_id=stale)))
+            await self._give_back(self._metered(replace(trace, hold_id=stale)), stale)
         return trace
 
     async def _hold(self, trace: Trace, lifetime_ms: int) -> MeteredCall:
@@ -128,11 +132,13 @@ class Purse:
         try:
             return await self._meter.begin(account_id, hold_id, _quote_of(trace), lifetime_ms=lifetime_ms)
         except CallUnaffordable as refusal:
-            await self._fail(trace)
+            await self._fail(trace, holds=False)
             needed_micros = int(refusal.details()["needed_micros"])
             raise BudgetReached(needed_micros=needed_micros, limit="wallet") from None
         except CredenceError:
+            # It may have been placed and the answer lost.
             await self._fail(trace)
+            await self._give_back(self._metered(trace), trace.hold_id)
             raise
 
     async def _ask(self, call: PaidCall, trace: Trace, metered: MeteredCall) -> Trace:
@@ -174,7 +180,7 @@ class Purse:
         except CredenceError:
             # Whoever has the job by now goes on under this hold: it is given back only if the job is still ours.
             await self._fail(trace)
-            await give_back(metered)
+            await self._give_back(metered, trace.hold_id)
             raise
         # If we die before this is written, the provider is asked again. A write whose answer is lost may stand, so the
         # quota of a key counts it from here on: part of it is rather lost than lent twice.
@@ -190,8 +196,11 @@ class Purse:
         done = replace(trace, state=CallState.DONE, charged_micros=charge.amount_micros, receipt_id=charge.entry_id)
 
         def decide(job: Job) -> Mapping[str, Any]:
-            holds = {hold: amount for hold, amount in job.holds.items() if hold != trace.hold_id}
-            return {"holds": holds, "calls": job.calls + 1, "spent_micros": job.spent_micros + charge.amount_micros}
+            return {
+                "holds": _without(job.holds, trace.hold_id),
+                "calls": job.calls + 1,
+                "spent_micros": job.spent_micros + charge.amount_micros,
+            }
 
         await self._tenure.write(decide, [self._put(done)], notes=self._warnings(charge))
         return done
@@ -204,11 +213,26 @@ class Purse:
         text = f"{format_credits(spent_micros)} of {format_credits(job.ceiling_micros)} credits are spent."
         return [("budget_warning", text, {"spent_micros": spent_micros, "ceiling_micros": job.ceiling_micros})]
 
-    async def _fail(self, trace: Trace) -> None:
+    async def _fail(self, trace: Trace, *, holds: bool = True) -> None:
+        """Write down that it failed. What it `holds` stays in the job until it is given back."""
+
         def decide(job: Job) -> Mapping[str, Any]:
-            return {"holds": {hold: amount for hold, amount in job.holds.items() if hold != trace.hold_id}}
+            return {} if holds else {"holds": _without(job.holds, trace.hold_id)}
 
         await self._tenure.write(decide, [self._put(replace(trace, state=CallState.FAILED))])
+
+    async def _give_back(self, metered: MeteredCall, hold_id: str) -> None:
+        """Release a hold and then forget it. If we die before that, or the ledger is out of reach, it is still in the
+        job: the next attempt at the step gives it back, or the job's end.
+        """
+        if hold_id not in self._tenure.job.holds:
+            return
+        try:
+            await metered.release()
+        except CredenceError as error:
+            write_line("ERROR", "release_failed", receipt=hold_id, code=error.code)
+            return
+        await self._tenure.write(lambda job: {"holds": _without(job.holds, hold_id)})
 
     def _put(self, trace: Trace) -> Put:
         return Put(f"jobs/{self._tenure.job.job_id}/steps/{rules.step_id(trace.step)}", trace_document(trace))
@@ -217,6 +241,10 @@ class Purse:
         metered = self._calls.resume(self._tenure.job.account_id, HoldId(trace.hold_id), _quote_of(trace))
         metered.lent = LentBefore(trace.shares)
         return metered
+
+
+def _without(holds: Mapping[str, int], *hold_ids: str | None) -> dict[str, int]:
+    return {hold_id: amount_micros for hold_id, amount_micros in holds.items() if hold_id not in hold_ids}
 
 
 def _quote_of(trace: Trace) -> Quote:

@@ -8,6 +8,7 @@ import msgspec
 
 from shared.agents.errors import CeilingTooLow, JobInvalid, JobOver
 from shared.agents.limits import (
+    ARTIFACT_NAME_CHARS_MAX,
     CEILING_MICROS_MAX,
     FAILURES_MAX,
     PARAMS_BYTES_MAX,
@@ -54,6 +55,13 @@ def step_id(step: str) -> str:
 def hold_id_of(job_id: str, step: str, attempt: int) -> str:
     """The same for every process that makes the same attempt at the same step, so that they charge once together."""
     return f"{job_id}:{step_id(step)}:{attempt}"
+
+
+def artifact_name(name: str) -> str:
+    """What an artifact may be called, whatever wrote the name: signs that are seen, and of one that is too long the
+    end, which says what the artifact is.
+    """
+    return "".join(sign if sign.isprintable() else "_" for sign in name[-ARTIFACT_NAME_CHARS_MAX:]) or "unnamed"
 
 
 def left_micros(job: Job) -> int:

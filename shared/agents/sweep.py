@@ -1,4 +1,8 @@
-"""Jobs that stand still: their process died and no task comes for them. Requeued a few times, then ended."""
+"""Jobs that stand still: their process died and no task comes for them. Requeued a few times, then ended; what one that
+is over still holds is given back.
+"""
+
+from collections import Counter
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -10,6 +14,7 @@ from shared.agents.models import AT_REST, JOB_STEP, Failure, JobState, JobTask
 from shared.agents.store import JobChanged, JobStore, KeptJob
 from shared.agents.tenure import Tenure
 from shared.base.clock import Clock
+from shared.base.errors import CredenceError
 from shared.base.log import write_line
 from shared.tasks.service import Tasks
 
@@ -22,6 +27,10 @@ class SweepReport(Struct, frozen=True):
 
     requeued: int
     ended: int
+    given_back: int
+    """Jobs that were over already, and held something still."""
+    failed: int
+    """Jobs that could not be looked after this time."""
     finished: bool
 
 
@@ -35,21 +44,43 @@ class JobSweep:
         self._clock = clock
 
     async def run(self) -> SweepReport:
-        """Raise JobsUnavailable or TasksUnavailable; the next run begins with what is left."""
+        """Raise JobsUnavailable when jobs cannot be found at all. One that cannot be looked after is left to the next
+        run, and keeps nobody behind it waiting.
+        """
         due = await self._store.abandoned(self._clock(), count_max=SWEPT_MAX)
-        requeued = ended = 0
+        done: Counter[str] = Counter()
         for kept in due:
             try:
-                if kept.job.state in AT_REST or kept.job.sweeps >= SWEEPS_MAX:
-                    await self._end(kept)
-                    ended += 1
-                else:
-                    await self._requeue(kept)
-                    requeued += 1
+                done[await self._look_after(kept)] += 1
             except (JobChanged, JobBusy, JobTaken):
                 # Somebody works at it after all.
                 continue
-        return SweepReport(requeued, ended, len(due) < SWEPT_MAX)
+            except CredenceError as error:
+                done["failed"] += 1
+                write_line("ERROR", "job_sweep_failed", job=kept.job.job_id, code=error.code)
+        return SweepReport(
+            requeued=done["requeued"],
+            ended=done["ended"],
+            given_back=done["given_back"],
+            failed=done["failed"],
+            finished=len(due) < SWEPT_MAX,
+        )
+
+    async def _look_after(self, kept: KeptJob) -> str:
+        """Do what has to be done, and say what that was, as a report counts it."""
+        if kept.job.is_over:
+            await self._give_back(kept)
+            return "given_back"
+        if kept.job.state in AT_REST or kept.job.sweeps >= SWEEPS_MAX:
+            await self._end(kept)
+            return "ended"
+        await self._requeue(kept)
+        return "requeued"
+
+    async def _give_back(self, kept: KeptJob) -> None:
+        """Put off first: jobs whose wallet cannot be reached come behind the others in the next run."""
+        put_off = replace(kept.job, look_due_ms=self._clock() + LOOK_AFTER_MS)
+        await self._ending.give_back(await self._store.write(kept, put_off))
 
     async def _requeue(self, kept: KeptJob) -> None:
         """If we die between the two, the next look finds the job where this one did."""

@@ -160,7 +160,7 @@ class Workbench:
     async def keep(self, name: str, media_type: str, data: bytes) -> ArtifactRef:
         """The pieces first and then, with what names them, the count: a repeat finds it and counts nothing."""
         job = self._tenure.job
-        ref = ArtifactRef(hashlib.sha256(data).hexdigest(), name, media_type, len(data))
+        ref = ArtifactRef(hashlib.sha256(data).hexdigest(), rules.artifact_name(name), media_type, len(data))
         if await self._store.artifact(job.job_id, ref.artifact_id) is not None:
             return ref
         if len(data) > ARTIFACT_BYTES_MAX:

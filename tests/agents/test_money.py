@@ -13,7 +13,8 @@ from shared.agents.tenure import Tenure
 from shared.base.economy import HOLD_LIFETIME_MS
 from shared.cards.models import Changes, Terms
 from shared.metering.models import Charge, Usage
-from tests.agents.yard import ACCOUNT, OWNER, Yard
+from shared.providers.errors import Fault, UpstreamUnavailable
+from tests.agents.yard import ACCOUNT, CEILING_MICROS, OWNER, Yard
 
 WHO: dict[str, Any] = {"account_id": ACCOUNT, "uid": None}
 
@@ -57,22 +58,26 @@ async def test_a_job_pauses_at_its_ceiling_and_goes_on_after_a_top_up(yard: Yard
     assert [event.kind for event in await yard.events(job)].count("paused_budget") == 1
 
 
-async def test_the_owner_is_warned_once_at_four_fifths(yard: Yard) -> None:
-    held, cost = await _one_call_micros(yard)
-    ceiling = held + 3 * cost
-    job = await yard.start(calls=4, ceiling_micros=ceiling)
+@pytest.mark.parametrize(("short_micros", "calls", "warned_at"), [(0, 4, 2), (1, 4, 3), (1, 2, None)])
+async def test_the_owner_is_warned_once_at_four_fifths(
+    yard: Yard, short_micros: int, calls: int, warned_at: int | None
+) -> None:
+    """By the charge that reaches them, to the micro, and by none before or behind it."""
+    learned = await yard.start(calls=4)
+    await yard.finish(learned)
+    costs = [micros for _, micros in await yard.charges(learned)]
+    fifths = CEILING_MICROS * 4 // 5
+    spent = fifths - sum(costs[:2]) - short_micros
+    job = await yard.start(calls=calls)
+    kept = await yard.kept(job)
+    await yard.app.job_store.write(kept, replace(kept.job, spent_micros=spent))
 
-    paused = await yard.finish(job)
+    done = await yard.finish(job)
 
+    assert done.spent_micros == spent + sum(costs[:calls])
     warnings = [event for event in await yard.events(job) if event.kind == "budget_warning"]
-    crossed = paused.spent_micros >= ceiling * 4 // 5
-    assert len(warnings) == int(crossed)
-    low = await yard.start(calls=3, ceiling_micros=held + 2 * cost + 1)
-    await yard.app.job_store.write(
-        kept := await yard.kept(low), replace(kept.job, spent_micros=(held + 2 * cost + 1) * 4 // 5 - 1)
-    )
-    await yard.finish(low)
-    assert [event.kind for event in await yard.events(low)].count("budget_warning") <= 1
+    expected = [] if warned_at is None else [spent + sum(costs[:warned_at])]
+    assert [event.facts["spent_micros"] for event in warnings] == expected
 
 
 @pytest.mark.parametrize(
@@ -246,7 +251,39 @@ async def test_a_step_is_charged_once_wherever_its_process_dies(yard: Yard, dies
 
     assert done.state is JobState.SUCCEEDED
     assert done.result == undisturbed.result
+    # A hold under another id would be beside the first, and the owner's credits set aside twice.
+    assert [trace.hold_id for trace in await yard.traces(job)] == [rules.hold_id_of(job.job_id, "ask:0", 0)]
     assert before - await yard.spendable_micros() == undisturbed.spent_micros == done.spent_micros
+    assert (done.holds, await yard.held_micros()) == ({}, 0)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_hold_is_given_back_by_whoever_comes_after_a_death(yard: Yard, cancelled: bool) -> None:
+    """The process had written that a call failed, and not yet released what was held for it."""
+    job = await yard.start(calls=1)
+    doomed = yard.process()
+
+    async def fails(*args: Any, **named: Any) -> Any:
+        raise UpstreamUnavailable("far", "gone", fault=Fault.DOWN)
+
+    async def dies(*args: Any) -> None:
+        raise Died
+
+    doomed.calls.routed = fails  # type: ignore[method-assign]
+    doomed.ledger.release = dies  # type: ignore[method-assign]
+    with pytest.raises(Died):
+        await yard.finish(job, doomed)
+    await doomed.upstreams.close()
+    [failed] = await yard.traces(job)
+    assert failed.state is CallState.FAILED
+    assert await yard.held_micros() == (await yard.job(job)).held_micros > 0
+    if cancelled:
+        await yard.app.jobs.cancel(job.job_id, **WHO)
+    yard.wall.ahead_ms += yard.pace.lease_ms
+
+    done = await yard.finish(job)
+
+    assert done.state is (JobState.CANCELLED if cancelled else JobState.SUCCEEDED)
     assert (done.holds, await yard.held_micros()) == ({}, 0)
 
 

@@ -3,13 +3,18 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from shared.agents.errors import ApprovalWrong, ArtifactAbsent, JobAbsent, JobInvalid, JobOver
+from shared.agents.errors import ApprovalWrong, ArtifactAbsent, JobAbsent, JobInvalid, JobOver, JobsUnavailable
 from shared.agents.limits import AT_REST_MS_MAX, LEASE_MS, LOOK_AFTER_MS, SWEEPS_MAX
-from shared.agents.models import JobState
+from shared.agents.models import Failure, Job, JobState
 from shared.agents.rules import UNANSWERED, repairs_of
+from shared.agents.store import KeptJob
+from shared.agents.sweep import SweepReport
 from shared.agents.tenure import Tenure
 from shared.agents.workbench import Workbench
+from shared.base.ids import HoldId
+from shared.ledger.errors import LedgerUnavailable
 from tests.agents.yard import ACCOUNT, Yard
 
 WHO: dict[str, Any] = {"account_id": ACCOUNT, "uid": None}
@@ -198,6 +203,62 @@ async def test_a_job_that_is_abandoned_again_and_again_is_ended_within_an_hour(y
     assert done.failure.code == "job_stuck"
     assert (done.holds, await yard.held_micros()) == ({}, 0)
     assert yard.wall() - begun_ms <= 70 * 60_000
+
+
+async def test_a_job_that_cannot_be_looked_after_keeps_nobody_waiting(yard: Yard) -> None:
+    """Whether its own document cannot be written, or the wallet that it holds something in is out of reach."""
+    unwritten, waiting, last = [await yard.start(calls=1, approve=one == 1) for one in range(3)]
+    await yard.finish(waiting)
+    kept = await yard.kept(waiting)
+    await yard.app.job_store.write(kept, replace(kept.job, holds={"left": 5}))
+    yard.wall.ahead_ms += AT_REST_MS_MAX + 1
+    other = yard.process()
+    write = other.job_store.write
+
+    async def write_but_one(kept: KeptJob, job: Job, *changes: Any) -> KeptJob:
+        if job.job_id == unwritten.job_id:
+            raise JobsUnavailable
+        return await write(kept, job, *changes)
+
+    async def unreachable(*args: Any) -> None:
+        raise LedgerUnavailable
+
+    other.job_store.write = write_but_one  # type: ignore[method-assign, assignment]
+    other.ledger.release = unreachable  # type: ignore[method-assign]
+
+    swept = [await other.job_sweep.run() for _ in range(2)]
+    yard.wall.ahead_ms += LOOK_AFTER_MS
+    later = await yard.app.job_sweep.run()
+    await other.upstreams.close()
+
+    assert swept == [SweepReport(1, 0, 0, 2, finished=True), SweepReport(0, 0, 0, 1, finished=True)]
+    assert (await yard.job(last)).sweeps == 2
+    assert later == SweepReport(2, 0, 1, 0, finished=True)
+
+
+async def test_what_an_ended_job_holds_is_given_back_by_the_sweep(yard: Yard) -> None:
+    """Its process died between the two, and no task comes for it."""
+    job = await yard.start(calls=1)
+    other = yard.process()
+    tenure = await Tenure.begin(other.job_store, await yard.kept(job), yard.wall, leg=0)
+    await yard.app.ledger.hold(ACCOUNT, 5, hold_id=HoldId("left"))
+    await tenure.write(lambda job: {"holds": {"left": 5}})
+
+    async def died(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    other.ledger.release = died  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        await other.job_ending.fail(tenure, Failure("step_failed", ""))
+    assert (await yard.app.job_sweep.run()).given_back == 0
+    yard.wall.ahead_ms += LOOK_AFTER_MS
+
+    swept = [await yard.app.job_sweep.run() for _ in range(2)]
+
+    done = await yard.job(job)
+    assert [report.given_back for report in swept] == [1, 0]
+    assert (done.state, done.holds, done.look_due_ms) == (JobState.FAILED, {}, None)
+    assert await yard.held_micros() == 0
 
 
 async def test_a_job_that_waits_too_long_is_ended(yard: Yard) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from shared.agents import rules
 from shared.agents.commits import Put, portions
 from shared.agents.errors import JobsUnavailable, JobTaken
-from shared.agents.limits import RETRY_MS_MAX, RETRY_MS_MIN
+from shared.agents.limits import ARTIFACT_NAME_CHARS_MAX, RETRY_MS_MAX, RETRY_MS_MIN
 from shared.ledger.errors import AccountNotOpen
 
 
@@ -89,3 +89,12 @@ def test_portions_lose_nothing_and_fit(sizes: list[int]) -> None:
 
     assert [put for part in parts for put in part] == puts
     assert all(len(part) == 1 or sum(put.size_bytes for put in part) <= 50 for part in parts)
+
+
+def test_an_artifact_is_called_by_signs_that_are_seen() -> None:
+    """And by no more of them than a result can hold; what is too long keeps its ending."""
+    assert rules.artifact_name("out/table of sums.csv") == "out/table of sums.csv"
+    assert rules.artifact_name("a\r\n\u202e\x00\ud800.csv") == "a_____.csv"
+    assert rules.artifact_name("") == "unnamed"
+    long = rules.artifact_name("d/" * 1_000 + "sums.csv")
+    assert (len(long), long[-8:]) == (ARTIFACT_NAME_CHARS_MAX, "sums.csv")

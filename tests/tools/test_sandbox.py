@@ -55,6 +55,26 @@ print("done")
     assert ("namespaces" in ran.layers) is namespaces
 
 
+async def test_files_come_back_under_names_that_show_what_they_are(namespaces: bool) -> None:
+    """And that lead nowhere: a name with control characters, or too long, is as if it had not been written."""
+    program = """
+import os
+hidden = ("a\\nb.csv", "x\\u202egpj.csv", "del\\x7f.csv", "l" * 120 + ".csv")
+for name in ("good name.csv", "gr\\u00f6\\u00dfe.csv", *hidden):
+    open(name, "w").write(name)
+for escape in ("../up.csv", "/up.csv", "/etc/up.csv"):
+    try:
+        open(escape, "w")
+        print("broken", escape)
+    except OSError:
+        pass
+os.symlink("/etc/passwd", "linked.csv")
+"""
+    ran = await attack(program, namespaces=namespaces)
+
+    assert (ran.stderr, sorted(ran.files)) == ("", ["good name.csv", "größe.csv"])
+
+
 async def test_its_own_fault_is_told_with_its_line(namespaces: bool) -> None:
     """And nothing of what runs it."""
     ran = await attack("x = 1\nraise KeyError('lost')", namespaces=namespaces)

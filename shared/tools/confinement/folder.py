@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 FOLDER = "/sandbox"
 """Where it is, in a root of its own, and how it is called in what programs print."""
 DEPTH_MAX = 8
+NAME_BYTES_MAX = 100
+"""Of a file's or a folder's name; what is longer is not given back."""
 PROGRAM = "__main__.py"
 """The program itself, so that its tracebacks show its lines."""
 
@@ -69,7 +71,7 @@ def _walk(folder: str, prefix: str, depth: int) -> Iterator[tuple[str, str]]:
     except OSError:
         return
     for entry in entries:
-        if entry.name.startswith(".") or entry.name == "__pycache__" or not _is_text(entry.name):
+        if entry.name.startswith(".") or entry.name == "__pycache__" or not _is_told(entry.name):
             continue
         if not entry.is_dir(follow_symlinks=False):
             yield prefix + entry.name, entry.path
@@ -77,13 +79,12 @@ def _walk(folder: str, prefix: str, depth: int) -> Iterator[tuple[str, str]]:
             yield from _walk(entry.path, f"{prefix}{entry.name}/", depth - 1)
 
 
-def _is_text(name: str) -> bool:
-    """False for a name that no document could say."""
+def _is_told(name: str) -> bool:
+    """False for a name that no document could say, that is too long, or that does not show what it is."""
     try:
-        name.encode()
+        return len(name.encode()) <= NAME_BYTES_MAX and name.isprintable()
     except UnicodeEncodeError:
         return False
-    return True
 
 
 def _read(path: str, bytes_max: int) -> bytes:

@@ -13,7 +13,7 @@ from shared.agents.commits import Put, portions
 from shared.agents.desk import ArtifactRef, ChatAnswer, Passage, RunResult
 from shared.agents.documents import trace_document
 from shared.agents.errors import ArtifactAbsent, ArtifactTooLarge, JobInvalid
-from shared.agents.films import Film, Order, quote_of
+from shared.agents.films import Film, Order, check_order, quote_of
 from shared.agents.limits import (
     ARTIFACT_BYTES_MAX,
     ARTIFACTS_BYTES_MAX,
@@ -139,6 +139,7 @@ class Workbench:
         sold, price = self._trade.catalog.model_for(model, {Modality.VIDEO}, {Unit.VIDEO_MS}, "videos")
         check_allowed(sold, self._models_allowed())
         order = Order(step, prompt, sold, seconds, size)
+        check_order(order)
         film = Film(order, self._tenure, self._store, self._trade.upstreams, self.keep, self._clock)
         call = PaidCall(
             step=step,

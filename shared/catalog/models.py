@@ -120,6 +120,8 @@ class Model(Body, frozen=True, kw_only=True):
     """The most prompt tokens that one image can cost, whatever its size."""
     dimensions: Count = 0
     """How many numbers an embedding of it has at most; 0 where that is not known."""
+    video_seconds: tuple[Positive, ...] = ()
+    """The lengths of the videos that it makes; empty where any length may be asked for."""
     capabilities: frozenset[Capability] = frozenset()
     price: Price | None = None
     price_version: str = ""
@@ -146,6 +148,8 @@ def _faults(model: Model) -> Iterator[str]:
         yield "a model that sees states its image_tokens_max"
     if model.price is not None:
         yield from _faults_of_price(model.modality, model.price)
+    if model.video_seconds and model.modality is not Modality.VIDEO:
+        yield "only a model that films states its video_seconds"
     if len({route.provider for route in model.routes}) < len(model.routes):
         yield "each route goes to another provider"
 

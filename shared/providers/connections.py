@@ -1,4 +1,4 @@
-"""The connections to providers: bounded in time and size, no proxies, no redirects."""
+"""The connections to providers: bounded in time and size, no proxies, no redirects followed."""
 
 import asyncio
 from collections.abc import Mapping
@@ -19,6 +19,7 @@ CONNECTIONS_MAX = 500
 BROKEN = (aiohttp.ClientError, TimeoutError)
 """What reading from a connection raises when the other end or the time has gone."""
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
+_MOVED = frozenset({301, 302, 303, 307, 308})
 _JSON = {"content-type": "application/json"}
 
 
@@ -51,9 +52,12 @@ class Connections:
             raise UpstreamRefused("The form carries a name or a type that no header can.", param="file") from None
         return await self._send("POST", call, path, multipart, headers)
 
-    async def get(self, call: Call, path: str, headers: Mapping[str, str]) -> "Answer":
-        """What stands at a path of the provider's own address. Raises like `post_json`."""
-        return await self._send("GET", call, path, None, headers)
+    async def get(self, call: Call, path: str, headers: Mapping[str, str], *, may_move: bool = False) -> "Answer":
+        """What stands at a path of the provider's own address. Raises like `post_json`.
+
+        With `may_move` a redirect is an answer too, which tells where it is `moved_to`; it is not followed.
+        """
+        return await self._send("GET", call, path, None, headers, may_move=may_move)
 
     async def close(self) -> None:
         """Close the pooled connections."""
@@ -77,7 +81,14 @@ class Connections:
         return self._session
 
     async def _send(
-        self, method: str, call: Call, path: str, body: bytes | aiohttp.Payload | None, headers: Mapping[str, str]
+        self,
+        method: str,
+        call: Call,
+        path: str,
+        body: bytes | aiohttp.Payload | None,
+        headers: Mapping[str, str],
+        *,
+        may_move: bool = False,
     ) -> "Answer":
         ends_at_s = asyncio.get_running_loop().time() + call.timeout_s
         try:
@@ -94,7 +105,7 @@ class Connections:
         except (*BROKEN, CredenceError):
             raise UpstreamUnavailable(call.provider.name, "could not be reached") from None
         answer = Answer(call.provider.name, response, silence_s=call.silence_s, ends_at_s=ends_at_s)
-        if response.status == 200:
+        if response.status == 200 or (may_move and response.status in _MOVED):
             return answer
         async with answer:
             raise await _refusal(call, response, answer)
@@ -127,6 +138,11 @@ class Answer:
     def headers(self) -> Mapping[str, str]:
         """What stands above the answer; names in any case."""
         return self._response.headers
+
+    @property
+    def moved_to(self) -> str | None:
+        """Where a redirect leads, perhaps nowhere; None for what is no redirect."""
+        return self._response.headers.get("location", "") if self._response.status in _MOVED else None
 
     async def __aenter__(self) -> Self:
         return self

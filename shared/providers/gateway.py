@@ -14,6 +14,7 @@ from shared.providers.streams import UpstreamStream
 
 if TYPE_CHECKING:
     from shared.base.fetcher import Fetcher
+    from shared.providers.google_videos import GoogleVideos
     from shared.providers.google_wire import GoogleWire
     from shared.providers.pictures import Pictures
 
@@ -34,6 +35,22 @@ class ChatWire(Protocol):
 
     async def chat_stream(self, call: Call, payload: Mapping[str, Any]) -> UpstreamStream:
         """Its chunks in OpenAI's shape."""
+        ...
+
+
+class VideoWire(Protocol):
+    """Has a provider make a video, asked for in OpenAI's shape."""
+
+    async def video_begin(self, call: Call, payload: Mapping[str, Any], *, key: str) -> Video:
+        """A video, asked for."""
+        ...
+
+    async def video(self, call: Call, video_id: str) -> Video:
+        """How far it is."""
+        ...
+
+    async def video_content(self, call: Call, video_id: str) -> bytes:
+        """The video itself, as MP4."""
         ...
 
 
@@ -63,6 +80,7 @@ class Upstreams:
         self._openai = OpenaiWire(self._connections)
         self._anthropic: ChatWire | None = None
         self._google: GoogleWire | None = None
+        self._google_videos: GoogleVideos | None = None
 
     def __getitem__(self, name: str) -> Provider:
         return self._providers[name]
@@ -123,19 +141,22 @@ class Upstreams:
     async def video_begin(
         self, provider: Provider, payload: Mapping[str, Any], *, key: str, timeout_s: float = CALL_TIMEOUT_S
     ) -> Video:
-        """Ask for a video; the same `key` asks for the same one again, where the provider knows such keys."""
+        """Ask for a video; the same `key` asks for the same one again, where the provider knows such keys.
+
+        Google knows none: a death between this order and its note orders, and pays for, another video.
+        """
         call = await self._call(provider, payload.get("model"), timeout_s)
-        return await self._openai_wire(provider).video_begin(call, payload, key=key)
+        return await self._video_wire(provider).video_begin(call, payload, key=key)
 
     async def video(self, provider: Provider, model: str, video_id: str, *, timeout_s: float = CALL_TIMEOUT_S) -> Video:
         """How far a video is."""
-        return await self._openai_wire(provider).video(await self._call(provider, model, timeout_s), video_id)
+        return await self._video_wire(provider).video(await self._call(provider, model, timeout_s), video_id)
 
     async def video_content(
         self, provider: Provider, model: str, video_id: str, *, timeout_s: float = CALL_TIMEOUT_S
     ) -> bytes:
         """A finished video, as MP4."""
-        return await self._openai_wire(provider).video_content(await self._call(provider, model, timeout_s), video_id)
+        return await self._video_wire(provider).video_content(await self._call(provider, model, timeout_s), video_id)
 
     async def close(self) -> None:
         """Close the pooled connections."""
@@ -184,6 +205,15 @@ class Upstreams:
 
                     self._google = GoogleWire(self._connections, self._reader())
                 return self._google
+
+    def _video_wire(self, provider: Provider) -> VideoWire:
+        if provider.wire is not Wire.GOOGLE:
+            return self._openai_wire(provider)
+        if self._google_videos is None:
+            from shared.providers.google_videos import GoogleVideos
+
+            self._google_videos = GoogleVideos(self._connections)
+        return self._google_videos
 
     def _openai_wire(self, provider: Provider) -> OpenaiWire:
         if provider.wire is not Wire.OPENAI:

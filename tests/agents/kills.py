@@ -41,10 +41,16 @@ CASES: Mapping[str, dict[str, Any]] = {
         "model": "black-forest-labs/flux-schnell",
         "size": "512x512",
     },
-    "video": {"prompt": "A cat sleeps.", "model": "google/veo-3.1-fast-generate-001", "seconds": 1},
+    "video": {
+        "prompt": "A cat sleeps.",
+        "model": "google/veo-3.1-fast-generate-001",
+        "seconds": 4,
+        "ceiling_micros": 60_000_000,
+    },
     "research": {"topic": "How are credits held? How does a job resume? Who signs the log?"},
 }
-"""What is asked of a job of each kind: enough for several steps, each with the same outcome every time."""
+"""What is asked of a job of each kind, with a ceiling where the usual one is too low: enough for several steps, each
+with the same outcome every time."""
 
 
 class Nursery:
@@ -139,7 +145,7 @@ async def _begun(yard: Yard, kind: str) -> tuple[Job, int]:
     """A job, with what there is to spend before it. How many jobs it takes to kill so many workers is chance's: each
     brings what it may cost.
     """
-    await yard.fund(CEILING_MICROS)
+    await yard.fund(CASES[kind].get("ceiling_micros", CEILING_MICROS))
     before = await yard.spendable_micros()
     return await yard.start(kind, **CASES[kind]), before
 

@@ -5,14 +5,18 @@ from typing import Any
 
 import pytest
 from msgspec import convert
+from msgspec.structs import replace
 
 from shared.agents.desk import ArtifactRef
 from shared.agents.limits import FILM_MS_MAX
 from shared.agents.models import Job, JobState
-from tests.agents.yard import ACCOUNT, FUNDS_MICROS, Yard
+from tests.agents.yard import ACCOUNT, FUNDS_MICROS, Process, Yard
+from tests.providers import fake as says
+from tests.providers.fake import serve_provider
 
 IMAGES, VIDEO = "black-forest-labs/flux-schnell", "google/veo-3.1-fast-generate-001"
 VIDEO_SECOND_MICROS = 15_000_000
+MP4 = b"\x00\x00\x00\x1cftypmp42"
 SALES = "month,credits,calls\n1,10,2\n2,20.5,3\n"
 
 
@@ -131,6 +135,46 @@ async def test_a_video_that_is_cancelled_costs_nothing(yard: Yard) -> None:
     done = await yard.finish(job)
 
     assert (done.state, done.spent_micros, await yard.held_micros()) == (JobState.CANCELLED, 0, 0)
+
+
+async def test_a_video_is_made_over_googles_wire_and_one_that_its_filters_stop_costs_nothing(yard: Yard) -> None:
+    made = {"generatedSamples": [{"video": {"uri": "https://google.example/v1beta/files/f1le:download?alt=media"}}]}
+    stopped = {"raiMediaFilteredCount": 1, "raiMediaFilteredReasons": ["It is not suitable."]}
+    async with serve_provider("google") as google:
+        key = google.provider.key
+        settings = replace(yard.settings, google_base_url=f"{google.url}beta", google_api_key=key, standin_url=None)
+        process = Process(settings, yard.posted, yard.pace, yard.wall)
+        google.replies.extend(map(says.whole, [operation(), operation(stopped)]))
+        failed = await yard.finish(await yard.start("video", ceiling_micros=500_000_000, **film(4)), process)
+        looks = [operation(), operation(), operation(made), operation(made)]
+        google.replies.extend([*map(says.whole, looks), says.whole(MP4)])
+        done = await yard.finish(await yard.start("video", ceiling_micros=500_000_000, **film(4)), process)
+        await process.upstreams.close()
+
+    assert (failed.state, failed.spent_micros) == (JobState.FAILED, 0)
+    assert failed.failure is not None
+    assert "It is not suitable." in failed.failure.message
+    assert done.state is JobState.SUCCEEDED, done.failure
+    assert await artifacts_of(yard, done) == {"film.mp4": MP4}
+    assert await yard.charges() == [("film", 4 * VIDEO_SECOND_MICROS)]
+    assert await yard.held_micros() == 0
+    orders = [asked.payload["parameters"] for asked in google.asked if asked.payload]
+    assert orders == [{"aspectRatio": "16:9", "resolution": "720p", "durationSeconds": 4}] * 2
+
+
+async def test_a_length_that_a_model_does_not_make_is_refused_before_anything_is_held(yard: Yard) -> None:
+    done = await yard.finish(await yard.start("video", ceiling_micros=500_000_000, **film(5)))
+
+    assert (done.state, done.failure and done.failure.code) == (JobState.FAILED, "invalid_request")
+    assert done.failure is not None
+    assert "4, 6, 8" in done.failure.message
+    assert await steps_of(yard) == []
+
+
+def operation(made: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Google's, done once there is what was made."""
+    said = {"name": "models/veo-3.1-fast-generate-preview/operations/abc123"}
+    return {**said, "done": True, "response": {"generateVideoResponse": made}} if made else said
 
 
 def film(seconds: int, prompt: str = "A cat sleeps.") -> dict[str, Any]:

@@ -51,6 +51,7 @@ junk = (
         {"output_tokens_max": 0},
         {"output_tokens_max": 1_001},
         {"modality": "vision", "image_tokens_max": 0},
+        {"video_seconds": [4]},
         {"capabilities": ["tool"]},
         {"colour": "blue"},
         {"id": ""},

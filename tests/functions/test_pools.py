@@ -181,7 +181,7 @@ def test_a_pool_that_says_nothing_of_a_limit_lends_little(stack: Stack, deployme
 
     assert see(deployment, guest, pool_id)["drawable_micros"] == MEMBER_LIMIT_DEFAULT.amount_micros
     body = {"pool_id": pool_id, "budget_micros": MEMBER_LIMIT_DEFAULT.amount_micros + 1, "idempotency_key": "k"}
-    assert refusal(call(deployment, "POST", "/v1/sessions", guest.token, json=body), 402) == "spend_limit_reached"
+    assert refusal(call(deployment, "POST", "/v1/sessions", guest.token, json=body), 402) == "credit_too_low"
 
 
 def test_what_makes_no_sense_is_refused(stack: Stack, deployment: Deployment, member: Person) -> None:

@@ -72,9 +72,9 @@ def test_its_owner_calls_inside_without_the_key(deployment: Deployment, member: 
     assert accepted.status_code == 202, accepted.text
     for token in (session["key"], member.token):
         assert call(deployment, "GET", accepted.headers["location"], token).json()["id"] == accepted.json()["id"]
-    picture["body"] = {"model": "openai/gpt-image-2", "prompt": "A cat", "stream": True}
-    shown = call(deployment, "POST", path, member.token, json=picture)
-    assert "image_generation.completed" in shown.text
+    # What shows pictures while they are painted is asked as at its own endpoint, which says that this model does not.
+    picture["body"] = {**calls[-1][1], "stream": True}
+    assert refusal(call(deployment, "POST", path, member.token, json=picture), 400) == "model_not_supported"
     assert balance_micros(deployment, member) == GRANTED - 200_000_000
 
 

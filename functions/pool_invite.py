@@ -31,7 +31,7 @@ class PoolInviteResponse(Body, frozen=True, kw_only=True):
     auth="user_now", body=PoolInviteRequest, path_param="pool_id", path_suffix="/invitations", answer=PoolInviteResponse
 )
 async def pool_invite(body: PoolInviteRequest, caller: Caller, app: App) -> PoolInviteResponse:
-    """Raise RoleMissing or PoolEnding (403), or PoolAbsent (404)."""
+    """Raise RoleMissing or PoolEnding (403), PoolAbsent (404) or InvitationsFull (409)."""
     invited = await app.invitations.invite(
         caller.known_user().uid, PoolId(body.pool_id), uses_max=body.uses_max, lifetime_ms=body.lifetime_s * 1000
     )

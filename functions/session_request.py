@@ -1,11 +1,13 @@
 """Make one call inside one of the caller's sessions, without its key. Called by apps; each call is charged to it.
 
-`call` names what is asked for, and `body` is what that endpoint takes. With `remember` a chat goes on from what the
-session remembers, and is remembered in turn. A repeat is another call with its own charge.
+`call` names what is asked for, and `body` is what that endpoint takes, streamed or in the background too. What is not
+named in CALLS is asked for with the session's own key. With `remember` a chat goes on from what the session remembers,
+and is remembered in turn. A repeat is another call with its own charge.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any
 
+from msgspec import Meta
 from msgspec.structs import replace
 from starlette.responses import Response
 
@@ -24,16 +26,20 @@ from shared.web.auth import Caller
 from shared.web.body import parse
 from shared.web.called import call, whole
 from shared.web.function import http_function
+from shared.web.painted import painted
 
 BODY_BYTES_MAX = 20 * 1024 * 1024
 """As for a chat."""
+CALLS = ("chat.completions", "responses", "embeddings", "images.generations")
+"""What takes its body as JSON and answers by itself: streamed, whole, or with a picture's job."""
+CALL_CHARS_MAX = 100
 
 
 class SessionRequestRequest(Body, frozen=True, kw_only=True):
     """In which session, what, and the body of it in OpenAI's form."""
 
     session_id: SessionIdText
-    call: Literal["chat.completions", "responses", "embeddings", "images.generations"]
+    call: Annotated[str, Meta(max_length=CALL_CHARS_MAX, extra_json_schema={"enum": list(CALLS)})]
     body: dict[str, Any]
     remember: bool = False
 
@@ -65,10 +71,13 @@ async def session_request(body: SessionRequestRequest, caller: Caller, app: App)
         case "embeddings":
             return whole(await app.embeddings.answer(asking(inside), parse(EmbeddingRequest, body.body)))
         case "images.generations":
-            picture = parse(ImageRequest, body.body)
-            if picture.stream or picture.background:
-                raise BadRequest("body: Pictures of a session are answered whole.", param="body")
-            return whole(await app.images.answer(asking(inside), picture))
+            return await painted(app, asking(inside), session.owner, parse(ImageRequest, body.body))
+        case _:
+            raise BadRequest(
+                f"call: {' and '.join([', '.join(CALLS[:-1]), CALLS[-1]])} are made here. For all else (recordings, "
+                "conversations, jobs) send the session's own key to its endpoint.",
+                param="call",
+            )
 
 
 async def _remembered_chat(app: App, asked: Asking, session: Card, body: SessionRequestRequest) -> Response:

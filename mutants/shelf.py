@@ -4,6 +4,7 @@ from mutants.mutant import Mutant
 
 SERVICE, LENDING = ("tests/shelf/test_service.py",), ("tests/shelf/test_lending.py",)
 RULES, ATTACKS = ("tests/shelf/test_rules.py",), ("tests/shelf/test_attacks.py",)
+BLAME = ("tests/shelf/test_blame.py",)
 SWEEP, STORE = ("tests/shelf/test_sweep.py",), ("tests/shelf/test_store_contract.py",)
 
 SHELF = (
@@ -65,6 +66,22 @@ SHELF = (
         "                if error.fault not in rules.OF_THE_KEY:\n                    raise\n",
         "                raise\n",
         LENDING,
+    ),
+    Mutant(
+        "what nobody is served counts against keys",
+        "whose fault a refusal is",
+        "shared/shelf/lending.py",
+        "            if error.fault is Fault.DENIED:\n                loan.settled(0)\n",
+        "            if False:\n                loan.settled(0)\n",
+        BLAME,
+    ),
+    Mutant(
+        "one caller has every key rest",
+        "whose fault a refusal is",
+        "shared/shelf/blame.py",
+        "key_id not in blamed and len(blamed) < KEYS_BLAMED_MAX",
+        "True",
+        BLAME,
     ),
     Mutant(
         "a provider without a key left is taken for broken",

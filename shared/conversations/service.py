@@ -54,7 +54,7 @@ class Conversations:
 
     async def list(self, caller: Caller, *, after: ConversationId | None) -> tuple[list[Conversation], str | None]:
         """A page of the caller's own, in the order of their ids, and where the next one begins."""
-        page = await self._store.owned_by(caller.uid, after=after)
+        page = await self._store.seen_by(caller, after=after)
         shown = [one for one in page if _is_seen_by(one, caller) and not one.is_deleting]
         return shown, page[-1].conversation_id if len(page) == PAGE_MAX else None
 

@@ -14,11 +14,11 @@ from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 from msgspec import Struct, to_builtins
 
-from shared.base.ids import UserId
 from shared.chat.weight import bytes_of
 from shared.conversations.errors import ConversationAbsent, ConversationBusy, ConversationsUnavailable
 from shared.conversations.memory_store import memories_of
 from shared.conversations.models import (
+    Caller,
     Change,
     Conversation,
     ConversationId,
@@ -208,9 +208,13 @@ class FirestoreConversations:
             raise ConversationsUnavailable from error
         return b"".join(pieces.get(ref.id, b"") for ref in refs)
 
-    async def owned_by(self, owner: UserId, *, after: ConversationId | None) -> list[Conversation]:
-        """At most PAGE_MAX of the owner's in the order of their ids, beginning behind `after`."""
-        query = self._conversations.where(filter=FieldFilter("owner", "==", owner)).order_by("__name__")
+    async def seen_by(self, caller: Caller, *, after: ConversationId | None) -> list[Conversation]:
+        """At most PAGE_MAX of the caller's in the order of their ids, beginning behind `after`.
+
+        A card's are those of its account and no others, or the end of a page would name one of its owner's.
+        """
+        field, whose = ("account_id", caller.account_id) if caller.is_card else ("owner", caller.uid)
+        query = self._conversations.where(filter=FieldFilter(field, "==", whose)).order_by("__name__")
         if after is not None:
             query = query.start_after({"__name__": self._ref(after)})
         try:

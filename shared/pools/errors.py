@@ -83,6 +83,16 @@ class InvitationAbsent(CredenceError):
         super().__init__("There is no such invitation to this pool.")
 
 
+class InvitationsFull(CredenceError):
+    """The pool has as many invitations that let somebody in as it may, or too many that wait to be forgotten."""
+
+    code = "invitations_full"
+    kind = Kind.CONFLICT
+
+    def __init__(self) -> None:
+        super().__init__("This pool has as many invitations as it may; revoke some, or wait until older ones expire.")
+
+
 class ContextFull(CredenceError):
     """What a session remembers is as long as it may be."""
 

@@ -7,6 +7,8 @@ from msgspec import UNSET, Struct, UnsetType
 
 from shared.base.economy import DAY_MS
 from shared.base.ids import AccountId, UserId
+from shared.base.micros import credits_to_micros
+from shared.base.periods import Period
 from shared.base.secret import Secret
 from shared.ledger.models import SpendLimit, Stake
 
@@ -16,7 +18,12 @@ InvitationId = NewType("InvitationId", str)
 
 MEMBERS_MAX = 100
 """Members of one pool: each has a row on the head of its account, which every posting rewrites."""
+MEMBER_LIMIT_DEFAULT = SpendLimit(credits_to_micros(100), Period.DAY)
+"""What a new member may draw of the others' credits where a pool says nothing of it: about a dollar. A member could
+spend what is lent on a call whose earnings go to a friend, so a pool without a limit is one that says so."""
 INVITATION_USES_MAX = MEMBERS_MAX
+INVITATIONS_OPEN_MAX = 100
+"""Invitations of one pool that still let somebody in: each can be looked over and revoked."""
 INVITATION_LIFETIME_MS_MAX = 30 * DAY_MS
 SESSION_LIFETIME_MS_MAX = DAY_MS
 """What a session drew is nobody else's until it is over, so it lasts a day at most."""

@@ -29,6 +29,8 @@ class Complaints:
         self._store = store
         self._tasks = tasks
         self._wall_clock = wall_clock
+        self._doubted: dict[KeyId, int] = {}
+        """In which stretch of COOL_MS each key was last to be looked at for a doubt."""
 
     async def complain(self, key_id: KeyId, fault: Fault) -> None:
         """Have the key left alone and looked at, once for as long as it cools. Raises nothing."""
@@ -40,3 +42,15 @@ class Complaints:
                 await self._tasks.post(VALIDATE, KeyValidate(key_id=key_id), name_key=f"{key_id}:{now_ms // COOL_MS}")
         except CredenceError as error:
             write_line("ERROR", "complaint_lost", key=key_id, code=error.code)
+
+    async def doubt(self, key_id: KeyId) -> None:
+        """Have the key looked at while it serves on, once in COOL_MS. Raises nothing."""
+        stretch = self._wall_clock() // COOL_MS
+        if self._tasks is None or self._doubted.get(key_id) == stretch:
+            return
+        self._doubted[key_id] = stretch
+        try:
+            # Under a name of its own: it must not stand in for the look that ends a rest.
+            await self._tasks.post(VALIDATE, KeyValidate(key_id=key_id), name_key=f"{key_id}:doubt:{stretch}")
+        except CredenceError as error:
+            write_line("ERROR", "doubt_lost", key=key_id, code=error.code)

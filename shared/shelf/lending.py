@@ -1,7 +1,9 @@
 """One attempt of a route: with contributed keys as long as one serves, and with the platform's own.
 
 A contributed key is opened when the request is about to be sent, under the host that it will be sent to. The platform's
-own key comes last, so that what the router hears of a provider is never the fault of a key that somebody lent.
+own key comes last, so that what the router hears of a provider is never the fault of a key that somebody lent. What it
+denies a key, in turn, counts against the key only when it served the same call with another: a refusal costs its caller
+nothing, and may be of the request.
 """
 
 import asyncio
@@ -13,7 +15,7 @@ from msgspec.structs import replace
 from shared.base.ids import UserId
 from shared.catalog.models import Route
 from shared.metering.service import MeteredCall
-from shared.providers.errors import UpstreamBusy, UpstreamUnavailable
+from shared.providers.errors import Fault, UpstreamBusy, UpstreamUnavailable
 from shared.providers.models import Provider
 from shared.resources.models import KeyId
 from shared.resources.rules import host_of
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Ask = Callable[[Provider, str, float], Awaitable[T]]
 """Asks a provider, with the key that it bears, under its own name for the model, within so many seconds."""
+Denied = tuple[Loan, UpstreamBusy | UpstreamUnavailable]
+"""A key with which the provider did not serve what was asked, and what it said."""
 KEYS_TRIED_MAX = 3
 """Contributed keys that one attempt asks with. When so many are refused, more hardly fare better."""
 
@@ -87,6 +91,21 @@ class Lending:
         own_first = not provider.lent_only and rules.own_key_first(route, self._preference)
         if own_first or not self._shelf.has_keys(provider.name, self._model_id):
             return await ask(provider, route.model, timeout_s)
+        denied: list[Denied] = []
+        try:
+            answer = await self._ask_in_turn(route, provider, ask, timeout_s, denied)
+        except BaseException:
+            # Nobody was served the same: as likely as a key it is the request that the provider denies.
+            for loan, _ in denied:
+                self._shelf.doubted(loan)
+            raise
+        for loan, error in denied:
+            self._shelf.failed(loan, error, by=self._payers)
+        return answer
+
+    async def _ask_in_turn(
+        self, route: Route, provider: Provider, ask: Ask[T], timeout_s: float, denied: list[Denied]
+    ) -> T:
         ends_at_s = asyncio.get_running_loop().time() + timeout_s
         for _ in range(KEYS_TRIED_MAX):
             loan = await self._shelf.borrow(
@@ -96,7 +115,7 @@ class Lending:
                 break
             self._left_out.add(loan.key.id)
             try:
-                return await self._ask_with(loan, route, provider, ask, _left_s(ends_at_s))
+                return await self._ask_with(loan, route, provider, ask, _left_s(ends_at_s), denied)
             except (UpstreamBusy, UpstreamUnavailable) as error:
                 if error.fault not in rules.OF_THE_KEY:
                     raise
@@ -106,8 +125,13 @@ class Lending:
             await self._shelf.told()
         return await ask(provider, route.model, _left_s(ends_at_s))
 
-    async def _ask_with(self, loan: Loan, route: Route, provider: Provider, ask: Ask[T], timeout_s: float) -> T:
-        """The answer under this key. From here on the call answers for the loan: however it ends, it settles it."""
+    async def _ask_with(
+        self, loan: Loan, route: Route, provider: Provider, ask: Ask[T], timeout_s: float, denied: list[Denied]
+    ) -> T:
+        """The answer under this key. From here on the call answers for the loan: however it ends, it settles it.
+
+        What the provider denied is added to `denied`, to be judged by how the call fares with others.
+        """
         self._call.lent = loan
         try:
             answer = await ask(await self._opened(loan, provider), route.model, timeout_s)
@@ -116,7 +140,11 @@ class Lending:
             raise
         except (UpstreamBusy, UpstreamUnavailable) as error:
             self._call.lent = None
-            self._shelf.failed(loan, error)
+            if error.fault is Fault.DENIED:
+                loan.settled(0)
+                denied.append((loan, error))
+            else:
+                self._shelf.failed(loan, error, by=self._payers)
             raise
         except VaultSealed:
             self._call.lent = None

@@ -1,5 +1,6 @@
 """A contributed key as it stands on the shelf of one process, and the part of its quota that the process may spend."""
 
+import secrets
 from typing import NewType
 
 from msgspec import Struct
@@ -14,6 +15,11 @@ Version = NewType("Version", object)
 
 LEASE_FACT = "key_lease"
 """The fact of a capture that names the lease under which a contributed key served it."""
+
+
+def new_lease_id() -> LeaseId:
+    """A fresh id."""
+    return LeaseId("lse_" + secrets.token_hex(12))
 
 
 class Shelved(Struct, frozen=True):

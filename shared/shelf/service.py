@@ -5,7 +5,6 @@ when the last one is used up, which is one commit for many calls.
 """
 
 import asyncio
-import secrets
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping, Set
 from typing import Any
@@ -18,9 +17,10 @@ from shared.resources.models import KeyId
 from shared.routing import breaker
 from shared.routing.rules import draw
 from shared.shelf import rules
+from shared.shelf.blame import Blames
 from shared.shelf.complaints import Complaints
 from shared.shelf.loan import Loan
-from shared.shelf.models import LeaseId, OpenLease, Shelved, Stand
+from shared.shelf.models import LeaseId, OpenLease, Shelved, Stand, new_lease_id
 from shared.shelf.store import Outrun, ShelfStore, ShelfUnavailable
 
 TEND_MS = 30_000
@@ -37,11 +37,6 @@ TELL_GRACE_S = 0.2
 """Two writes usually take a tenth of that."""
 KEYS_LEASED_MAX = 16
 """Keys that one call tries to lease, when those it saw room in had none any more."""
-
-
-def new_lease_id() -> LeaseId:
-    """A fresh id."""
-    return LeaseId("lse_" + secrets.token_hex(12))
 
 
 class Shelf:
@@ -66,6 +61,7 @@ class Shelf:
         self._wall_clock = wall_clock
         self._lease_id = lease_id
         self._seed = seed
+        self._blames = Blames()
         self._stands: dict[KeyId, Stand] = {}
         self._by_model: Mapping[tuple[str, str], list[Stand]] = {}
         self._left_over: list[tuple[Stand, OpenLease]] = []
@@ -124,11 +120,15 @@ class Shelf:
         now_ms = self._clock()
         loan.stand.condition = breaker.after_answer(loan.stand.condition, now_ms, probe=True, first_byte_ms=None)
 
-    def failed(self, loan: Loan, error: UpstreamBusy | UpstreamUnavailable) -> None:
-        """The provider refused the key or failed. A refused key rests here at once, and everywhere soon."""
+    def failed(self, loan: Loan, error: UpstreamBusy | UpstreamUnavailable, *, by: Set[UserId] = frozenset()) -> None:
+        """The provider refused the key or failed. A refused key rests here at once, and everywhere soon; one that `by`
+        may not have rest is looked at."""
         loan.settled(0)
         if error.fault is Fault.UNFIT:
             self.unheard(loan)
+            return
+        if error.fault in rules.COMPLAINED and not self._blames.count(by, loan.stand.id, self._clock()):
+            self.doubted(loan)
             return
         stand, now_ms = loan.stand, self._clock()
         stand.condition = breaker.after_fault(
@@ -137,6 +137,11 @@ class Shelf:
         self._weigh(stand)
         if error.fault in rules.COMPLAINED:
             self._begin(self._complaints.complain(stand.id, error.fault))
+
+    def doubted(self, loan: Loan) -> None:
+        """The provider refused what was asked; nothing shows that it was for the key, which is looked at and serves."""
+        self.unheard(loan)
+        self._begin(self._complaints.doubt(loan.stand.id))
 
     def unheard(self, loan: Loan) -> None:
         """The call ended without a word on the key: its client left, or its request was at fault."""

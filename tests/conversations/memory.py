@@ -8,6 +8,7 @@ from shared.base.ids import UserId
 from shared.conversations.errors import ConversationsUnavailable
 from shared.conversations.memory_store import MEMORIES_MAX, Memories
 from shared.conversations.models import (
+    Caller,
     Change,
     Conversation,
     ConversationId,
@@ -99,6 +100,11 @@ class MemoryConversations(FirestoreConversations):
             if sum(text_bytes_of(one) for one in found) >= PAGE_BYTES_MAX:
                 break
         return found
+
+    async def seen_by(self, caller: Caller, *, after: ConversationId | None) -> list[Conversation]:
+        found = [one for _, (one, _) in sorted(self.kept.items()) if after is None or one.conversation_id > after]
+        seen = [one for one in found if caller.uid == one.owner or caller.is_card]
+        return [one for one in seen if not caller.is_card or one.account_id == caller.account_id][:PAGE_MAX]
 
     async def said(self, conversation_id: ConversationId, *, after: int, before: int, count_max: int) -> list[Message]:
         found = await self.messages(conversation_id, after=after, count_max=10**9)

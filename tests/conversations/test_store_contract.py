@@ -8,10 +8,17 @@ from google.cloud import firestore
 from msgspec.structs import replace
 
 from local.stack import Stack
+from shared.base.ids import AccountId, UserId
 from shared.conversations import rules
 from shared.conversations.memory_store import MEMORIES_MAX, Memories
-from shared.conversations.models import Change, ConversationId, Memory, Message, MessageState, Picture, Role
-from shared.conversations.store import CHUNK_BYTES, PAGE_BYTES_MAX, ConversationChanged, FirestoreConversations
+from shared.conversations.models import Caller, Change, ConversationId, Memory, Message, MessageState, Picture, Role
+from shared.conversations.store import (
+    CHUNK_BYTES,
+    PAGE_BYTES_MAX,
+    PAGE_MAX,
+    ConversationChanged,
+    FirestoreConversations,
+)
 from tests.conversations.memory import MemoryConversations, MemoryMemories
 from tests.conversations.test_rules import ASKED, IDLE, NOW, QUESTION
 from tests.database import firestore_at
@@ -30,6 +37,21 @@ class ConversationsContract:
         kept = await store.find(TALK)
         assert kept is not None
         assert kept.conversation == IDLE
+
+    async def test_a_cards_page_ends_with_one_of_its_own(self, store: FirestoreConversations) -> None:
+        """However many its owner has: where the next page begins says nothing of them."""
+        card = AccountId("card:a")
+        for number in range(3 * PAGE_MAX // 2):
+            talk = replace(IDLE, conversation_id=ConversationId(f"talk{number:03}"))
+            await store.create(replace(talk, account_id=card) if number == 7 else talk)
+        await store.create(replace(IDLE, conversation_id=ConversationId("talk000a"), owner=UserId("eve")))
+
+        own = await store.seen_by(Caller(OWNER, IDLE.account_id, False), after=None)
+        rest = await store.seen_by(Caller(OWNER, IDLE.account_id, False), after=own[-1].conversation_id)
+        assert [one.conversation_id for one in own + rest] == [f"talk{n:03}" for n in range(3 * PAGE_MAX // 2)]
+        assert len(own) == PAGE_MAX
+        begun = await store.seen_by(Caller(OWNER, card, True), after=None)
+        assert [one.conversation_id for one in begun] == ["talk007"]
 
     async def test_a_change_is_made_over_what_was_read_and_whole(
         self, store: FirestoreConversations, memories: Memories

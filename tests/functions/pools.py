@@ -49,10 +49,10 @@ def joined(stack: Stack, deployment: Deployment, owner: Person, pool_id: str, **
 
 
 def rich_owner(stack: Stack, deployment: Deployment, paid_micros: int) -> tuple[Person, str]:
-    """Somebody whose pool has so many paid credits of theirs."""
+    """Somebody whose pool has so many paid credits of theirs, lent without a limit unless a member is given one."""
     owner = add_member(stack, deployment)
     Treasury(deployment.environment).grant_paid(owner.uid, paid_micros)
-    pool_id = create(deployment, owner)
+    pool_id = create(deployment, owner, member_limit=None)
     put_in(deployment, owner, pool_id, paid_micros, origin="paid")
     return owner, pool_id
 

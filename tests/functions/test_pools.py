@@ -15,6 +15,7 @@ from shared.base.economy import WELCOME_STAGES
 from shared.base.ids import AccountId
 from shared.ledger.archive import FirestoreLedgerArchive
 from shared.ledger.verify import verify_account
+from shared.pools.models import MEMBER_LIMIT_DEFAULT
 from tests.clients import add_member, add_person, answer, balance_micros, call, refusal
 from tests.functions.pools import (
     CHAT,
@@ -168,6 +169,19 @@ def test_leaving_and_coming_back_lifts_no_limit(stack: Stack, deployment: Deploy
     assert left == {"returned_micros": 0, "sessions_open": 0}
     answer(act(deployment, guest, pool_id, "/join"))
     assert see(deployment, guest, pool_id)["me"]["limit"] == {"amount_micros": 5, "period": "month"}
+
+
+def test_a_pool_that_says_nothing_of_a_limit_lends_little(stack: Stack, deployment: Deployment) -> None:
+    """Or a member could spend it all on what only a friend's key serves, whose earnings are paid out."""
+    owner = add_member(stack, deployment)
+    Treasury(deployment.environment).grant_paid(owner.uid, 500_000_000)
+    pool_id = create(deployment, owner)
+    put_in(deployment, owner, pool_id, 500_000_000, origin="paid")
+    guest = joined(stack, deployment, owner, pool_id)
+
+    assert see(deployment, guest, pool_id)["drawable_micros"] == MEMBER_LIMIT_DEFAULT.amount_micros
+    body = {"pool_id": pool_id, "budget_micros": MEMBER_LIMIT_DEFAULT.amount_micros + 1, "idempotency_key": "k"}
+    assert refusal(call(deployment, "POST", "/v1/sessions", guest.token, json=body), 402) == "credit_too_low"
 
 
 def test_what_makes_no_sense_is_refused(stack: Stack, deployment: Deployment, member: Person) -> None:

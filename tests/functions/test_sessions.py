@@ -67,6 +67,14 @@ def test_its_owner_calls_inside_without_the_key(deployment: Deployment, member: 
         deployment, "POST", path, member.token, json={"call": "chat.completions", "body": {**CHAT, "stream": True}}
     )
     assert streamed.text.rstrip().endswith("[DONE]")
+    picture = {"call": "images.generations", "body": {**calls[-1][1], "background": True}}
+    accepted = call(deployment, "POST", path, member.token, json=picture)
+    assert accepted.status_code == 202, accepted.text
+    for token in (session["key"], member.token):
+        assert call(deployment, "GET", accepted.headers["location"], token).json()["id"] == accepted.json()["id"]
+    # What shows pictures while they are painted is asked as at its own endpoint, which says that this model does not.
+    picture["body"] = {**calls[-1][1], "stream": True}
+    assert refusal(call(deployment, "POST", path, member.token, json=picture), 400) == "model_not_supported"
     assert balance_micros(deployment, member) == GRANTED - 200_000_000
 
 
@@ -166,6 +174,7 @@ def test_a_forged_request_is_refused(deployment: Deployment, member: Person, for
 
     refused = call(deployment, "POST", session_path(session, "/requests"), member.token, json=body)
     assert refusal(refused, 400) == "invalid_request"
+    assert body["call"] in ("chat.completions", "embeddings") or "the session's own key" in refused.text
     assert answer(call(deployment, "GET", session_path(session), member.token))["standing"]["spent_micros"] == 0
 
 

@@ -32,7 +32,7 @@ from shared.pools.models import (
 from shared.pools.purse import SessionPurse
 from shared.pools.service import Pools
 from shared.pools.sessions import Sessions
-from shared.pools.store import Change, KeptInvitation, KeptMember, KeptPool, PoolChanged, PoolExists, Version
+from shared.pools.store import PAGE_MAX, Change, KeptInvitation, KeptMember, KeptPool, PoolChanged, PoolExists, Version
 from shared.pools.sweep import SessionSweep
 from tests.cards.builders import Fate, FatedCards, FatedLedger, MemoryCards
 from tests.ledger.builders import Ticker, engine_on
@@ -138,7 +138,9 @@ class MemoryPools:
 
     async def invitations(self, pool_id: PoolId, *, after: InvitationId | None) -> list[Invitation]:
         found = [kept.invitation for _, kept in sorted(self.invitations_.items())]
-        return [one for one in found if one.pool_id == pool_id and (after is None or one.invitation_id > after)]
+        return [one for one in found if one.pool_id == pool_id and (after is None or one.invitation_id > after)][
+            :PAGE_MAX
+        ]
 
     async def replace_invitation(self, kept: KeptInvitation, invitation: Invitation) -> None:
         await self._before()

@@ -6,8 +6,8 @@ import pytest
 
 from shared.base.errors import CredenceError
 from shared.ledger import shares
-from shared.pools.errors import InvitationWrong, MemberBarred, RoleMissing
-from shared.pools.models import Pool, PoolTerms, Role, Standing
+from shared.pools.errors import InvitationsFull, InvitationWrong, MemberBarred, RoleMissing
+from shared.pools.models import INVITATIONS_OPEN_MAX, Pool, PoolTerms, Role, Standing
 from shared.pools.store import member_of
 from tests.cards.builders import Fate
 from tests.pools.builders import ADA, BEN, CLARA, Club, MemoryPools, Process
@@ -120,6 +120,24 @@ async def test_an_invitation_is_worth_what_whoever_made_it_may_do_now() -> None:
     for code in (by_ben.code, by_ada.code):
         with pytest.raises(InvitationWrong):
             await club.first.pools.join(CLARA, pool.pool_id, code.reveal())
+
+
+async def test_a_pool_has_so_many_open_invitations() -> None:
+    """Those that let nobody in any more take no room."""
+    club = Club()
+    await club.begin()
+    pool = await club.first.pools.create(ADA, PoolTerms("another"), key="another")
+    invite = lambda: club.first.invitations.invite(ADA, pool.pool_id, uses_max=1, lifetime_ms=10**6)  # noqa: E731
+    made = [await invite() for _ in range(INVITATIONS_OPEN_MAX)]
+
+    with pytest.raises(InvitationsFull):
+        await invite()
+    await club.first.invitations.revoke(ADA, pool.pool_id, made[0].invitation.invitation_id)
+    await invite()
+    with pytest.raises(InvitationsFull):
+        await invite()
+    club.clock.now_ms += 10**6
+    await invite()
 
 
 async def test_an_invitation_revoked_while_it_is_used_is_used_or_refused() -> None:

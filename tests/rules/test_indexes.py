@@ -26,7 +26,7 @@ from shared.cards.models import CardId
 from shared.cards.store import SESSION_VIEWS, FirestoreCards
 from shared.catalog.store import FirestoreModels
 from shared.conversations.memory_store import Memories
-from shared.conversations.models import ConversationId
+from shared.conversations.models import Caller, ConversationId
 from shared.conversations.store import FirestoreConversations
 from shared.ledger.archive import PAGE_ENTRIES_MAX, FirestoreLedgerArchive, Stamp
 from shared.ledger.income import PAGE_ENTRIES, FirestoreIncome
@@ -250,7 +250,9 @@ async def _conversations_and_memories(client: AsyncClient) -> None:
     assert await conversations.said(ConversationId("c"), after=0, before=9, count_max=10) == []
     assert await conversations.page(ConversationId("c"), after=0) == []
     for after in (None, ConversationId("c")):
-        assert await conversations.owned_by(UserId("alice"), after=after) == []
+        for is_card in (False, True):
+            caller = Caller(UserId("alice"), AccountId("card:a"), is_card)
+            assert await conversations.seen_by(caller, after=after) == []
     await conversations.erase(ConversationId("c"))
     assert await memories.of(UserId("alice")) == []
 

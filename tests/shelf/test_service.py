@@ -218,8 +218,9 @@ async def test_a_refused_key_is_complained_of_once() -> None:
     shelf = await ready(store, posted=posted)
     loans = [await must_borrow(shelf) for _ in range(3)]
 
-    for loan in loans:
-        shelf.failed(loan, UpstreamUnavailable("first", "refused", fault=Fault.KEY))
+    for index, loan in enumerate(loans):
+        by = {UserId(f"caller{index}")}
+        shelf.failed(loan, UpstreamUnavailable("first", "refused", fault=Fault.KEY), by=by)
     await shelf.told()
 
     assert len({name_key for _, _, name_key in posted.tasks}) == 1

@@ -227,6 +227,8 @@ async def _payouts(client: AsyncClient) -> None:
     store = FirestorePayouts(client)
     assert await store.due(at_ms=1) == []
     assert await store.owned_by(UserId("alice"), after=PayoutId("a" * 24)) == []
+    for after in (None, PayoutId("a" * 24)):
+        assert await store.waiting(after=after) == []
 
 
 async def _income_of_two_pages(client: AsyncClient) -> None:

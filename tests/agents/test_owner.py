@@ -72,6 +72,18 @@ async def test_a_cancel_while_a_call_is_made_is_seen_before_the_next(yard: Yard)
     assert len(await yard.charges()) == 1
 
 
+async def test_a_cancel_that_comes_as_a_call_is_about_to_begin_stops_that_call(yard: Yard) -> None:
+    job = await yard.start(calls=2)
+
+    async def cancelled_meanwhile(account_id: str) -> None:
+        await yard.app.jobs.cancel(job.job_id, **WHO)
+
+    yard.app.job_runner._trade.payers.check = cancelled_meanwhile  # type: ignore[method-assign, assignment]
+
+    assert (await yard.finish(job)).state is JobState.CANCELLED
+    assert await yard.charges() == []
+
+
 async def test_a_job_that_waits_is_cancelled_too(yard: Yard) -> None:
     job = await yard.start(calls=1, approve=True)
     assert (await yard.finish(job)).state is JobState.WAITING

@@ -21,17 +21,20 @@ from shared.embeddings.models import EmbeddingRequest
 from shared.images.models import ImageRequest
 from shared.pools.shapes import SessionIdText
 from shared.responses.models import ResponseRequest
+from shared.speech.models import SpeechRequest
 from shared.web.asking import asking
 from shared.web.auth import Caller
 from shared.web.body import parse
 from shared.web.called import call, whole
+from shared.web.form import form_of
 from shared.web.function import http_function
+from shared.web.heard import heard
 from shared.web.painted import painted
 
 BODY_BYTES_MAX = 20 * 1024 * 1024
 """As for a chat."""
-CALLS = ("chat.completions", "responses", "embeddings", "images.generations")
-"""What takes its body as JSON and answers by itself: streamed, whole, or with a picture's job."""
+CALLS = ("chat.completions", "responses", "embeddings", "images.generations", "audio.transcriptions")
+"""Every call of a model, streamed, whole, or as a picture's job. A recording is in base64 where its form has a file."""
 CALL_CHARS_MAX = 100
 
 
@@ -72,10 +75,12 @@ async def session_request(body: SessionRequestRequest, caller: Caller, app: App)
             return whole(await app.embeddings.answer(asking(inside), parse(EmbeddingRequest, body.body)))
         case "images.generations":
             return await painted(app, asking(inside), session.owner, parse(ImageRequest, body.body))
+        case "audio.transcriptions":
+            return await heard(app, asking(inside), parse(SpeechRequest, form_of(body.body)))
         case _:
             raise BadRequest(
-                f"call: {' and '.join([', '.join(CALLS[:-1]), CALLS[-1]])} are made here. For all else (recordings, "
-                "conversations, jobs) send the session's own key to its endpoint.",
+                f"call: {' and '.join([', '.join(CALLS[:-1]), CALLS[-1]])} are made here. For all else "
+                "(conversations, jobs) send the session's own key to its endpoint.",
                 param="call",
             )
 

@@ -5,8 +5,10 @@ it may have to be sent to more than one provider.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 
 from shared.base.body import Shape
@@ -52,6 +54,26 @@ def parse_form(raw: bytes, boundary: bytes) -> dict[str, Any]:
         _add(fields, raw[place:head_end], raw[head_end + 4 : end])
         place = end + len(delimiter)
     raise BadRequest(f"The form has more than {PARTS_MAX} parts.")
+
+
+def form_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a form that was sent as JSON: a file is an object with its content in base64, and all else text as
+    a form has it. Raise BadRequest for too many or too long ones.
+    """
+    if len(body) > PARTS_MAX:
+        raise BadRequest(f"The form has more than {PARTS_MAX} parts.")
+    return {name: _as_sent(name, value) for name, value in body.items()}
+
+
+def _as_sent(name: str, value: object) -> Any:
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, list) and name.endswith("[]"):
+        return [_as_sent("", part) for part in value[:PARTS_MAX]]
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    if len(text.encode()) > FIELD_BYTES_MAX:
+        raise BadRequest(f"A field has at most {FIELD_BYTES_MAX} bytes.", param=name or None)
+    return text
 
 
 def _add(fields: dict[str, Any], head: bytes, content: bytes) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shared.base.errors import BadRequest
 from shared.web import form
-from shared.web.form import parse_form
+from shared.web.form import FIELD_BYTES_MAX, PARTS_MAX, form_of, parse_form
 
 EDGE = b"edge"
 contents = st.binary(max_size=200) | st.sampled_from([b"\r\n", b"--edge", b"\r\n--edg", b"\r\n\r\n", b"--\r\n"])
@@ -91,3 +91,19 @@ def test_no_bytes_are_a_defect(raw: bytes) -> None:
 def test_as_many_parts_as_there_may_be_are_read() -> None:
     """The bound is no closer than it says."""
     assert len(parse_form(ended(*(field(f"a{number}") for number in range(form.PARTS_MAX))), EDGE)) == form.PARTS_MAX
+
+
+def test_a_form_sent_as_json_has_the_fields_it_would_have_as_a_form() -> None:
+    file = {"name": "a.mp3", "media_type": "audio/mpeg", "content": "SUQz"}
+    body = {"file": file, "model": "m", "stream": True, "temperature": 0.5, "timestamp_granularities[]": ["word", 1]}
+
+    fields = form_of(body)
+
+    texts = {"model": "m", "stream": "true", "temperature": "0.5", "timestamp_granularities[]": ["word", "1"]}
+    assert fields == {"file": file, **texts}
+
+
+@pytest.mark.parametrize("body", [{"prompt": "x" * (FIELD_BYTES_MAX + 1)}, {str(n): "x" for n in range(PARTS_MAX + 1)}])
+def test_a_form_sent_as_json_is_bounded_as_a_form_is(body: dict[str, object]) -> None:
+    with pytest.raises(BadRequest):
+        form_of(body)

@@ -268,6 +268,7 @@ async def test_system_calls_made_by_hand_are_refused_too(namespaces: bool) -> No
         **{"setsid": 112, "sched_setscheduler": 144, "personality": 135, "fanotify_init": 300, "seccomp": 317},
         **{"landlock_create_ruleset": 444, "pidfd_getfd": 438, "clone3": 435, "vfork": 58, "x32 getpid": 0x40000027},
         **{"chown": 92, "fchown": 93, "setxattr": 188, "mlock": 149, "swapon": 167, "syslog": 103, "socket": 41},
+        **{"execve": 59, "execveat": 322},
     }
     program = f"""
 import ctypes

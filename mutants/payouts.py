@@ -2,7 +2,7 @@
 
 from mutants.mutant import Mutant
 
-TESTS = ("tests/payouts/test_payouts.py",)
+TESTS = tuple(f"tests/payouts/test_{name}.py" for name in ("payouts", "obstacles", "deaths"))
 
 PAYOUTS = (
     Mutant(

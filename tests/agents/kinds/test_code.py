@@ -87,7 +87,7 @@ async def test_a_repair_that_changes_the_tests_is_said_to() -> None:
     [
         "import os\nos._exit(0)\n",
         "raise SystemExit(0)\n",
-        "print('tests=5 failed=0')\nimport os\nos._exit(1)\n",
+        "print('tests=5 failed=0', flush=True)\nimport os\nos._exit(1)\n",
         "def (\n",
     ],
 )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from shared.accounts.models import Stage, StageStatus
 from shared.base.economy import WELCOME_STAGES
 from shared.base.ids import UserId
-from shared.ledger.models import SPENDING_KINDS, Entry, Origin
+from shared.ledger.models import SPENDING_KINDS, Entry, Lot, Origin
 from shared.risk.models import PROVED, Signal, SignalKind
 
 STAGE_SIGNALS = {"email": SignalKind.EMAIL, "phone": SignalKind.PHONE}
@@ -16,6 +16,13 @@ def is_paid_use(entry: Entry) -> bool:
     """Whether credits that were paid for were used, and not just sent on: gifts are spent first, so none were left."""
     is_use = entry.kind in SPENDING_KINDS
     return is_use and any(change.origin is Origin.PAID and change.delta_micros < 0 for change in entry.lots)
+
+
+def may_show_paid_use(lots: Sequence[Lot]) -> bool:
+    """Whether it is worth a look at what was used. Gifts are spent first: while nothing but gifts is left, the last use
+    was of a gift, and what was paid for and used before it shows once they are gone, or more is bought.
+    """
+    return not lots or any(lot.origin is Origin.PAID for lot in lots)
 
 
 def welcome_stages(

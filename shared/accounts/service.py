@@ -7,7 +7,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from shared.accounts.models import Stage, StageStatus, StartedAccount
-from shared.accounts.rules import is_paid_use, welcome_stages
+from shared.accounts.rules import is_paid_use, may_show_paid_use, welcome_stages
 from shared.base.economy import FIRST_USE, WELCOME_LIFETIME_MS
 from shared.base.ids import AccountId, UserId, entry_id_of
 from shared.ledger.errors import AccountAbsent, EntryAbsent, KeyReused, LedgerUnavailable
@@ -94,6 +94,8 @@ class Accounts:
         except AccountAbsent:
             return False
         except EntryAbsent:
+            if not may_show_paid_use(head.lots):
+                return False
             try:
                 return any(map(is_paid_use, await self._uses.newest(account_id)))
             except StoreUnavailable:

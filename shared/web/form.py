@@ -69,10 +69,12 @@ def _as_sent(name: str, value: object) -> Any:
     if isinstance(value, dict):
         return value
     if isinstance(value, list) and name.endswith("[]"):
-        return [_as_sent("", part) for part in value[:PARTS_MAX]]
+        if len(value) > PARTS_MAX:
+            raise BadRequest(f"The form has more than {PARTS_MAX} parts.", param=name)
+        return [_as_sent(name, part) for part in value]
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     if len(text.encode()) > FIELD_BYTES_MAX:
-        raise BadRequest(f"A field has at most {FIELD_BYTES_MAX} bytes.", param=name or None)
+        raise BadRequest(f"A field has at most {FIELD_BYTES_MAX} bytes.", param=name)
     return text
 
 

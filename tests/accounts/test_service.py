@@ -34,8 +34,10 @@ class MemoryUses:
 
     def __init__(self, store: MemoryLedgerStore) -> None:
         self._store = store
+        self.looks = 0
 
     async def newest(self, account_id: AccountId) -> Sequence[Entry]:
+        self.looks += 1
         mine = [(ref, document) for ref, document in self._store.entries.items() if ref[0] == account_id]
         return [entry_of(*ref, document) for ref, document in mine]
 
@@ -245,6 +247,18 @@ async def test_the_first_use_of_bought_credits_earns_the_last_stage(desk: Desk) 
         started = await desk.accounts.start(ADA, EMAIL)
         assert statuses(started.welcome) == [("granted", None), ("waiting", None), ("granted", None)]
         assert started.balance_micros == 49 + LAST.amount_micros
+
+
+async def test_entries_are_read_only_where_a_paid_use_may_show(desk: Desk) -> None:
+    """Most who used anything used gifts, and have some left: their start is no page of entries dearer."""
+    await desk.accounts.start(ADA, EMAIL)
+    await use(desk, 1, "gift")
+    await desk.accounts.start(ADA, EMAIL)
+    assert desk.uses.looks == 0
+
+    await desk.ledger.grant_paid(WALLET, 100, key="bought", facts={})
+    await desk.accounts.start(ADA, EMAIL)
+    assert desk.uses.looks == 1
 
 
 async def test_use_earns_nothing_without_a_proof_or_for_somebody_known(desk: Desk) -> None:

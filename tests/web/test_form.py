@@ -103,7 +103,14 @@ def test_a_form_sent_as_json_has_the_fields_it_would_have_as_a_form() -> None:
     assert fields == {"file": file, **texts}
 
 
-@pytest.mark.parametrize("body", [{"prompt": "x" * (FIELD_BYTES_MAX + 1)}, {str(n): "x" for n in range(PARTS_MAX + 1)}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"prompt": "x" * (FIELD_BYTES_MAX + 1)},
+        {str(n): "x" for n in range(PARTS_MAX + 1)},
+        {"timestamp_granularities[]": ["word"] * (PARTS_MAX + 1)},
+    ],
+)
 def test_a_form_sent_as_json_is_bounded_as_a_form_is(body: dict[str, object]) -> None:
     with pytest.raises(BadRequest):
         form_of(body)

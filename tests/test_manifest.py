@@ -1,4 +1,4 @@
-"""infra/functions.yaml against all that must agree with it: code, settings, the OpenAPI document, the map in docs/functions.md."""
+"""infra/functions.yaml against all that must agree with it: code, settings, the OpenAPI document, docs/functions.md."""
 
 import re
 from importlib import import_module

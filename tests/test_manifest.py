@@ -314,6 +314,15 @@ def test_openapi_says_who_may_call(row: FunctionRow, document: dict[str, Any]) -
         assert operation["summary"]
 
 
+def test_the_readme_names_every_function_once() -> None:
+    """A reader sees all that there is, by what it is for."""
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("\n## The functions\n")[2].partition("\n## ")[0]
+    named = [name for line in section.splitlines() if line.startswith("| ") for name in re.findall(r"`(\w+)`", line)]
+
+    assert sorted(named) == [row.name for row in ROWS]
+
+
 @each_row
 def test_the_map_has_it(row: FunctionRow) -> None:
     """A reader finds each function with its route, or with what else calls it."""

@@ -52,6 +52,10 @@ class Research:
     def first_state(self, params: ResearchParams) -> dict[str, Any]:
         return {**to_builtins(params), "questions": [], "notes": [], "sources": []}
 
+    def orders(self, params: ResearchParams) -> tuple[()]:
+        """Its own model alone works at it."""
+        return ()
+
     def steps_expected(self, params: ResearchParams) -> int:
         return params.questions_max + 3
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.base.secret import Secret
+from shared.base.together import all_of
 from shared.providers.connections import Answer, Connections
 from shared.providers.errors import Fault, UpstreamRefused, UpstreamUnavailable
 from shared.providers.models import Call, Provider, Wire
@@ -86,7 +87,7 @@ class ProviderProbe:
                     return error
                 return None
 
-        faults = await asyncio.gather(*(attempt(theirs) for theirs in names.values()))
+        faults = await all_of(attempt(theirs) for theirs in names.values())
         if names and all(faults) and all(fault and fault.fault is Fault.DOWN for fault in faults):
             # A provider that is down says nothing of the key.
             raise UpstreamUnavailable(call.provider.name, "could not be asked")

@@ -73,13 +73,14 @@ class Sessions:
 
     async def end_all(self, pool_id: PoolId, owner: UserId | None = None) -> int:
         """End a pool's sessions, all or one member's; how many are not finished yet."""
-        waiting = 0
+        waiting, after = 0, None
         for _ in range(PAGES_MAX):
-            cards = await self._store.unended(pool_id, owner)
+            cards = await self._store.unended(pool_id, owner, after=after)
             for card in cards:
                 waiting += not await self._end_quietly(card)
             if len(cards) < PAGE_CARDS_MAX:
                 break
+            after = cards[-1].card_id
         return waiting
 
     async def _end_quietly(self, card: Card) -> bool:

@@ -166,8 +166,11 @@ class FirestoreSaver(BaseCheckpointSaver[int]):
         """Delete all of one thread, and nothing of any whose name begins alike."""
         path = self._thread_path(str(thread_id))
         for group in (CHECKPOINTS, WRITES, BLOBS):
-            collection = self._client.document(path).collection(group)
-            names = [f"{path}/{group}/{ref.id}" async for ref in collection.list_documents(timeout=TIMEOUT_S)]
+            listed = self._client.document(path).collection(group).list_documents(retry=None, timeout=TIMEOUT_S)
+            try:
+                names = [f"{path}/{group}/{ref.id}" async for ref in listed]
+            except google_errors.GoogleAPICallError as error:
+                raise JobsUnavailable from error
             for first in range(0, len(names), DELETED_AT_ONCE_MAX):
                 await self._commits.commit([Delete(name) for name in names[first : first + DELETED_AT_ONCE_MAX]])
         self._known = {key: held for key, held in self._known.items() if key[0] != thread_id}

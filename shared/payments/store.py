@@ -17,7 +17,7 @@ from google.cloud import firestore
 from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
-from shared.payments.errors import PaymentsUnavailable
+from shared.payments.errors import OrderBusy, PaymentsUnavailable
 from shared.payments.models import Event, Order, OrderId, PaymentId, RailName, Review, Subject
 from shared.payments.rules import payment_name
 
@@ -88,6 +88,14 @@ class PaymentStore(Protocol):
 
     async def issue_invoice(self, kept: KeptOrder, *, at_ms: int) -> KeptOrder:
         """Give the order the next number of its year, and write its invoice, in one commit. Raise OrderChanged."""
+
+
+async def write_over(store: PaymentStore, kept: KeptOrder, order: Order) -> KeptOrder:
+    """Write over what was read, for whoever answers a request. Raise OrderBusy when somebody else has just written."""
+    try:
+        return await store.replace(kept, order)
+    except OrderChanged:
+        raise OrderBusy from None
 
 
 class FirestorePayments:

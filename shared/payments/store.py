@@ -18,7 +18,7 @@ from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
 from shared.payments.errors import OrderBusy, PaymentsUnavailable
-from shared.payments.models import Event, Order, OrderId, PaymentId, RailName, Review, Subject
+from shared.payments.models import Event, Order, OrderId, PaymentId, RailName, Review
 from shared.payments.rules import payment_name
 
 TIMEOUT_S = 5.0
@@ -49,13 +49,6 @@ class KeptOrder(Struct, frozen=True):
     version: Version
 
 
-class KeptEvent(Struct, frozen=True):
-    """What of an event is kept: which object to look at."""
-
-    event_id: str
-    subject: Subject | None
-
-
 class PaymentStore(Protocol):
     """What payments ask of a store. All raise PaymentsUnavailable; then a write may or may not have been made."""
 
@@ -79,9 +72,6 @@ class PaymentStore(Protocol):
 
     async def event_applied(self, event: Event) -> None:
         """Remember that a kept event's object was looked at. A repeat changes nothing."""
-
-    async def find_event(self, rail: RailName, event_id: str) -> KeptEvent | None:
-        """The event of that id."""
 
     async def keep_review(self, review: Review, *, at_ms: int) -> None:
         """Put it before a person; the same one only once. Durable once returned."""
@@ -153,12 +143,6 @@ class FirestorePayments:
             await ref.update({"look_due_ms": None}, retry=None, timeout=TIMEOUT_S)
         except google_errors.GoogleAPICallError as error:
             raise PaymentsUnavailable from error
-
-    async def find_event(self, rail: RailName, event_id: str) -> KeptEvent | None:
-        found = await self._read(self._event(rail, event_id))
-        if not found.exists:
-            return None
-        return KeptEvent(event_id, msgspec.convert(found.get("subject"), Subject | None))
 
     async def keep_review(self, review: Review, *, at_ms: int) -> None:
         document = {**to_builtins(review), "state": "open", "found_at_ms": at_ms}

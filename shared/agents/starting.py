@@ -1,4 +1,4 @@
-"""Takes jobs on."""
+"""Takes jobs on: checks, writes down once, has worked at. Of all that owners do with jobs only this needs the catalog."""
 
 from collections.abc import Mapping
 from typing import Any

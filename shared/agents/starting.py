@@ -1,4 +1,4 @@
-"""Takes jobs on: checks, writes down once, has worked at. Of all that owners do with jobs only this needs the catalog."""
+"""Takes jobs on: checks them, writes them down once, has them worked at. Only this half needs the catalog."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -370,7 +370,7 @@ async def test_a_check_that_sees_a_broken_chain_says_where() -> None:
 
 def test_the_documentation_says_so() -> None:
     """Nothing is claimed there that is not shown here."""
-    text = (REPOSITORY / "docs" / "ledger.md").read_text(encoding="utf-8")
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     for claim in (
         "edits, deletes, inserts or reorders",
         "rewrites a whole account",

@@ -1,7 +1,5 @@
 """Sessions: cards that live for a day at most, on one budget from one place, each a stranger to every other."""
 
-from contextlib import suppress
-
 from shared.base.clock import Clock
 from shared.base.errors import CredenceError
 from shared.base.ids import UserId
@@ -84,7 +82,8 @@ class Sessions:
         return waiting
 
     async def _end_quietly(self, card: Card) -> bool:
-        with suppress(CredenceError):
+        try:
             return (await self.end(card.owner, card.card_id)).card.status is CardStatus.CLOSED
-        write_line("WARNING", "session_not_ended", card=card.card_id)
-        return False
+        except CredenceError as error:
+            write_line("WARNING", "session_not_ended", card=card.card_id, code=error.code)
+            return False

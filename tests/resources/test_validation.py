@@ -106,8 +106,8 @@ async def test_a_provider_that_cannot_be_asked_says_nothing_of_a_new_key(pool: P
     assert pool.now(deposited).status is KeyStatus.REFUSED
 
 
-@pytest.mark.parametrize("says", [DOWN, BUSY, DENIED])
-async def test_a_key_that_served_before_cools_first_and_is_given_up_last(pool: Pool, says: Exception) -> None:
+@pytest.mark.parametrize("says", [DOWN, BUSY, DENIED, Probed(())])
+async def test_a_key_that_served_before_cools_first_and_is_given_up_last(pool: Pool, says: Probed | Exception) -> None:
     active = await pool.active()
     pool.probe.says = says
 

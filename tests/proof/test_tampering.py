@@ -1,6 +1,6 @@
 """Everything that somebody who can write the database might do to it, and the piece that shows it.
 
-The table of docs/ledger.md says the same; `test_the_documentation_says_so` holds the two together.
+The table in the README says the same; `test_the_documentation_says_so` holds the two together.
 """
 
 from collections.abc import Callable
@@ -166,7 +166,7 @@ def rewrite_consistently(found: Scene) -> None:
 
 
 def other_origin(found: Scene) -> None:
-    """Promotional credits that became paid ones could be paid out; here the other way round."""
+    """Promotional credits that became paid ones could be paid out; here the other way round, the legs as they were."""
     chain = found.chain()
     changed = [replace(entry, lots=tuple(replace(lot, origin=Origin.PROMO) for lot in entry.lots)) for entry in chain]
     found.rewrite(ADA, changed)
@@ -234,7 +234,7 @@ TAMPERINGS: dict[str, tuple[Callable[[Scene], None], str]] = {
     "removes one side of a transfer": (one_side_of_a_transfer, "no counterpart|signed"),
     "cuts entries off and sets the head back": (truncate_with_its_head, "was signed and is gone"),
     "rewrites an account consistently": (rewrite_consistently, "was rewritten"),
-    "changes the origin of credits, consistently": (other_origin, "was rewritten"),
+    "changes the origin of credits": (other_origin, "turns credits of one origin"),
     "removes a whole account": (remove_an_account, "no counterpart|was signed and is gone"),
     "removes an account and all statements about it": (remove_an_account_and_its_statements, "is not kept"),
     "rewrites an account and what was stated of it": (restate, "and was changed"),
@@ -370,7 +370,7 @@ async def test_a_check_that_sees_a_broken_chain_says_where() -> None:
 
 def test_the_documentation_says_so() -> None:
     """Nothing is claimed there that is not shown here."""
-    text = (REPOSITORY / "docs" / "ledger.md").read_text(encoding="utf-8")
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     for claim in (
         "edits, deletes, inserts or reorders",
         "rewrites a whole account",

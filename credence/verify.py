@@ -126,7 +126,10 @@ async def _ledger(books: Books, options: argparse.Namespace) -> Answer:
         except (LogBroken, NoteWrong, TileWrong) as error:
             return BROKEN, {"intact": False, "log": str(error)}, [f"the log: {error}"]
     checks = [StatementCheck.against(signed)] if signed else []
-    horizons = await books.windows.horizons()
+    try:
+        horizons = await books.windows.horizons()
+    except ChainBroken as error:
+        return BROKEN, {"intact": False, "broken": [_fault(error)]}, [_fault_line(error)]
     report = await verify_ledger(books.archive, horizons.settled_until, _progress(accounts), checks=checks)
     if sys.stderr.isatty():
         sys.stderr.write("\n")

@@ -36,6 +36,10 @@ class Stamp(Struct, frozen=True):
     posted_at: datetime
     account_id: AccountId
 
+    def lies_ahead(self, at_ms: int) -> bool:
+        """Whether it is of a moment to come. No cursor of ours is: each stays a minute behind the server's time."""
+        return self.posted_at.timestamp() * 1000 > at_ms
+
 
 class Changes(Struct, frozen=True):
     """Accounts posted to after a stamp, oldest first, and the server's time when that was read."""

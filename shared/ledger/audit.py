@@ -100,8 +100,11 @@ class Audit:
         run = _Run(self._limits.accounts_max, self._limits.entries_max)
         alarms, cursors = await both(self._marks.open_alarms(ALARMS_MAX), self._marks.cursors(BANDS))
         await self._recheck(run, alarms)
+        at_ms = self._clock()
+        # What is said to have been read before it can have been posted was not read: that note is not ours.
+        cursors = {band: stamp for band, stamp in cursors.items() if not stamp.lies_ahead(at_ms)}
         # Another band goes first each minute, so that no band always meets a run that is used up.
-        first = self._clock() // 60_000 % BANDS
+        first = at_ms // 60_000 % BANDS
         bands = (*range(first, BANDS), *range(first))
         # Most runs are quiet; asking for all bands together makes those short.
         pages = await all_of(self._changed_after(band, cursors.get(band)) for band in bands)

@@ -256,9 +256,12 @@ async def payees_first(archive: LedgerArchive) -> AsyncIterator[AccountId]:
 
 async def _verify_listed(
     archive: LedgerArchive, account_id: AccountId, on_entry: OnEntry
-) -> AccountReport | ChainBroken:
+) -> AccountReport | ChainBroken | None:
+    """None for a name that is listed and is no account: under it there is something, and nothing of the ledger."""
     try:
         return await verify_account(archive, account_id, on_entry=on_entry)
+    except AccountAbsent:
+        return None
     except ChainBroken as error:
         return error
 

@@ -171,8 +171,11 @@ class Checkpoints:
         return CheckpointReport(state.size, state.epoch, 0, totals.drift_micros, refused=UNBALANCED, finished=False)
 
     async def _news(self, state: LogState) -> News:
-        """Statements about all accounts that were posted to since they were last stated."""
+        """Statements about all accounts that were posted to since they were last stated. Raise LogBroken."""
         at_ms = self._clock()
+        if any(stamp.lies_ahead(at_ms) for stamp in state.cursors.values()):
+            # Nothing would ever be stated again, and what is not stated can be rewritten.
+            raise LogBroken("the log's state says that accounts were read which cannot have been posted to yet")
         news = News(state.cursors, self._limits.heads_max)
         # Another band goes first each minute, so that no band always meets a run that is used up.
         first = at_ms // 60_000 % BANDS

@@ -92,29 +92,36 @@ class Refunds:
         return await self._after(order_id)
 
     async def any(self, order_id: OrderId, amount_minor: int | None, *, operator: str, reason: str, key: str) -> Order:
-        """Give so much of an order back, or all that is left, spent or not. Raise what `own` does, or KeyReused."""
+        """Give so much of an order back, or all that is left, spent or not. One key stands for one request.
+
+        Raise what `own` does, or KeyReused for a key that an operator used with another order, amount or reason.
+        """
         kept = await self._store.find(order_id)
         if kept is None:
             raise OrderAbsent
         order, note_key = kept.order, hashlib.sha256(f"{operator}\n{key}".encode()).hexdigest()[:KEY_CHARS]
         if note_key in order.refund_notes:
             # An earlier try of the same request wrote how much it is about.
-            noted_minor = int(order.refund_notes[note_key].partition(" ")[0])
-            if amount_minor not in (None, noted_minor):
+            noted = order.refund_notes[note_key]
+            money_minor = refund_rules.noted_minor(noted)
+            asked_minor = money_minor if amount_minor is None else amount_minor
+            if noted != refund_rules.note_of(amount_minor, asked_minor, operator=operator, reason=reason):
                 raise KeyReused
-            amount_minor = noted_minor
         else:
-            amount_minor = amount_minor or left_of(order)[0]
-            refund_rules.check_any(order, amount_minor)
-            note = f"{amount_minor} {operator}: {reason}"
+            money_minor = left_of(order)[0] if amount_minor is None else amount_minor
+            refund_rules.check_any(order, money_minor)
+            if await self._store.bind_refund(note_key, order_id) != order_id:
+                raise KeyReused
+            # If we die here, a repeat finds the key bound to this order and goes on.
+            note = refund_rules.note_of(amount_minor, money_minor, operator=operator, reason=reason)
             await write_over(self._store, kept, replace(order, refund_notes={**order.refund_notes, note_key: note}))
-        money = Money(amount_minor, order.money.currency)
+        money = Money(money_minor, order.money.currency)
         try:
             await self._ask(order, money, key=f"refund-{order_id}-{note_key}")
         except RailRefused:
             raise refund_rules.refused("provider_refused") from None
         await self._risk.note(subject_of(order), order.owner, rule="operator_refund", outcome=reason, by=operator)
-        write_line("WARNING", "refund_by_operator", order=order_id, amount_minor=amount_minor, reason=reason)
+        write_line("WARNING", "refund_by_operator", order=order_id, amount_minor=money_minor, reason=reason)
         return await self._after(order_id)
 
     async def _set_aside(self, kept: KeptOrder, request: RefundRequest) -> None:

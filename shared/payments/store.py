@@ -67,6 +67,11 @@ class PaymentStore(Protocol):
     async def order_of(self, rail: RailName, payment_id: PaymentId) -> OrderId | None:
         """The order that the payment is bound to."""
 
+    async def bind_refund(self, refund_key: str, order_id: OrderId) -> OrderId:
+        """The order whose money an operator's key gives back: this one, unless it was another before. Durable once
+        returned.
+        """
+
     async def keep_event(self, event: Event, *, at_ms: int) -> bool:
         """Keep an event for good. False when it was there. Durable once returned."""
 
@@ -125,6 +130,12 @@ class FirestorePayments:
     async def order_of(self, rail: RailName, payment_id: PaymentId) -> OrderId | None:
         found = await self._read(self._payment(rail, payment_id))
         return OrderId(found.get("order")) if found.exists else None
+
+    async def bind_refund(self, refund_key: str, order_id: OrderId) -> OrderId:
+        ref = self._client.collection("refund_keys").document(refund_key)
+        if await self._create(ref, {"order": order_id}):
+            return order_id
+        return OrderId((await self._read(ref)).get("order"))
 
     async def keep_event(self, event: Event, *, at_ms: int) -> bool:
         document = {

@@ -28,6 +28,7 @@ class MemoryPayments:
     def __init__(self) -> None:
         self.orders: dict[OrderId, KeptOrder] = {}
         self.bound: dict[str, OrderId] = {}
+        self.refund_keys: dict[str, OrderId] = {}
         self.events: dict[tuple[RailName, str], Event] = {}
         self.waiting: dict[tuple[RailName, str], int] = {}
         """When each event that was not applied yet is due."""
@@ -59,6 +60,10 @@ class MemoryPayments:
     async def order_of(self, rail: RailName, payment_id: PaymentId) -> OrderId | None:
         self._require_up()
         return self.bound.get(payment_name(rail, payment_id))
+
+    async def bind_refund(self, refund_key: str, order_id: OrderId) -> OrderId:
+        self._require_up()
+        return self.refund_keys.setdefault(refund_key, order_id)
 
     async def keep_event(self, event: Event, *, at_ms: int) -> bool:
         self._require_up()

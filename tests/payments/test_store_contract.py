@@ -106,6 +106,13 @@ async def test_a_payment_is_bound_to_one_order(store: PaymentStore) -> None:
     assert await store.order_of(RailName.STRIPE, PaymentId("pi_2")) is None
 
 
+async def test_an_operators_key_is_bound_to_the_order_that_it_was_used_for_first(store: PaymentStore) -> None:
+    first, second = OrderId("a"), OrderId("b")
+
+    assert [await store.bind_refund("key", one) for one in (first, second, first)] == [first] * 3
+    assert await store.bind_refund("other", second) == second
+
+
 async def test_a_movement_on_a_chain_is_bound_to_one_order_whichever_way_it_was_paid(store: PaymentStore) -> None:
     movement = PaymentId("eip155:8453/0xasset/0xsender/0xnonce")
     plain = await store.create(replace(order("a"), rail=RailName.CRYPTO))

@@ -54,6 +54,10 @@ class ResearchKind:
         """Nothing looked up yet."""
         return {**to_builtins(params), "questions": [], "notes": [], "sources": []}
 
+    def orders(self, params: ResearchParams) -> tuple[()]:
+        """Its own model alone works at it."""
+        return ()
+
     def steps_expected(self, params: ResearchParams) -> int:
         """One for each question, beside the plan, its approval and the report."""
         return params.questions_max + 3

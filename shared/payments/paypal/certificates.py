@@ -12,7 +12,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509 import Certificate, DNSName, ExtensionNotFound, load_pem_x509_certificates
@@ -23,6 +22,7 @@ from shared.base.clock import Clock
 from shared.base.egress import AddressRefused
 from shared.base.flight import SingleFlight
 from shared.base.log import write_line
+from shared.base.payment_mode import paypal_mode
 from shared.base.together import both
 from shared.payments.errors import EventRefused, RailUnavailable
 
@@ -56,12 +56,11 @@ SANDBOX = Realm(
     frozenset({"api.sandbox.paypal.com", "api-m.sandbox.paypal.com"}),
     ("messageverificationcerts.sandbox.paypal.com", "messageverificationcerts.paypal.com"),
 )
-SANDBOX_HOST = "api-m.sandbox.paypal.com"
 
 
 def realm_of(base_url: str) -> Realm:
     """Whose events belong to the API at that address."""
-    return SANDBOX if urlsplit(base_url).hostname == SANDBOX_HOST else LIVE
+    return LIVE if paypal_mode(base_url).is_live else SANDBOX
 
 
 class Source(Struct, frozen=True):

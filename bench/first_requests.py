@@ -138,8 +138,8 @@ class FirstRequests:
             case "complaint_create":
                 token, body = made.complaint()
             case "complaint_resolve":
-                made = made.ask("/v1/complaints", *made.complaint()).json()["complaint_id"]
-                path = path.replace("{complaint_id}", made)
+                complaint_id = made.ask("/v1/complaints", *made.complaint()).json()["complaint_id"]
+                path = path.replace("{complaint_id}", complaint_id)
                 token, body = made.deployment.operator_token, {"upheld": False, "reason": "bench"}
             case "complaint_list" | "payout_review_list" | "review_list" | "ticket_list":
                 token = made.deployment.operator_token

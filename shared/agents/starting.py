@@ -1,4 +1,4 @@
-"""Takes jobs on."""
+"""Takes jobs on: checks them, writes them down once, has them worked at. Only this half needs the catalog."""
 
 from collections.abc import Mapping
 from typing import Any

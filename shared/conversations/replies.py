@@ -14,7 +14,7 @@ from shared.catalog.models import Modality
 from shared.chat.service import Chats
 from shared.conversations import attachments, history, prompts, rules
 from shared.conversations.attachments import Attachment
-from shared.conversations.errors import ConversationBusy, NothingToAnswer, ReplyFailed, TurnPassed
+from shared.conversations.errors import ConversationAbsent, ConversationBusy, NothingToAnswer, ReplyFailed, TurnPassed
 from shared.conversations.history import Plan, Room
 from shared.conversations.memory_store import Memories
 from shared.conversations.models import (
@@ -241,7 +241,7 @@ class Replies:
             await step.settle()
             kept = await self._store.find(conversation.conversation_id)
             if kept is None:
-                raise ConversationBusy
+                raise ConversationAbsent
             # Its terms stay those that the turn has begun with.
             conversation = replace(conversation, summary=kept.conversation.summary)
             if watch.is_over:

@@ -150,7 +150,7 @@ class Applier:
 
 
 def _never_begun(order: Order, now_ms: int) -> bool:
-    """The rail was never told of it, so nobody can pay."""
+    """Nobody was ever told where to pay it, and its time is over."""
     return order.checkout is None and now_ms >= order.expires_at_ms
 
 

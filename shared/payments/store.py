@@ -17,8 +17,8 @@ from google.cloud import firestore
 from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
-from shared.payments.errors import PaymentsUnavailable
-from shared.payments.models import Event, Order, OrderId, PaymentId, RailName, Review, Subject
+from shared.payments.errors import OrderBusy, PaymentsUnavailable
+from shared.payments.models import Event, Order, OrderId, PaymentId, RailName, Review
 from shared.payments.rules import payment_name
 
 TIMEOUT_S = 5.0
@@ -47,13 +47,6 @@ class KeptOrder(Struct, frozen=True):
 
     order: Order
     version: Version
-
-
-class KeptEvent(Struct, frozen=True):
-    """What of an event is kept: which object to look at."""
-
-    event_id: str
-    subject: Subject | None
 
 
 class PaymentStore(Protocol):
@@ -85,14 +78,19 @@ class PaymentStore(Protocol):
     async def event_applied(self, event: Event) -> None:
         """Remember that a kept event's object was looked at. A repeat changes nothing."""
 
-    async def find_event(self, rail: RailName, event_id: str) -> KeptEvent | None:
-        """The event of that id."""
-
     async def keep_review(self, review: Review, *, at_ms: int) -> None:
         """Put it before a person; the same one only once. Durable once returned."""
 
     async def issue_invoice(self, kept: KeptOrder, *, at_ms: int) -> KeptOrder:
         """Give the order the next number of its year, and write its invoice, in one commit. Raise OrderChanged."""
+
+
+async def write_over(store: PaymentStore, kept: KeptOrder, order: Order) -> KeptOrder:
+    """Write over what was read, for whoever answers a request. Raise OrderBusy when somebody else has just written."""
+    try:
+        return await store.replace(kept, order)
+    except OrderChanged:
+        raise OrderBusy from None
 
 
 class FirestorePayments:
@@ -156,12 +154,6 @@ class FirestorePayments:
             await ref.update({"look_due_ms": None}, retry=None, timeout=TIMEOUT_S)
         except google_errors.GoogleAPICallError as error:
             raise PaymentsUnavailable from error
-
-    async def find_event(self, rail: RailName, event_id: str) -> KeptEvent | None:
-        found = await self._read(self._event(rail, event_id))
-        if not found.exists:
-            return None
-        return KeptEvent(event_id, msgspec.convert(found.get("subject"), Subject | None))
 
     async def keep_review(self, review: Review, *, at_ms: int) -> None:
         document = {**to_builtins(review), "state": "open", "found_at_ms": at_ms}

@@ -27,6 +27,7 @@ from shared.payouts.models import (
 
 LISTED_MAX = 100
 PAYOUT_KEY, ATTEMPT_KEY, OWNER_KEY = "credence_payout", "credence_attempt", "credence_owner"
+"""Metadata by which what we made at Stripe is found again, and told from what is nobody's of ours."""
 PAYOUT_ID = re.compile(r"[0-9a-f]{24}")
 RECIPIENT = "configuration.recipient"
 _ARRIVALS = {"paid": ArrivalState.ARRIVED, "failed": ArrivalState.CAME_BACK, "canceled": ArrivalState.CAME_BACK}
@@ -54,7 +55,7 @@ class StripeSender:
             "currency": payout.currency.lower(),
             "destination": payout.destination,
             "transfer_group": name,
-            "metadata": {"credence_payout": payout.payout_id},
+            "metadata": {PAYOUT_KEY: payout.payout_id},
         }
         # One key for all tries: a late one of an earlier attempt must not pay besides a later one.
         return self._transfer(await self._api.post("/v1/transfers", params, key=name))

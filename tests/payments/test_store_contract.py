@@ -143,11 +143,6 @@ async def test_an_event_is_kept_once(store: PaymentStore) -> None:
     assert await store.keep_event(event, at_ms=NOW)
     assert not await store.keep_event(replace(event, subject=None), at_ms=NOW)
 
-    found = await store.find_event(RailName.STRIPE, "evt_1")
-    assert found is not None
-    assert found.subject == Subject("charge", "ch_1")
-    assert await store.find_event(RailName.STRIPE, "evt_2") is None
-
 
 async def test_a_review_may_be_found_again(store: PaymentStore) -> None:
     review = Review(rail=RailName.STRIPE, reason="x", subject="pi/1", order_id=None, expected="a", found="b")

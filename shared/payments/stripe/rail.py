@@ -1,10 +1,10 @@
 """Stripe as a rail: Checkout takes the money, and a payment intent with all that hangs on it says what became of it."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from shared.base.payment_mode import PaymentMode
+from shared.base.together import all_of
 from shared.payments.errors import RailRefused
 from shared.payments.models import (
     Checkout,
@@ -141,12 +141,12 @@ class StripeRail:
 
     async def _intent(self, intent_id: str, session: Mapping[str, Any] | None) -> Seen | None:
         of_intent = {"payment_intent": intent_id, "limit": LISTED_MAX}
-        intent, charges, refunds, disputes, warnings = await asyncio.gather(
-            self._api.get(f"/v1/payment_intents/{intent_id}", {}),
-            self._api.get("/v1/charges", of_intent),
-            self._api.get("/v1/refunds", of_intent),
-            self._api.get("/v1/disputes", of_intent),
-            self._api.get("/v1/radar/early_fraud_warnings", of_intent),
+        lists = ("/v1/charges", "/v1/refunds", "/v1/disputes", "/v1/radar/early_fraud_warnings")
+        intent, charges, refunds, disputes, warnings = await all_of(
+            [
+                self._api.get(f"/v1/payment_intents/{intent_id}", {}),
+                *(self._api.get(path, of_intent) for path in lists),
+            ]
         )
         order_id = intent.get("metadata", {}).get(ORDER_KEY)
         if order_id is None:

@@ -9,8 +9,8 @@ from shared.ledger.models import Origin
 from shared.ledger.payable import TakePaid
 from shared.ledger.reversals import Reversals
 from tests.ledger.builders import Ticker, balance, engine_on
+from tests.ledger.settling import CLOSED_MS, CREATOR, assert_sound, busy, settlement_of
 from tests.ledger.tampering import LedgerAt
-from tests.ledger.test_settlement import CLOSED_MS, CREATOR, assert_sound, busy, settlement_of
 
 PAYOUTS = AccountId("house:payouts")
 

@@ -16,6 +16,7 @@ from shared.ledger.settlement import PAYEES_AT_ONCE, WINDOWS_MAX, Settlement
 from shared.ledger.settling import WINDOW_S, Fold, Window, owed_by, sale_leaf, settle_id, window_of
 from shared.ledger.store import StoreUnavailable
 from shared.ledger.unsettled import count_unsettled
+from shared.ledger.windows import horizon_from
 from tests.ledger.builders import ADA, BEN, DAY, NOW, Ticker, balance, chance_of, engine_on, opened
 from tests.ledger.settling import (
     CLOSED_MS,
@@ -194,6 +195,13 @@ async def test_more_payees_than_are_posted_at_once_are_all_paid() -> None:
 
     assert [await balance(ledger.store, payee) for payee in payees] == [*range(1, len(payees) + 1)]  # type: ignore[arg-type]
     await assert_sound(ledger)
+
+
+@pytest.mark.parametrize("fields", [None, {}, {"settled_until": "soon"}, {"settled_until": 5}])
+def test_a_horizon_that_is_no_moment_is_told(fields: dict[str, Any] | None) -> None:
+    """It is neither taken for one nor for that of a band which was never settled."""
+    with pytest.raises(ChainBroken, match="band:2"):
+        horizon_from("band:2", fields)
 
 
 async def test_a_band_with_nothing_to_settle_keeps_up() -> None:

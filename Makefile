@@ -53,7 +53,7 @@ demo: setup ## Show the product end to end on the local stack
 run: setup ## Serve every function on the local stack until Ctrl-C
 	@$(PYTHON) -m local.run
 
-# Three on two cores, for half of the time a test waits: for an emulator, a lease, a process that starts.
+# Three on two cores, for a good part of its time a test waits: for an emulator, a lease, a process that starts.
 test: setup clients ## Run all tests, those on the local stack too, WORKERS at once (3), each with a stack of its own
 	@$(PYTHON) -m pytest --numprocesses $(or $(WORKERS),3) $(BY_FILE)
 
@@ -62,7 +62,7 @@ check: setup ## Format, lint, types, import rules and the fast tests, side by si
 		check-tests check-types check-format check-lint check-imports
 
 check-tests:
-	$(PYTHON) -m pytest -m "not stack and not slow" --numprocesses $(or $(WORKERS),2) $(BY_FILE)
+	$(PYTHON) -m pytest -m "not stack and not slow" --numprocesses $(or $(WORKERS),3) $(BY_FILE)
 
 check-types:
 	$(PYTHON) -m mypy

@@ -15,6 +15,7 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 from msgspec import Struct
 
 from shared.base.ids import AccountId, EntryId
+from shared.base.together import both
 from shared.ledger.documents import Document
 from shared.ledger.store import READ_TIMEOUT_S, EntryRef, StoreUnavailable
 
@@ -103,7 +104,7 @@ class FirestoreLedgerArchive:
             # Both at one stated time, so that no posting is in one and not in the other, however busy the account is.
             # The first read only tells the time: on the emulator what it saw may be older than the time it states.
             query: Any = account.collection("entries").count()
-            snapshot, rows = await asyncio.gather(
+            snapshot, rows = await both(
                 account.get(retry=None, timeout=READ_TIMEOUT_S, read_time=moment),
                 query.get(retry=None, timeout=READ_TIMEOUT_S, read_time=moment),
             )

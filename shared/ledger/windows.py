@@ -3,7 +3,6 @@
 Paths: `settlements/band:{band}`, and the collection group `entries` behind its index on lane and `committed_at`.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
@@ -14,6 +13,7 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 from msgspec import Struct
 
 from shared.base.ids import AccountId, EntryId
+from shared.base.together import all_of
 from shared.ledger.documents import BANDS, Document, lanes_of
 from shared.ledger.errors import ChainBroken
 from shared.ledger.store import READ_TIMEOUT_S, EntryRef, StoreUnavailable
@@ -99,7 +99,7 @@ class FirestoreLedgerWindows:
         since = [horizons.settled_until.get(band) for band in range(BANDS)]
         queries = [self._query(band, since[band], None).limit(PAGE_ENTRIES_MAX) for band in range(BANDS)]
         # A band is seldom longer than a page, so asking for the first pages together is most of the work.
-        firsts = await asyncio.gather(*(self._page(query, horizons.read_at) for query in queries))
+        firsts = await all_of(self._page(query, horizons.read_at) for query in queries)
         for query, first in zip(queries, firsts, strict=True):
             async for found in self._entries_from(query, first, horizons.read_at):
                 yield found

@@ -13,9 +13,9 @@ from shared.base.ids import AccountId, EntryId
 from shared.base.merkle import EMPTY_ROOT, root_of
 from shared.ledger.documents import BANDS, Document, band_of
 from shared.ledger.earnings import Earnings
-from shared.ledger.errors import ChainBroken, EntryAbsent, KeyReused
+from shared.ledger.errors import ChainBroken, EntryAbsent, KeyReused, PayeeNotDeferred
 from shared.ledger.memory import MemoryLedgerArchive
-from shared.ledger.models import HOUSE_CLEARING, HOUSE_REVENUE, EntryKind, Origin, Share
+from shared.ledger.models import HOUSE_CLEARING, HOUSE_REVENUE, EntryKind, Head, Origin, Share
 from shared.ledger.postings import Debit, OpenAccount
 from shared.ledger.settlement import MARGIN, PAYEES_AT_ONCE, WINDOWS_MAX, Settlement
 from shared.ledger.settling import WINDOW_S, Fold, Folded, Settle, Window, owed_by, sale_leaf, settle_id, window_of
@@ -336,6 +336,14 @@ async def test_a_settlement_of_nothing_is_found(start_s: int) -> None:
     report = await checked(ledger)
 
     assert [error.account_id for error in report.broken] == [thief]
+
+
+def test_a_wallet_is_never_settled() -> None:
+    """What moves credits to it is posted at once; a window would give it the same a second time."""
+    folded = Folded(ADA, 1, ((Origin.PAID, 1),), "00" * 32)
+
+    with pytest.raises(PayeeNotDeferred):
+        Settle(account_id=ADA, window=Window(0, 0), folded=folded, at_ms=NOW).apply({ADA: Head(ADA)})
 
 
 async def test_horizons_that_were_set_back_excuse_no_settlement() -> None:

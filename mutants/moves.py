@@ -148,7 +148,7 @@ MOVES = (
         f"{LEDGER}/group.py",
         "        if ref in seen:\n            break\n",
         "",
-        ENGINE,
+        ("tests/ledger/test_engine_bounds.py",),
     ),
     Mutant(
         "a broken operation takes its group with it",
@@ -156,7 +156,7 @@ MOVES = (
         f"{LEDGER}/group.py",
         "except Exception as error:",
         "except MemoryError as error:",
-        ENGINE,
+        ("tests/ledger/test_engine_bounds.py",),
     ),
     Mutant(
         "who lends nothing is drawn from",

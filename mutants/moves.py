@@ -148,7 +148,7 @@ MOVES = (
         f"{LEDGER}/group.py",
         "        if ref in seen:\n            break\n",
         "",
-        ("tests/ledger/test_engine_bounds.py",),
+        ENGINE,
     ),
     Mutant(
         "a broken operation takes its group with it",

@@ -100,6 +100,19 @@ async def test_only_who_lends_is_drawn_on(bank: Bank) -> None:
     await bank.verify()
 
 
+async def test_only_what_was_paid_for_is_lent(bank: Bank) -> None:
+    """A gift is for whom it was given to, in a pool too; its owner draws it, and first."""
+    await bank.ledger.grant_promo(wallet_of(ADA), 50, lifetime_ms=DAY, key="gift", facts={})
+    await bank.pools.contribute(POOL, ADA, 50, origin=Origin.PROMO, key="gift", facts={})
+
+    with pytest.raises(CreditTooLow):
+        await bank.draw(BEN, 1)
+    await bank.put_in(ADA, 10)
+    await bank.draw(BEN, 10)
+    await bank.draw(ADA, 50, OTHER_CARD)
+    await bank.verify()
+
+
 async def test_whoever_puts_in_between_gains_nothing_of_what_comes_back(bank: Bank) -> None:
     """A flood of credits just before a large rest returns would take it, were shares parts of the whole."""
     await bank.put_in(ADA, 100)

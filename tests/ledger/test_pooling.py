@@ -12,13 +12,14 @@ from shared.ledger.administration import Administration
 from shared.ledger.errors import AccountNotOpen, ChainBroken, CreditTooLow, SpendLimitReached
 from shared.ledger.funds import Funds
 from shared.ledger.memory import MemoryLedgerArchive, MemoryLedgerStore
-from shared.ledger.models import Book, Origin, SpendLimit, Stake
+from shared.ledger.models import Book, Head, Lot, Origin, SpendLimit, Stake
+from shared.ledger.operation import post
 from shared.ledger.pool_errors import DrawUnseen, PoolEnding, PoolFull, PoolInUse, StakeAbsent, StakesOnly
 from shared.ledger.pools import PoolLedger, draw_entry_id, wallet_of
 from shared.ledger.rules import LOTS_MAX
 from shared.ledger.service import Ledger
 from shared.ledger.verify import verify_account
-from tests.ledger.builders import DAY, Ticker, engine_on
+from tests.ledger.builders import DAY, Ticker, debit, engine_on
 
 POOL, CARD, OTHER_CARD = AccountId("pool:p"), AccountId("card:c"), AccountId("card:d")
 ADA, BEN, CLARA = UserId("ada"), UserId("ben"), UserId("clara")
@@ -214,6 +215,14 @@ async def test_whoever_has_no_seat_neither_puts_in_nor_draws_nor_lends(bank: Ban
         await bank.draw(BEN, 1, OTHER_CARD)
     await bank.pools.take_out(POOL, ADA, 50, key="k", facts={})
     await bank.verify()
+
+
+def test_a_posting_that_leaves_a_pools_credits_to_nobody_is_never_written() -> None:
+    """Whatever an operation computes: all that is in a pool is somebody's."""
+    pool = Head(POOL, lots=(Lot(Origin.PAID, None, 5),), book=Book())
+
+    with pytest.raises(ArithmeticError):
+        post(debit(1, by=POOL), pool, changes=(), legs=(), facts=(), book=Book())
 
 
 async def test_a_pools_credits_move_by_nothing_else(bank: Bank) -> None:

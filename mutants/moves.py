@@ -135,14 +135,6 @@ MOVES = (
         SETTLEMENT,
     ),
     Mutant(
-        "a sale behind the horizon is pending",
-        "pending or settled",
-        f"{LEDGER}/earnings.py",
-        "if until is None or not window.has_ended_by(until):",
-        "if True:",
-        SETTLEMENT,
-    ),
-    Mutant(
         "a repeat goes into the same commit",
         "create-only entry",
         f"{LEDGER}/group.py",

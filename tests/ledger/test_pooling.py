@@ -15,6 +15,7 @@ from shared.ledger.memory import MemoryLedgerArchive, MemoryLedgerStore
 from shared.ledger.models import Book, Head, Lot, Origin, SpendLimit, Stake
 from shared.ledger.operation import post
 from shared.ledger.pool_errors import DrawUnseen, PoolEnding, PoolFull, PoolInUse, StakeAbsent, StakesOnly
+from shared.ledger.pooling import GiveBack
 from shared.ledger.pools import PoolLedger, draw_entry_id, wallet_of
 from shared.ledger.rules import LOTS_MAX
 from shared.ledger.service import Ledger
@@ -260,6 +261,20 @@ async def test_a_card_draws_once_and_only_while_it_is_empty(bank: Bank) -> None:
         await bank.draw(BEN, 20, OTHER_CARD)
     with pytest.raises(DrawUnseen):
         await bank.pools.give_back(POOL, OTHER_CARD, BEN, facts={})
+
+
+async def test_a_draw_that_was_overlooked_is_not_forgotten(bank: Bank) -> None:
+    """The draw came after it was looked for, and all of it is spent: closed without it, it would be out for ever."""
+    await bank.put_in(ADA, 20)
+    await bank.draw(BEN, 20)
+    await bank.ledger.debit(CARD, 20, key="k", facts={})
+    heads = {name: await bank.ledger.head(name) for name in (CARD, POOL)}
+    overlooking = GiveBack(
+        account_id=CARD, rest_to=POOL, user_id=BEN, drawn=None, key="k", facts=(), at_ms=bank.clock()
+    )
+
+    with pytest.raises(DrawUnseen):
+        overlooking.apply(heads)
 
 
 async def test_a_closed_card_draws_no_more(bank: Bank) -> None:

@@ -5,6 +5,7 @@ from mutants.mutant import Mutant, granted, unasked
 LEDGER = "shared/ledger"
 CHAIN, VERIFY = ("tests/ledger/test_chain.py",), ("tests/ledger/test_verify.py",)
 SETTLEMENT = ("tests/ledger/test_settlement.py",)
+STANDING = ("tests/ledger/test_standing.py",)
 AUDIT = ("tests/ledger/test_audit.py",)
 POOLS = ("tests/ledger/test_pooling.py",)
 
@@ -41,7 +42,13 @@ WALKS = (
     granted(
         "a head says any usage", "chain's fold", f"{LEDGER}/chain.py", "head.spent_micros == self.spent_micros", CHAIN
     ),
-    granted("a head says any status", "chain's fold", f"{LEDGER}/chain.py", "head.status is self.status", VERIFY),
+    granted(
+        "a head says any status",
+        "chain's fold",
+        f"{LEDGER}/chain.py",
+        "head.status is self.status",
+        STANDING,
+    ),
     unasked("documents in no walk are passed over", "entry count", f"{LEDGER}/verify.py", "count != head.seq", VERIFY),
     unasked(
         "a head in no lane is passed over",
@@ -62,7 +69,7 @@ WALKS = (
         "lanes and payees",
         f"{LEDGER}/verify.py",
         'document.get("payees") == payees_of(entry)',
-        VERIFY,
+        ("tests/proof/test_tampering.py",),
     ),
     Mutant(
         "a name that is no account ends the walk",

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from shared.base.ids import AccountId, UserId
 from shared.base.periods import Period
@@ -19,6 +20,7 @@ from shared.ledger.pooling import GiveBack
 from shared.ledger.pools import PoolLedger, draw_entry_id, wallet_of
 from shared.ledger.rules import LOTS_MAX
 from shared.ledger.service import Ledger
+from shared.ledger.share_check import ShareFold, check_shares
 from shared.ledger.verify import verify_account
 from tests.ledger.builders import DAY, Ticker, debit, engine_on
 
@@ -331,6 +333,27 @@ async def test_an_entry_that_gives_the_credits_to_another_is_found(bank: Bank, r
 
     with pytest.raises(ChainBroken):
         await bank.verify()
+
+
+@pytest.mark.parametrize("rows", ["[]", '[["ben","paid",null,51]]', '[["ben","promo",null,50]]'])
+async def test_an_entry_moves_the_credits_of_those_it_names(bank: Bank, rows: str) -> None:
+    """Also one that was sealed anew, on an account whose book nobody looked at yet."""
+    await bank.put_in(ADA, 50)
+    entry_id = next(ref[1] for ref, one in bank.store.entries.items() if ref[0] == POOL and one["seq"] == 2)
+    entry = await bank.ledger.entry(POOL, entry_id)
+
+    with pytest.raises(ChainBroken, match="other credits than those"):
+        check_shares(replace(entry, facts=(("shares", rows),)))
+
+
+async def test_nobody_gives_more_than_they_had(bank: Bank) -> None:
+    await bank.put_in(ADA, 50)
+    await bank.draw(BEN, 50)
+    fold = ShareFold(POOL)
+    drawn = await bank.ledger.entry(POOL, draw_entry_id(CARD))
+
+    with pytest.raises(ChainBroken, match="takes more from a member"):
+        fold.add(drawn)
 
 
 async def test_a_book_that_gives_the_credits_to_another_is_found(bank: Bank) -> None:

@@ -244,6 +244,7 @@ async def _conversations_and_memories(client: AsyncClient) -> None:
         for is_card in (False, True):
             caller = Caller(UserId("alice"), AccountId("card:a"), is_card)
             assert await conversations.seen_by(caller, after=after) == []
+    assert await conversations.count_of(AccountId("user:alice"), count_max=10) == 0
     await conversations.erase(ConversationId("c"))
     assert await memories.of(UserId("alice")) == []
 

@@ -2,7 +2,8 @@
 
 from mutants.mutant import Mutant
 
-RUN, MONEY, OWNER = ("tests/agents/test_run.py",), ("tests/agents/test_money.py",), ("tests/agents/test_owner.py",)
+RUN, OWNER = ("tests/agents/test_run.py",), ("tests/agents/test_owner.py",)
+MONEY = ("tests/agents/test_money.py", "tests/agents/test_holds.py")
 RULES = ("tests/agents/test_rules.py",)
 _TENURE, _PURSE = "shared/agents/tenure.py", "shared/agents/purse.py"
 
@@ -83,7 +84,7 @@ JOBS = (
         "one job that cannot be looked after stops the sweep",
         "sweep goes on",
         "shared/agents/sweep.py",
-        "            except CredenceError as error:\n",
+        "            except (CredenceError, JobUnwritable) as error:\n",
         "            except JobBusy as error:\n",
         OWNER,
         on_stack=True,
@@ -137,7 +138,7 @@ JOBS = (
         "a job is requeued for ever",
         "sweep bound",
         "shared/agents/sweep.py",
-        "kept.job.sweeps >= SWEEPS_MAX",
+        "due.kept.job.sweeps >= SWEEPS_MAX",
         "False",
         OWNER,
         on_stack=True,

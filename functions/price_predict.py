@@ -25,7 +25,7 @@ class HourForecast(Body, frozen=True, kw_only=True):
 
 
 class ForecastErrors(Body, frozen=True, kw_only=True):
-    """How far forecasts of the last week would have been off in the mean, in millionths, beside two guesses."""
+    """How far off forecasts of the weeks that are known would have been, in millionths, beside two guesses."""
 
     ours_ppm: int
     same_as_now_ppm: int

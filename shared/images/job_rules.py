@@ -34,7 +34,8 @@ FAILED_RUNS_MAX = 3
 """So often is a provider's trouble outlived. The router has tried every route several times in each run."""
 _SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 MEDIA_TYPES = frozenset(_SIGNATURES.values())
-_MAY_PASS = frozenset({Kind.BUSY, Kind.UNAVAILABLE})
+PASSING = frozenset({Kind.BUSY, Kind.UNAVAILABLE})
+"""Troubles that are over by themselves."""
 
 
 def check(request: ImageRequest, model: Model) -> None:
@@ -73,7 +74,7 @@ def percent_of(job: ImageJob, pictures: int, partials: int = 0) -> int:
 
 def may_pass(error: CredenceError, job: ImageJob) -> bool:
     """Whether work that failed so may go better the next time."""
-    return error.kind in _MAY_PASS and job.runs < FAILED_RUNS_MAX
+    return error.kind in PASSING and job.runs < FAILED_RUNS_MAX
 
 
 def picture_bytes(b64_json: object) -> bytes:

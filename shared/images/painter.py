@@ -67,7 +67,7 @@ class Painter:
         else:
             whole = await self._calls.routed(model, ask, preference=job.preference, begun=False, lending=lending)
             await whole.close()
-            item, route_facts = next((one for one in whole.answer["data"] if rules.is_picture(one)), {}), whole.facts
+            item, route_facts = next(filter(rules.is_picture, whole.answer["data"]), {}), whole.facts
         content = await content_of(item, self._fetcher)
         if sum(picture.size_bytes for picture in job.pictures) + len(content) > job_rules.PICTURES_BYTES_MAX:
             raise PicturesTooLarge

@@ -13,6 +13,8 @@ locals {
   }
   methods_of = { for name, route in local.routes : route.path => route.method... }
 
+  backends = { for name, backend in google_compute_backend_service.functions : name => backend.id }
+
   # Of several rules that match, the one of the lowest number is taken. So on every level what is literal comes before
   # what stands for one segment, and that before what stands for all the rest.
   ordered = [
@@ -40,8 +42,11 @@ resource "google_compute_region_network_endpoint_group" "functions" {
   network_endpoint_type = "SERVERLESS"
 
   cloud_run {
-    service = google_cloud_run_v2_service.functions[each.key].name
+    service = local.services[each.key]
   }
+
+  # By name and not by reference, for which Terraform would look through all functions for each of them.
+  depends_on = [google_cloud_run_v2_service.functions]
 }
 
 resource "google_compute_backend_service" "functions" {
@@ -67,7 +72,7 @@ resource "google_compute_url_map" "front" {
   # A function answers at every path, so what matches no rule must reach none of them.
   default_route_action {
     weighted_backend_services {
-      backend_service = google_compute_backend_service.functions["model_list"].id
+      backend_service = local.backends["model_list"]
       weight          = 100
     }
 
@@ -89,7 +94,7 @@ resource "google_compute_url_map" "front" {
 
     default_route_action {
       weighted_backend_services {
-        backend_service = google_compute_backend_service.functions["model_list"].id
+        backend_service = local.backends["model_list"]
         weight          = 100
       }
 
@@ -106,7 +111,7 @@ resource "google_compute_url_map" "front" {
 
       content {
         priority = route_rules.key + 1
-        service  = google_compute_backend_service.functions[route_rules.value].id
+        service  = local.backends[route_rules.value]
 
         match_rules {
           full_path_match     = strcontains(local.routes[route_rules.value].path, "*") ? null : local.routes[route_rules.value].path

@@ -34,6 +34,11 @@ locals {
     treasurer = { firestore = "user", queues = [], vault = null }
   }
 
+  # Said and not asked for, so that variables are checked against it before anything is planned.
+  caller_emails = {
+    for scope in ["timer", "task", "event"] : scope => "credence-${scope}@${var.project}.iam.gserviceaccount.com"
+  }
+
   # Functions for users ask Firebase whether the user is still one; nobody else has to do with users.
   asks_about_users = toset([for row in local.rows : row.service_account if contains(["user", "spender"], row.auth)])
 

@@ -4,7 +4,7 @@ locals {
   audience = "https://${var.domain}"
 
   callers = merge(
-    { for scope, account in google_service_account.callers : scope => [account.email] },
+    { for scope, email in local.caller_emails : scope => [email] },
     var.callers,
   )
 
@@ -16,7 +16,7 @@ locals {
     SERVICE_CALLERS      = join(" ", [for scope, emails in local.callers : "${scope}=${join(",", emails)}"])
     TASKS_LOCATION       = var.region
     TASK_URL             = "https://{service}-${var.project_number}.${var.region}.run.app"
-    TASK_SERVICE_ACCOUNT = google_service_account.callers["task"].email
+    TASK_SERVICE_ACCOUNT = local.caller_emails["task"]
     # The last address is the load balancer's, and nothing comes past it: see `ingress`.
     ADDRESS_FROM_END = "2"
   }
@@ -116,6 +116,7 @@ resource "google_cloud_run_v2_service" "functions" {
     google_firebaserules_release.firestore,
     google_project_iam_member.firestore,
     google_project_iam_member.users,
+    google_service_account.callers,
     google_secret_manager_secret_iam_member.reads,
   ]
 }

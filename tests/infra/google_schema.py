@@ -1,7 +1,7 @@
 """Writes down what Google's Terraform provider takes, for the resources that infra/terraform has.
 
-Terraform's own registry is not needed for it: the package cdktn-provider-google on PyPI is generated from the provider's
-schema, and says of each argument its type, whether it must be there, and how often a block may stand. Unpack the .tgz
+Terraform's own registry is not needed for it: the package cdktn-provider-google on PyPI is generated from the
+provider's schema, and says of each argument its type, whether it must be there, and how often a block may stand. Unpack the .tgz
 that is in its folder `_jsii`, and run
 
     python -m tests.infra.google_schema FOLDER

@@ -41,8 +41,8 @@ class PlanRefused(Exception):
     """Terraform does not take it; the message is Terraform's own."""
 
 
-def planned(folder: Path, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The planned resources, by their address. Raise PlanRefused."""
+def planned(folder: Path, variables: Mapping[str, Any], *, more: str = "") -> dict[str, Any]:
+    """The planned resources, by their address; with `more` beside the module's own files. Raise PlanRefused."""
     for name in READ:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / name, folder / name)
@@ -50,6 +50,7 @@ def planned(folder: Path, variables: Mapping[str, Any]) -> dict[str, Any]:
     module.mkdir()
     for path in TERRAFORM.glob("*.tf"):
         shutil.copy(path, module)
+    (module / "more.tf").write_text(more, encoding="utf-8")
     (module / "state_override.tf").write_text(LOCAL_STATE, encoding="utf-8")
     (module / "test.auto.tfvars.json").write_text(json.dumps({**VARIABLES, **variables}), encoding="utf-8")
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))

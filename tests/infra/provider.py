@@ -1,7 +1,7 @@
 """Stands for Google's provider where Terraform plans: it knows which arguments there are, and makes nothing.
 
-Terraform speaks with it as with the real one, over gRPC, and so itself finds whatever is misspelt, missing or of a wrong
-type. What only Google could say of a resource (an id, an address) is made up here, so that a plan has no gaps.
+Terraform speaks with it as with the real one, over gRPC, and so itself finds whatever is misspelt, missing or of a
+wrong type. What only Google could say of a resource (an id, an address) is made up here, so that a plan has no gaps.
 Names are ours and numbers Terraform's: docs/plugin-protocol/tfplugin6.0.proto in github.com/hashicorp/terraform.
 """
 
@@ -59,7 +59,9 @@ def _messages() -> dict[str, Any]:
     for message_name, fields in _MESSAGES.items():
         message = file.message_type.add(name=message_name)
         for name, (number, kind, repeated) in fields.items():
-            field = message.field.add(name=name, number=number, label="LABEL_REPEATED" if repeated else "LABEL_OPTIONAL")
+            field = message.field.add(
+                name=name, number=number, label="LABEL_REPEATED" if repeated else "LABEL_OPTIONAL"
+            )
             if kind in _MESSAGES:
                 field.type_name = f".{_PACKAGE}.{kind}"
             field.type = descriptor_pb2.FieldDescriptorProto.Type.Value("TYPE_MESSAGE" if kind in _MESSAGES else kind)

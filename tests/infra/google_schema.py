@@ -1,8 +1,8 @@
 """Writes down what Google's Terraform provider takes, for the resources that infra/terraform has.
 
 Terraform's own registry is not needed for it: the package cdktn-provider-google on PyPI is generated from the
-provider's schema, and says of each argument its type, whether it must be there, and how often a block may stand. Unpack the .tgz
-that is in its folder `_jsii`, and run
+provider's schema, and says of each argument its type, whether it must be there, and how often a block may stand.
+Unpack the .tgz that is in its folder `_jsii`, and run
 
     python -m tests.infra.google_schema FOLDER
 

@@ -42,7 +42,7 @@ async def test_a_decision_says_who_when_and_why(reviews: Reviews, shop: Shop) ->
     assert again.review == open_one.review
 
 
-async def test_another_decision_does_not_take_the_firsts_place(reviews: Reviews) -> None:
+async def test_another_decision_does_not_take_the_firsts_place(reviews: Reviews, shop: Shop) -> None:
     [open_one] = await MemoryReviews(shop.store).open(None)
     await reviews.resolve(open_one.review_id, Verdict.DISMISSED, by="olga", why="a test")
 

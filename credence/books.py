@@ -5,7 +5,7 @@ A file has one JSON object a line; `export` writes it, and `verify ledger --expo
 
 import base64
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -25,6 +25,7 @@ from shared.proof.store import FirestoreLogStore, LogStore, logged_document, sta
 from shared.proof.tiles import ENTRIES, TILE_LEAVES
 
 OnAccount = Callable[[int], None]
+Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
@@ -56,6 +57,8 @@ class Books(Struct, frozen=True):
         archive, windows = _Exported(store), MemoryLedgerWindows(store)
         whole = False
         for line in _lines(path):
+            if whole:
+                raise BooksUnreadable(f"{path} goes on after its last line")
             try:
                 whole = _read(line, store, archive, windows, log)
             except (JsonWrong, KeyError, TypeError, ValueError) as error:
@@ -98,15 +101,20 @@ class Books(Struct, frozen=True):
 
 
 class _Exported(MemoryLedgerArchive):
-    """An archive that knows how many documents each account had, those too that no query finds."""
+    """An archive that knows how many documents each account had, those too that no query finds, and which are whose:
+    to look for them among all others would take a large ledger days."""
 
     def __init__(self, store: MemoryLedgerStore) -> None:
         super().__init__(store)
         self.documents: dict[AccountId, int] = {}
+        self.owned: dict[AccountId, list[EntryId]] = {}
 
     async def head_and_count(self, account_id: AccountId) -> tuple[Document | None, int]:
         head, count = await super().head_and_count(account_id)
         return head, self.documents.get(account_id, count)
+
+    def entry_ids(self, account_id: AccountId) -> Sequence[EntryId]:
+        return self.owned.get(account_id, ())
 
 
 def _read(
@@ -114,34 +122,47 @@ def _read(
 ) -> bool:
     """Take in one line; True for the last one. Raise JsonWrong, KeyError, TypeError or ValueError for any other shape.
 
-    What is a document's is taken as it is, for the checks to judge; what is the file's own must be as we write it.
+    What is a document's is taken as it is, for the checks to judge; what is the file's own must be as we write it, and
+    stand there once: of two lines one reader would take the first and another the last.
     """
     said = read_object(line)
     match said["what"]:
         case "head":
             account_id = AccountId(_as(str, said["account"]))
-            archive.documents[account_id] = _as(int, said["documents"])
+            _put_once(archive.documents, account_id, _as(int, said["documents"]))
             if said["fields"] is not None:
                 store.heads[account_id] = _timed(said["fields"], "posted_at")
         case "entry":
             ref = AccountId(_as(str, said["account"])), EntryId(_as(str, said["id"]))
-            store.entries[ref] = _timed(said["fields"], "committed_at")
+            _put_once(store.entries, ref, _timed(said["fields"], "committed_at"))
+            archive.owned.setdefault(ref[0], []).append(ref[1])
         case "horizon":
-            windows.settled_until[_as(int, said["band"])] = _as(datetime, _time(said["settled_until"]))
+            _put_once(windows.settled_until, _as(int, said["band"]), _as(datetime, _time(said["settled_until"])))
         case "log":
             state = _as(dict, said["state"])
+            if log.state_fields is not None:
+                raise ValueError("it stands there twice")
             cursors = {band: _timed(cursor, "posted_at") for band, cursor in _as(dict, state["cursors"]).items()}
             log.state_fields = {**state, "cursors": cursors} if state["size"] else None
         case "leaves":
-            log.tile_bytes[ENTRIES, _as(int, said["index"])] = base64.b64decode(_as(str, said["bytes"]))
+            leaves = base64.b64decode(_as(str, said["bytes"]), validate=True)
+            _put_once(log.tile_bytes, (ENTRIES, _as(int, said["index"])), leaves)
         case "statement":
             fields = _as(dict, said["fields"])
             log.stated[AccountId(_as(str, said["account"])), _as(int, fields["seq"])] = fields
         case "end":
+            if _as(int, said["accounts"]) != len(archive.documents):
+                raise ValueError("it counts other accounts than there are")
             return True
         case other:
             raise ValueError(f"{other!r}")
     return False
+
+
+def _put_once(known: dict[Key, Value], key: Key, value: Value) -> None:
+    if key in known:
+        raise ValueError("it stands there twice")
+    known[key] = value
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from google.auth import exceptions as auth_errors
 
 from credence.books import Books, NotExported
+from shared.ledger.errors import ChainBroken
 from shared.ledger.store import StoreUnavailable
 
 DONE, UNREADABLE = 0, 2
@@ -34,7 +35,7 @@ def _run(options: argparse.Namespace) -> int:
         sys.stderr.write(f"the ledger does not answer: {error.__cause__ or error}\n")
     except auth_errors.GoogleAuthError as error:
         sys.stderr.write(f"no usable Google credentials: {error}\n")
-    except NotExported as error:
+    except (NotExported, ChainBroken) as error:
         sys.stderr.write(f"the ledger is broken: {error}\n")
     except (OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")

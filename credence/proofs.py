@@ -136,7 +136,9 @@ def _from_url(log: str, path: str) -> bytes | None:
 
 def _from_folder(log: str, path: str) -> bytes | None:
     try:
-        return (Path(log) / path).read_bytes()
+        with (Path(log) / path).open("rb") as file:
+            # One byte more than a tile has shows that it is none, however large the file is.
+            return file.read(TILE_BYTES_MAX + 1)
     except FileNotFoundError:
         return None
     except OSError as error:

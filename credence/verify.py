@@ -125,8 +125,11 @@ async def _ledger(books: Books, options: argparse.Namespace) -> Answer:
             signed = await read_signed(books.log, note)
         except (LogBroken, NoteWrong, TileWrong) as error:
             return BROKEN, {"intact": False, "log": str(error)}, [f"the log: {error}"]
-    checks = [StatementCheck(dict(signed.statements))] if signed else []
-    horizons = await books.windows.horizons()
+    checks = [StatementCheck.against(signed)] if signed else []
+    try:
+        horizons = await books.windows.horizons()
+    except ChainBroken as error:
+        return BROKEN, {"intact": False, "broken": [_fault(error)]}, [_fault_line(error)]
     report = await verify_ledger(books.archive, horizons.settled_until, _progress(accounts), checks=checks)
     if sys.stderr.isatty():
         sys.stderr.write("\n")

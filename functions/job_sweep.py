@@ -11,13 +11,15 @@ from shared.web.function import http_function
 
 class JobSweepResponse(Body, frozen=True, kw_only=True):
     """What this run did. `given_back` counts jobs that were over and held something still, `failed` those that could
-    not be looked after; `finished` is false when there were more jobs than one run takes.
+    not be looked after this time, `put_aside` those that could not so often that nobody looks any more; `finished` is
+    false when there were more jobs than one run takes.
     """
 
     requeued: int
     ended: int
     given_back: int
     failed: int
+    put_aside: int
     finished: bool
 
 
@@ -30,5 +32,6 @@ async def job_sweep(body: Empty, caller: Caller, app: App) -> JobSweepResponse:
         ended=report.ended,
         given_back=report.given_back,
         failed=report.failed,
+        put_aside=report.put_aside,
         finished=report.finished,
     )

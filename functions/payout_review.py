@@ -1,6 +1,7 @@
-"""Let an earner's first payout go, or refuse any that is held. Called by operators; a repeat decides nothing more.
+"""Let an earner's first payout go, have one tried again that was tried too often, or refuse any that is held.
 
-Who decided and why stays on the payout's record, which its owner sees. A task does what was decided.
+Called by operators; a repeat decides nothing more. Who decided and why stays on the payout's record, which its owner
+sees. A task does what was decided.
 """
 
 from typing import Literal

@@ -2,7 +2,8 @@
 
 from mutants.mutant import Mutant
 
-RUN, MONEY, OWNER = ("tests/agents/test_run.py",), ("tests/agents/test_money.py",), ("tests/agents/test_owner.py",)
+RUN, OWNER = ("tests/agents/test_run.py",), ("tests/agents/test_owner.py",)
+MONEY = ("tests/agents/test_money.py", "tests/agents/test_holds.py")
 RULES = ("tests/agents/test_rules.py",)
 _TENURE, _PURSE = "shared/agents/tenure.py", "shared/agents/purse.py"
 

@@ -219,6 +219,9 @@ def _fault(books: Books, fold: Fold, ref: Ref, entry: Documents) -> str | None:
     given = sum([leg["amount_micros"] for leg in entry["legs"]])
     if not moved == entry["delta_micros"] == -given:
         return "has parts that do not sum to the whole"
+    paid = [lot["delta_micros"] for lot in entry["lots"] if lot["origin"] == "paid"]
+    if sum(paid) + sum([leg["amount_micros"] for leg in entry["legs"] if leg["origin"] == "paid"]):
+        return "turns credits of one origin into those of another"
     later = [leg["amount_micros"] for leg in entry["legs"] if leg["account"].startswith(DEFERRED)]
     if len(later) < len(entry["legs"]) and entry["kind"] not in PAIRED:
         return "pays behind a back"

@@ -19,7 +19,9 @@ CONSTANTS = {"BROKEN": BROKEN, "UNBALANCED": UNBALANCED}
 
 def critical_messages(path: Path) -> Iterator[str]:
     """What the module says to the log with the severity that wakes somebody."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    source = path.read_text(encoding="utf-8")
+    # Few files have any, and to read one as a tree takes long.
+    for node in ast.walk(ast.parse(source)) if "CRITICAL" in source else ():
         match node:
             case ast.Call(args=[ast.Constant("CRITICAL"), ast.Constant(str(message)), *_]):
                 yield message

@@ -32,11 +32,13 @@ _KINDS = {
 class StripeAccount:
     """All that one API key reaches. `events` are its events, oldest first."""
 
-    def __init__(self, clock_s: Callable[[], int], page_url: str = "http://127.0.0.1/pay") -> None:
-        """`page_url` is where the pages stand on which buyers pay."""
+    def __init__(
+        self, clock_s: Callable[[], int], page_url: str = "http://127.0.0.1/pay", *, is_live: bool = False
+    ) -> None:
+        """`page_url` is where the pages stand on which buyers pay. All of it says which mode its key is for."""
         self._clock_s = clock_s
         self._page_url = page_url
-        self._objects = Objects(clock_s)
+        self._objects = Objects(clock_s, is_live=is_live)
         self.events = self._objects.events
         self._balance = Balance(self._objects)
         self.bank = Bank(self._objects, self._balance)

@@ -70,7 +70,7 @@ class Balance:
         """The object `balance`."""
         available = [{"amount": amount, "currency": currency} for currency, amount in sorted(self._sums(owner).items())]
         pending = [{"amount": 0, "currency": one["currency"]} for one in available]
-        return {"object": "balance", "available": available, "pending": pending, "livemode": False}
+        return {"object": "balance", "available": available, "pending": pending, "livemode": self._objects.is_live}
 
     def read_one(self, transaction_id: str, params: Mapping[str, Any], owner: str) -> Object:
         """One movement. Raise StripeRefusal."""

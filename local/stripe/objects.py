@@ -19,7 +19,8 @@ LISTED_DEFAULT = 10
 class Objects:
     """Objects by id, in the order in which they were made. `events` are oldest first."""
 
-    def __init__(self, clock_s: Callable[[], int]) -> None:
+    def __init__(self, clock_s: Callable[[], int], *, is_live: bool) -> None:
+        self.is_live = is_live
         self.events: list[Object] = []
         self.clock_s = clock_s
         self._objects: dict[str, Object] = {}
@@ -40,7 +41,7 @@ class Objects:
     def add(self, kind: str, prefix: str, *, owner: str = PLATFORM, **fields: Any) -> Object:
         """Make an object."""
         object_id = f"{prefix}_{self._name()}"
-        made = {"id": object_id, "object": kind, "created": self.clock_s(), "livemode": False, **fields}
+        made = {"id": object_id, "object": kind, "created": self.clock_s(), "livemode": self.is_live, **fields}
         self._objects[object_id] = made
         self._owners[object_id] = owner
         return made
@@ -78,7 +79,7 @@ class Objects:
             "object": "event",
             "type": kind,
             "created": self.clock_s(),
-            "livemode": False,
+            "livemode": self.is_live,
             "data": {"object": copy.deepcopy(about)},
         }
         self.events.append({**event, "account": owner} if owner else event)
@@ -86,11 +87,11 @@ class Objects:
     def tell_thin(self, kind: str, account_id: str) -> None:
         """An event of the second API: it says where to look, and nothing else."""
         event = {
-            "id": f"evt_test_{self._name()}",
+            "id": f"evt_{'' if self.is_live else 'test_'}{self._name()}",
             "object": "v2.core.event",
             "type": kind,
             "created": datetime.fromtimestamp(self.clock_s(), UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
-            "livemode": False,
+            "livemode": self.is_live,
             "context": None,
             "related_object": {
                 "id": account_id,

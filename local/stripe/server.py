@@ -35,6 +35,7 @@ PAGE_PATH = "/pay/{account}/{session}"
 ONBOARD_PATH = "/onboard/{account}/{link}"
 PAGE_ACTIONS = ("pay", "decline", "expire")
 ONBOARD_ACTIONS = ("onboard", "change_bank", "restrict")
+LIVE_PREFIXES = ("sk_live_", "rk_live_")
 _HOOKS = ("payments", "connect")
 RETRY_PAUSES_S = (0.1, 0.5, 2.0, 10.0)
 """Stripe tries for three days; whoever sits here waits for seconds."""
@@ -148,7 +149,9 @@ class StripeServer:
         api_key = request.headers.get("authorization", "").removeprefix("Bearer ")
         if api_key not in self._customers:
             page_url = f"http://{self._address}/pay/{api_key}"
-            self._customers[api_key] = Customer(StripeAccount(lambda: int(time.time()), page_url))
+            is_live = api_key.startswith(LIVE_PREFIXES)
+            account = StripeAccount(lambda: int(time.time()), page_url, is_live=is_live)
+            self._customers[api_key] = Customer(account)
         return self._customers[api_key]
 
 

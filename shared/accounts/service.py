@@ -1,6 +1,5 @@
 """Starting an account: open the wallet, grant what of the welcome bonus has been earned so far."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -10,6 +9,7 @@ from shared.accounts.models import Stage, StageStatus, StartedAccount
 from shared.accounts.rules import is_paid_use, may_show_paid_use, welcome_stages
 from shared.base.economy import FIRST_USE, WELCOME_LIFETIME_MS
 from shared.base.ids import AccountId, UserId, entry_id_of
+from shared.base.together import both
 from shared.ledger.errors import AccountAbsent, EntryAbsent, KeyReused, LedgerUnavailable
 from shared.ledger.models import Entry
 from shared.ledger.operation import Posted
@@ -52,7 +52,7 @@ class Accounts:
         """Open the user's wallet and grant what is proved. A repeat changes nothing that was already done."""
         account_id = AccountId(f"user:{user_id}")
         # Side by side, since neither needs the other. If we die in between, the same user's next start finds both.
-        opened, stages = await asyncio.gather(
+        opened, stages = await both(
             self._ledger.open(account_id), self._stages(user_id, verified_email, phone, client or ClientClaim())
         )
         last = opened
@@ -75,7 +75,7 @@ class Accounts:
             # A device or a card alone earns nothing, so it is not claimed by somebody who proved nothing yet.
             return welcome_stages((), {}, user_id)
         # Side by side: what was used does not depend on who claims.
-        holders, has_used = await asyncio.gather(
+        holders, has_used = await both(
             self._persons.claim(user_id, signals), self._has_used(AccountId(f"user:{user_id}"))
         )
         stages = welcome_stages(signals, holders, user_id, has_used=has_used)

@@ -13,7 +13,22 @@ from msgspec import Struct
 
 from shared.tools.models import Passage
 
-__all__ = ["ArtifactRef", "ChatAnswer", "Desk", "NotYet", "Passage", "RunResult"]
+__all__ = ["ArtifactRef", "ChatAnswer", "Desk", "Filming", "NotYet", "Painting", "Passage", "RunResult"]
+
+
+class Painting(Struct, frozen=True):
+    """A picture to be made."""
+
+    model: str
+    prompt: str
+    size: str
+
+
+class Filming(Struct, frozen=True):
+    """A video to be made."""
+
+    model: str
+    seconds: int
 
 
 class ArtifactRef(Struct, frozen=True):

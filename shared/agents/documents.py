@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from msgspec import to_builtins
+from msgspec import Struct, to_builtins
 from msgspec.structs import asdict
 
 from shared.agents import rules
@@ -52,6 +52,16 @@ _WORK = (
 """Fields that are kept as one text, `work`. What of them clients read stands beside it in a form of its own."""
 
 
+class _Holding(Struct, frozen=True):
+    """Of a job's work, what it holds."""
+
+    holds: Mapping[str, int] = {}
+
+
+class JobBroken(Exception):
+    """A document that tells no job."""
+
+
 def job_document(job: Job) -> dict[str, Any]:
     """A job's fields. `cost`, `percent` and `result` are for its owner, who watches the document."""
     plain = asdict(job)
@@ -62,6 +72,8 @@ def job_document(job: Job) -> dict[str, Any]:
         "account": job.account_id,
         "model": job.model_id,
         "state": job.state.value,
+        # Whoever writes all of it has found that it can be written.
+        "looks_failed": 0,
         "percent": rules.percent_of(job),
         "cost": rules.cost_of(job),
         "result": None if job.result is None else to_builtins(job.result),
@@ -71,19 +83,30 @@ def job_document(job: Job) -> dict[str, Any]:
 
 
 def job_from(job_id: JobId, fields: Mapping[str, Any]) -> Job:
-    """The job of a document."""
-    return msgspec.convert(
-        {
-            **{name: fields[name] for name in (*_PLAIN, *_SHAPED)},
-            **msgspec.json.decode(fields["work"]),
-            "job_id": job_id,
-            "account_id": fields["account"],
-            "model_id": fields["model"],
-            "state": fields["state"],
-            "delete_at_ms": round(fields["delete_at"].timestamp() * 1_000),
-        },
-        Job,
-    )
+    """The job of a document. Raise JobBroken."""
+    try:
+        return msgspec.convert(
+            {
+                **{name: fields[name] for name in (*_PLAIN, *_SHAPED)},
+                **msgspec.json.decode(fields["work"]),
+                "job_id": job_id,
+                "account_id": fields["account"],
+                "model_id": fields["model"],
+                "state": fields["state"],
+                "delete_at_ms": round(fields["delete_at"].timestamp() * 1_000),
+            },
+            Job,
+        )
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise JobBroken(job_id) from error
+
+
+def holds_in(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a document says is held, as far as it can be read, though it may tell no job."""
+    try:
+        return tuple(msgspec.json.decode(fields["work"], type=_Holding).holds)
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
+        return ()
 
 
 def trace_document(trace: Trace) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from shared.agents.models import Failure, Job, JobState
 from shared.agents.store import JobChanged, JobStore, KeptJob
 from shared.agents.tenure import Note, Tenure
 from shared.base.clock import Clock
-from shared.base.ids import HoldId
+from shared.base.ids import AccountId, HoldId
 from shared.base.log import write_line
 from shared.ledger.service import Ledger
 
@@ -44,13 +44,17 @@ class Ending:
         note: Note = ("failed", failure.message, {"code": failure.code})
         await self.end(tenure, JobState.FAILED, {"failure": failure}, note)
 
+    async def release(self, account_id: AccountId, hold_id: HoldId) -> None:
+        """Give back what one hold set aside, however often. Raise what the ledger does."""
+        await self._ledger.release(account_id, hold_id)
+
     async def give_back(self, kept: KeptJob) -> None:
         """Release what a job that is over still holds. Raise JobBusy when somebody else does at the same time."""
         job = kept.job
         if not job.holds:
             return
         for hold_id in job.holds:
-            await self._ledger.release(job.account_id, HoldId(hold_id))
+            await self.release(job.account_id, HoldId(hold_id))
         try:
             await self._store.write(kept, replace(job, holds={}, look_due_ms=None))
         except JobChanged:

@@ -90,8 +90,8 @@ class JobsUnavailable(CredenceError):
         super().__init__("Jobs cannot be reached right now. Please try again.")
 
 
-class StepMoot(CredenceError):
-    """The answer of a paid call cannot be kept."""
+class AnswerTooLarge(CredenceError):
+    """The answer of a paid call is more than a step keeps. Nothing was charged for it."""
 
     code = "answer_too_large"
     kind = Kind.INVALID

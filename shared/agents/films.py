@@ -14,7 +14,7 @@ from shared.agents import rules
 from shared.agents.commits import Put
 from shared.agents.desk import ArtifactRef, NotYet
 from shared.agents.documents import trace_document
-from shared.agents.errors import JobInvalid, VideoFailed
+from shared.agents.errors import VideoFailed
 from shared.agents.limits import FILM_LOOK_MS_MAX, FILM_LOOK_MS_MIN, FILM_MS_MAX
 from shared.agents.models import Trace
 from shared.agents.store import JobStore
@@ -107,14 +107,6 @@ class Film:
         path = f"jobs/{job_id}/steps/{rules.step_id(trace.step)}"
         await self._tenure.write(lambda job: {}, [Put(path, trace_document(trace))])
         await self._tenure.note("ordered", f"A video of {order.seconds} seconds is being made.", {})
-
-
-def check_order(order: Order) -> None:
-    """Raise JobInvalid for a length that the model does not make: before anything is held for it."""
-    lengths = order.model.video_seconds
-    if lengths and order.seconds not in lengths:
-        told = ", ".join(str(seconds) for seconds in lengths)
-        raise JobInvalid(f"{order.model.id} makes videos of these seconds only: {told}.", param="seconds")
 
 
 def quote_of(order: Order, price: Price) -> Quote:

@@ -1,10 +1,11 @@
 """What a kind of job is."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
-from shared.agents.desk import Desk
+from shared.agents.desk import Desk, Filming, Painting
 
 if TYPE_CHECKING:
     from langgraph.graph import StateGraph
@@ -26,6 +27,9 @@ class Kind(Protocol):
 
     def first_state(self, params: Any) -> dict[str, Any]:
         """The state that a job begins with."""
+
+    def orders(self, params: Any) -> Sequence[Painting | Filming]:
+        """What it will have made by models that its params name; of pictures that differ in their words only, one."""
 
     def steps_expected(self, params: Any) -> int:
         """About how many super-steps such a job takes, for the percentage and the forecast of its cost."""

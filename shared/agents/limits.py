@@ -66,7 +66,6 @@ NOTES_PENDING_MAX = 50
 NOTE_PAUSE_S = 0.5
 """A document that listeners watch is not written more often than this for notes alone."""
 NOTED_MAX = 100
-EVENTS_PER_WRITE_MAX = 50
 EVENTS_PAGE_MAX = 100
 JOBS_PAGE_MAX = 50
 APPROVAL_CHARS_MAX = 4_000

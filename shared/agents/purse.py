@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from shared.agents import rules
 from shared.agents.commits import Put
 from shared.agents.documents import trace_document
-from shared.agents.errors import BudgetReached, StepMoot
+from shared.agents.errors import AnswerTooLarge, BudgetReached
 from shared.agents.limits import TRACE_BYTES_MAX
 from shared.agents.models import CallState, Job, Trace
 from shared.agents.payers import Payers
@@ -176,7 +176,7 @@ class Purse:
                 took_ms=round(1_000 * (time.monotonic() - begun_s)),
             )
             if len(msgspec.json.encode(answer)) > TRACE_BYTES_MAX:
-                raise StepMoot
+                raise AnswerTooLarge
         except CredenceError:
             # Whoever has the job by now goes on under this hold: it is given back only if the job is still ours.
             await self._fail(trace)

@@ -131,9 +131,8 @@ class FirestoreSaver(BaseCheckpointSaver[int]):
         checkpoints = self._client.document(self._thread_path(thread)).collection(CHECKPOINTS)
         try:
             if checkpoint_id := get_checkpoint_id(config):
-                found = await checkpoints.document(checkpoint_name(namespace, checkpoint_id)).get(
-                    retry=None, timeout=TIMEOUT_S
-                )
+                named = checkpoints.document(checkpoint_name(namespace, checkpoint_id))
+                found = await named.get(retry=None, timeout=TIMEOUT_S)
                 return await self._tuple(found.to_dict() or {}, keeps=False) if found.exists else None
             newest = checkpoints.where(filter=FieldFilter("ns", "==", namespace)).order_by("id", direction="DESCENDING")
             async for found in newest.limit(1).stream(retry=None, timeout=TIMEOUT_S):
@@ -166,8 +165,11 @@ class FirestoreSaver(BaseCheckpointSaver[int]):
         """Delete all of one thread, and nothing of any whose name begins alike."""
         path = self._thread_path(str(thread_id))
         for group in (CHECKPOINTS, WRITES, BLOBS):
-            collection = self._client.document(path).collection(group)
-            names = [f"{path}/{group}/{ref.id}" async for ref in collection.list_documents(timeout=TIMEOUT_S)]
+            listed = self._client.document(path).collection(group).list_documents(retry=None, timeout=TIMEOUT_S)
+            try:
+                names = [f"{path}/{group}/{ref.id}" async for ref in listed]
+            except google_errors.GoogleAPICallError as error:
+                raise JobsUnavailable from error
             for first in range(0, len(names), DELETED_AT_ONCE_MAX):
                 await self._commits.commit([Delete(name) for name in names[first : first + DELETED_AT_ONCE_MAX]])
         self._known = {key: held for key, held in self._known.items() if key[0] != thread_id}
@@ -211,14 +213,10 @@ class FirestoreSaver(BaseCheckpointSaver[int]):
         pending: list[PendingWrite] = [
             (write.task_id, write.channel, self.serde.loads_typed(_content(write.held, pieces))) for write in written
         ]
+        values = {name: self.serde.loads_typed(_content(value, pieces)) for name, value in held.items()}
         return CheckpointTuple(
             config=_config(thread, namespace, checkpoint_id),
-            checkpoint={
-                **checkpoint,
-                "channel_values": {
-                    channel: self.serde.loads_typed(_content(value, pieces)) for channel, value in held.items()
-                },
-            },
+            checkpoint={**checkpoint, "channel_values": values},
             metadata=self.serde.loads_typed(_untyped(fields["metadata"])),
             parent_config=_config(thread, namespace, fields["parent"]) if fields["parent"] else None,
             pending_writes=pending,

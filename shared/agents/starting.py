@@ -1,4 +1,4 @@
-"""Takes jobs on."""
+"""Takes jobs on: checks them, writes them down once, has them worked at. Only this half needs the catalog."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +7,7 @@ from shared.agents import rules
 from shared.agents.limits import JOB_KEPT_MS, LOOK_AFTER_MS
 from shared.agents.models import JOB_STEP, Job, JobState, JobTask
 from shared.agents.registry import Kinds, kind_of, params_of
+from shared.agents.sales import check_orders
 from shared.agents.store import JobExists, JobStore
 from shared.base.clock import Clock
 from shared.base.ids import UserId
@@ -51,6 +52,7 @@ class JobStarts:
         await self._catalog.refresh()
         model, _ = self._catalog.chat_model(model_id)
         check_allowed(model, asking.models_allowed)
+        check_orders(self._catalog, asking.models_allowed, chosen.orders(asked))
         now_ms = self._clock()
         job = Job(
             job_id=rules.job_id_of(asking.account_id, key),

@@ -11,16 +11,17 @@ from typing import Any, NewType, Protocol
 from google.api_core import exceptions as google_errors
 from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from shared.agents.commits import Change, Delete
 from shared.agents.desk import ArtifactRef
-from shared.agents.documents import ENGINE, job_document, job_from, moment, trace_from
+from shared.agents.documents import ENGINE, JobBroken, holds_in, job_document, job_from, moment, trace_from
 from shared.agents.errors import JobsUnavailable
 from shared.agents.limits import CHUNK_BYTES, JOBS_PAGE_MAX
-from shared.agents.models import Event, Job, JobId, Trace
+from shared.agents.models import Event, Failure, Job, JobId, JobState, Trace
 from shared.agents.rules import step_id
-from shared.base.ids import UserId
+from shared.base.ids import AccountId, HoldId, UserId
+from shared.base.log import write_line
 
 TIMEOUT_S = 5.0
 BYTES_TIMEOUT_S = 20.0
@@ -37,11 +38,28 @@ class JobChanged(Exception):
     """The job is no longer what was read, or a document that was to be new is there."""
 
 
+class JobUnwritable(Exception):
+    """What was to be written is no document: a defect, which no repeat mends."""
+
+
 class KeptJob(Struct, frozen=True):
     """A job as it was read or written, with the version that a later write must still find."""
 
     job: Job
     version: Version
+
+
+class DueJob(Struct, frozen=True, kw_only=True):
+    """A job whose time to be looked at has come, as far as its document can be read."""
+
+    job_id: JobId
+    version: Version
+    kept: KeptJob | None
+    """None when the document tells no job."""
+    account_id: AccountId | None
+    holds: tuple[HoldId, ...]
+    looks_failed: int
+    """How often it could not be looked after since it was written last."""
 
 
 class JobStore(Protocol):
@@ -51,12 +69,20 @@ class JobStore(Protocol):
         """Durable once returned. Raise JobExists."""
 
     async def find(self, job_id: JobId) -> KeptJob | None:
-        """The job as it stands now."""
+        """The job as it stands now. Raise JobBroken."""
 
     async def write(self, kept: KeptJob, job: Job, changes: Sequence[Change] = ()) -> KeptJob:
         """Write over exactly what was read, and make the changes with it, all or none. Durable once returned. Raise
-        JobChanged.
+        JobChanged or JobUnwritable.
         """
+
+    async def put_off(self, due: DueJob, *, due_ms: int) -> None:
+        """Have it looked at later, and count that it could not be looked after; nothing else of it is written. Raise
+        JobChanged or JobUnwritable.
+        """
+
+    async def put_aside(self, due: DueJob, failure: Failure, *, at_ms: int) -> None:
+        """Have nobody look at it any more; unless it was over, it has failed. The same may be raised."""
 
     async def trace(self, job_id: JobId, step: str) -> Trace | None:
         """What is known of a step."""
@@ -70,8 +96,8 @@ class JobStore(Protocol):
     async def owned_by(self, owner: UserId, *, before_ms: int | None) -> list[Job]:
         """At most JOBS_PAGE_MAX of the owner's jobs, newest first, of those asked for before a moment."""
 
-    async def abandoned(self, now_ms: int, *, count_max: int) -> list[KeptJob]:
-        """Jobs that are due to be looked at, those due longest first."""
+    async def abandoned(self, now_ms: int, *, count_max: int) -> list[DueJob]:
+        """Jobs that are due to be looked at, those due longest first, whatever their documents are."""
 
     async def events(self, job_id: JobId, *, after: int, count_max: int) -> list[Event]:
         """Events behind number `after`, in order."""
@@ -117,18 +143,23 @@ class FirestoreJobs:
                 batch.create(ref, fields)
             else:
                 batch.set(ref, fields)
-        try:
-            results = await batch.commit(retry=None, timeout=BYTES_TIMEOUT_S if changes else TIMEOUT_S)
-        except google_errors.Aborted as error:
-            raise JobsUnavailable from error
-        except (google_errors.FailedPrecondition, google_errors.NotFound, google_errors.Conflict):
-            raise JobChanged from None
-        except google_errors.InvalidArgument:
-            # A defect of what was to be written, which no repeat mends.
-            raise
-        except google_errors.GoogleAPICallError as error:
-            raise JobsUnavailable from error
-        return KeptJob(job, Version(results[0].update_time))
+        return KeptJob(job, await _committed(batch, timeout_s=BYTES_TIMEOUT_S if changes else TIMEOUT_S))
+
+    async def put_off(self, due: DueJob, *, due_ms: int) -> None:
+        await self._update(due, {"look_due_ms": due_ms, "looks_failed": due.looks_failed + 1})
+
+    async def put_aside(self, due: DueJob, failure: Failure, *, at_ms: int) -> None:
+        fields: dict[str, Any] = {"look_due_ms": None}
+        if due.kept is None or not due.kept.job.is_over:
+            fields |= {"state": JobState.FAILED.value, "failure": to_builtins(failure), "ended_at_ms": at_ms}
+            fields |= {"pause": None, "approval": None}
+        await self._update(due, fields)
+
+    async def _update(self, due: DueJob, fields: dict[str, Any]) -> None:
+        batch = self._client.batch()
+        unchanged = self._client.write_option(last_update_time=due.version)
+        batch.update(self._jobs.document(due.job_id), fields, option=unchanged)
+        await _committed(batch, timeout_s=TIMEOUT_S)
 
     async def trace(self, job_id: JobId, step: str) -> Trace | None:
         ref = self._jobs.document(job_id).collection("steps").document(step_id(step))
@@ -167,9 +198,10 @@ class FirestoreJobs:
         query = query.order_by("created_at_ms", direction="DESCENDING").limit(JOBS_PAGE_MAX)
         if before_ms is not None:
             query = query.where(filter=FieldFilter("created_at_ms", "<", before_ms))
-        return [kept.job for kept in await self._found(query)]
+        # One that is broken keeps nobody from the others; the sweep puts it aside.
+        return [due.kept.job for due in await self._found(query) if due.kept is not None]
 
-    async def abandoned(self, now_ms: int, *, count_max: int) -> list[KeptJob]:
+    async def abandoned(self, now_ms: int, *, count_max: int) -> list[DueJob]:
         query = self._jobs.where(filter=FieldFilter("look_due_ms", "<=", now_ms)).order_by("look_due_ms")
         return await self._found(query.limit(count_max))
 
@@ -192,12 +224,12 @@ class FirestoreJobs:
         except google_errors.GoogleAPICallError as error:
             raise JobsUnavailable from error
 
-    async def _found(self, query: firestore.AsyncQuery) -> list[KeptJob]:
+    async def _found(self, query: firestore.AsyncQuery) -> list[DueJob]:
         try:
-            found = [_kept(one) async for one in query.stream(retry=None, timeout=TIMEOUT_S)]
+            found = [_due(one) async for one in query.stream(retry=None, timeout=TIMEOUT_S)]
         except google_errors.GoogleAPICallError as error:
             raise JobsUnavailable from error
-        return [kept for kept in found if kept is not None]
+        return [due for due in found if due is not None]
 
 
 def pieces_of(size_bytes: int) -> int:
@@ -205,8 +237,45 @@ def pieces_of(size_bytes: int) -> int:
     return max(1, -(-size_bytes // CHUNK_BYTES))
 
 
+async def _committed(batch: firestore.AsyncWriteBatch, *, timeout_s: float) -> Version:
+    """The version that the first write of a batch made. Raise JobChanged, JobUnwritable or JobsUnavailable."""
+    try:
+        results = await batch.commit(retry=None, timeout=timeout_s)
+    except google_errors.Aborted as error:
+        raise JobsUnavailable from error
+    except (google_errors.FailedPrecondition, google_errors.NotFound, google_errors.Conflict):
+        raise JobChanged from None
+    except google_errors.InvalidArgument as error:
+        raise JobUnwritable from error
+    except google_errors.GoogleAPICallError as error:
+        raise JobsUnavailable from error
+    return Version(results[0].update_time)
+
+
+def _due(found: Any) -> DueJob | None:
+    """None for a job that paints."""
+    try:
+        kept = _kept(found)
+    except JobBroken as broken:
+        write_line("ERROR", "job_broken", job=found.id, fault=type(broken.__cause__).__name__)
+        kept = None
+    else:
+        if kept is None:
+            return None
+    fields = found.to_dict()
+    account, looks_failed = fields.get("account"), fields.get("looks_failed")
+    return DueJob(
+        job_id=JobId(found.id),
+        version=Version(found.update_time),
+        kept=kept,
+        account_id=AccountId(account) if isinstance(account, str) else None,
+        holds=tuple(HoldId(hold_id) for hold_id in holds_in(fields)),
+        looks_failed=looks_failed if isinstance(looks_failed, int) else 0,
+    )
+
+
 def _kept(found: Any) -> KeptJob | None:
-    """None for what is not there, and for a job that paints."""
+    """None for what is not there, and for a job that paints. Raise JobBroken."""
     fields = found.to_dict()
     if fields is None or fields.get("engine") != ENGINE:
         return None

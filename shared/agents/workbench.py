@@ -10,10 +10,10 @@ from msgspec import Struct, to_builtins
 
 from shared.agents import rules
 from shared.agents.commits import Put, portions
-from shared.agents.desk import ArtifactRef, ChatAnswer, Passage, RunResult
+from shared.agents.desk import ArtifactRef, ChatAnswer, Filming, Painting, Passage, RunResult
 from shared.agents.documents import trace_document
 from shared.agents.errors import ArtifactAbsent, ArtifactTooLarge, JobInvalid
-from shared.agents.films import Film, Order, check_order, quote_of
+from shared.agents.films import Film, Order, quote_of
 from shared.agents.limits import (
     ARTIFACT_BYTES_MAX,
     ARTIFACTS_BYTES_MAX,
@@ -26,21 +26,19 @@ from shared.agents.models import Job, Trace
 from shared.agents.payers import Payers
 from shared.agents.pictures import Pictures
 from shared.agents.purse import PaidCall, Purse
+from shared.agents.sales import filmed_by, painted_by, request_of
 from shared.agents.store import JobStore, pieces_of
 from shared.agents.tenure import Tenure
 from shared.agents.tools import Tools
 from shared.base.body import shape
 from shared.base.clock import Clock
-from shared.base.units import Unit
 from shared.calls.service import Calls
 from shared.catalog.allowed import check_allowed
-from shared.catalog.models import Modality
 from shared.catalog.service import Catalog
 from shared.chat import rules as chat_rules
 from shared.chat.models import ChatRequest
 from shared.chat.tally import tally_of, usage_of
 from shared.images import rules as image_rules
-from shared.images.models import ImageRequest
 from shared.metering.models import Usage
 from shared.metering.service import Meter
 from shared.providers.gateway import Upstreams
@@ -107,11 +105,10 @@ class Workbench:
         return ChatAnswer(done.answer["text"], tuple(done.answer["tool_calls"]), done.charged_micros)
 
     async def paint(self, step: str, prompt: str, *, model: str, size: str = "1024x1024") -> ArtifactRef:
-        request = ImageRequest(model=model, prompt=prompt, size=size)
+        painting = Painting(model, prompt, size)
+        request = request_of(painting)
         await self._trade.catalog.refresh()
-        sold, price = self._trade.catalog.model_for(model, {Modality.IMAGE}, {Unit.IMAGE}, "images")
-        check_allowed(sold, self._models_allowed())
-        image_rules.check(request, sold)
+        sold, price = painted_by(self._trade.catalog, self._models_allowed(), painting)
 
         async def ask(provider: Provider, upstream_model: str, timeout_s: float) -> dict[str, Any]:
             payload = image_rules.upstream_payload(request, upstream_model)
@@ -136,10 +133,8 @@ class Workbench:
 
     async def film(self, step: str, prompt: str, *, model: str, seconds: int, size: str = "1280x720") -> ArtifactRef:
         await self._trade.catalog.refresh()
-        sold, price = self._trade.catalog.model_for(model, {Modality.VIDEO}, {Unit.VIDEO_MS}, "videos")
-        check_allowed(sold, self._models_allowed())
+        sold, price = filmed_by(self._trade.catalog, self._models_allowed(), Filming(model, seconds))
         order = Order(step, prompt, sold, seconds, size)
-        check_order(order)
         film = Film(order, self._tenure, self._store, self._trade.upstreams, self.keep, self._clock)
         call = PaidCall(
             step=step,

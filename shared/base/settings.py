@@ -13,6 +13,7 @@ from shared.base.ad_units import parse_ad_units
 from shared.base.body import LAST, Misshapen, shape
 from shared.base.callers import parse_callers
 from shared.base.endpoints import parse_endpoints
+from shared.base.payment_mode import PaymentMode, chain_mode, paypal_mode, razorpay_mode, stripe_mode
 from shared.base.secret import Secret
 from shared.base.signing_secrets import parse_signing_secrets
 from shared.base.webhook_ids import parse_webhook_ids
@@ -110,6 +111,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     openai_base_url: str = "https://api.openai.com/v1"
     openrouter_api_key: Secret | None = None
     openrouter_base_url: str = "https://openrouter.ai/api/v1"
+    payment_mode: PaymentMode | None = None
+    """`test` for a deployment that sells for test money; without it production is live, and a local one is not. Keys
+    and addresses of the other mode are refused."""
     stripe_api_key: Secret | None = None
     stripe_webhook_secret: Secret | None = None
     """What Stripe signs events with; two with a comma between while one replaces the other. Without it no event comes
@@ -179,10 +183,18 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         parse_signing_secrets(self.stripe_webhook_secret, "STRIPE_WEBHOOK_SECRET")
         parse_signing_secrets(self.stripe_connect_webhook_secret, "STRIPE_CONNECT_WEBHOOK_SECRET")
         parse_signing_secrets(self.razorpay_webhook_secret, "RAZORPAY_WEBHOOK_SECRET")
+        _refuse_other_mode(self)
         if self.environment is Environment.PRODUCTION:
             _refuse_emulators(self)
             _require_https(self)
             _require_public_nodes(self)
+
+    @property
+    def money(self) -> PaymentMode:
+        """Which money everything here is about."""
+        if self.payment_mode is not None:
+            return self.payment_mode
+        return PaymentMode.TEST if self.environment is Environment.LOCAL else PaymentMode.LIVE
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -219,6 +231,23 @@ def _refuse_emulators(settings: Settings) -> None:
     }
     if found := sorted(name for name, value in local_only.items() if value):
         raise ValueError(f"{', '.join(found)} must not be set in production (set ENVIRONMENT=local to develop)")
+
+
+def _refuse_other_mode(settings: Settings) -> None:
+    """Credits for test cards are credits for nothing, and whoever tries something out must not move money."""
+    modes: dict[str, PaymentMode | None] = {}
+    if settings.stripe_api_key is not None:
+        modes["STRIPE_API_KEY"] = stripe_mode(settings.stripe_api_key.reveal())
+    if settings.razorpay_key_id is not None:
+        modes["RAZORPAY_KEY_ID"] = razorpay_mode(settings.razorpay_key_id)
+    # A stand-in on this machine vouches for itself.
+    if settings.paypal_client_id is not None and settings.paypal_certificates_file is None:
+        modes["PAYPAL_BASE_URL"] = paypal_mode(settings.paypal_base_url)
+    # Who develops may look at any chain: they pay with dollars of their own.
+    if settings.crypto_rpc_url is not None and settings.environment is Environment.PRODUCTION:
+        modes["CRYPTO_CHAIN_ID"] = chain_mode(settings.crypto_chain_id)
+    if found := sorted(name for name, mode in modes.items() if mode is not settings.money):
+        raise ValueError(f"{', '.join(found)} must be for {settings.money} payments (PAYMENT_MODE)")
 
 
 def _require_https(settings: Settings) -> None:

@@ -247,6 +247,7 @@ def charge_headers(charge: Charge) -> dict[str, str]:
     headers = {"x-credence-cost-micros": str(charge.amount_micros)}
     if charge.entry_id is not None:
         headers["x-credence-receipt"] = charge.entry_id
+    if charge.balance_micros is not None:
         headers["x-credence-balance-micros"] = str(charge.balance_micros)
     return headers
 

@@ -104,12 +104,16 @@ class FirestoreCards:
         return await self._page("status", CardStatus.CLOSING.value, after)
 
     async def _page(self, field: str, value: str, after: CardId | None) -> list[Card]:
-        found = self.viewed().where(filter=FieldFilter(field, "==", value)).order_by("__name__")
-        return await self.page(found if after is None else found.start_after({"__name__": self._view(after)}))
+        return await self.page_behind(self.viewed().where(filter=FieldFilter(field, "==", value)), after)
 
     def viewed(self) -> firestore.AsyncCollectionReference:
         """The collection of what owners see."""
         return self._client.collection(self._views)
+
+    async def page_behind(self, query: firestore.AsyncQuery, after: CardId | None) -> list[Card]:
+        """A page of a query over `viewed` in the order of the ids, beginning behind `after`. Raise CardsUnavailable."""
+        ordered = query.order_by("__name__")
+        return await self.page(ordered if after is None else ordered.start_after({"__name__": self._view(after)}))
 
     async def page(self, query: firestore.AsyncQuery) -> list[Card]:
         """The first PAGE_CARDS_MAX cards of a query over `viewed`. Raise CardsUnavailable."""

@@ -1,6 +1,5 @@
 """Finishes closings that had to wait: their calls have ended since, or whoever closed them died in between."""
 
-import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
 
@@ -8,6 +7,7 @@ from msgspec import Struct
 
 from shared.base.errors import CredenceError
 from shared.base.log import write_line
+from shared.base.together import all_of
 from shared.cards.models import Card, CardId, CardStatus
 from shared.cards.service import Cards
 from shared.cards.store import CardStore
@@ -57,7 +57,7 @@ class CardSweep:
         seen = 0
         async for page in self._pages(self._new_place()):
             for at in range(0, len(page), AT_ONCE_MAX):
-                parts = await asyncio.gather(*(self._close(card) for card in page[at : at + AT_ONCE_MAX]))
+                parts = await all_of(self._close(card) for card in page[at : at + AT_ONCE_MAX])
                 report = SweepReport(
                     report.closed + sum(part.closed for part in parts),
                     report.waiting + sum(part.waiting for part in parts),

@@ -39,17 +39,6 @@ class Token(Struct, frozen=True, kw_only=True):
         return f"eip155:{self.chain_id}"
 
 
-def usdc_on_base(receiver: Address) -> Token:
-    """Circle's own USDC on Base: https://developers.circle.com/stablecoins/usdc-contract-addresses"""
-    return Token(
-        chain_id=8_453,
-        asset=Address("0x833589fcd6edb6e08f4c7c32d4f71b54bda02913"),
-        receiver=receiver,
-        name="USD Coin",
-        version="2",
-    )
-
-
 class Claim(Struct, frozen=True, kw_only=True):
     """Somebody says that a transaction pays for an order, and signs it: see `rules.claim_text`."""
 

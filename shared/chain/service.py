@@ -1,8 +1,7 @@
 """Payments with a token on a chain: plain transfers proved by their receipts, and signed ones settled by x402."""
 
-import asyncio
-
 from shared.base.clock import Clock
+from shared.base.together import both
 from shared.chain import rules
 from shared.chain.errors import AuthorizationTaken, SettlementRefused, TransferPending
 from shared.chain.facilitator import Facilitator
@@ -41,7 +40,7 @@ class Transfers:
         sender: Address | None = None,
     ) -> Transfer:
         """The final payment of a transaction, by `sender` or whoever it was. Raises as above."""
-        receipt, finalized = await asyncio.gather(self._node.find_receipt(transaction), self._node.finalized())
+        receipt, finalized = await both(self._node.find_receipt(transaction), self._node.finalized())
         if receipt is None:
             raise TransferPending(transaction, None)
         # Refused at once and not after a quarter of an hour: a claim of nothing does not get better by waiting.

@@ -33,7 +33,7 @@ class FirestoreReservations:
     async def find(self, key: str) -> Reservation | None:
         """One read."""
         try:
-            found = await self._document(key).get(timeout=TIMEOUT_S)
+            found = await self._document(key).get(retry=None, timeout=TIMEOUT_S)
         except google_errors.GoogleAPICallError as error:
             raise ReservationsUnavailable from error
         return Reservation(str(found.get("order")), int(found.get("from_block"))) if found.exists else None

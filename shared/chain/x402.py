@@ -28,7 +28,6 @@ from shared.chain.signatures import checksummed
 
 VERSION = 2
 REQUIRED_HEADER = "payment-required"
-SIGNATURE_HEADER = "payment-signature"
 RESPONSE_HEADER = "payment-response"
 HEADER_CHARS_MAX = 8_192
 """Several times what a client sends; servers take no more in one header."""

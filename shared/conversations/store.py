@@ -143,14 +143,9 @@ class FirestoreConversations:
         fields = found.to_dict()
         return None if fields is None else msgspec.json.decode(fields["work"], type=Turn)
 
-    async def messages(
-        self, conversation_id: ConversationId, *, after: int, count_max: int, newest: bool = False
-    ) -> list[Message]:
-        """At most so many messages behind one, in their order: the first of them, or the newest."""
-        direction = firestore.Query.DESCENDING if newest else firestore.Query.ASCENDING
-        query = self._behind(conversation_id, after).order_by("seq", direction=direction).limit(count_max)
-        found = await _read(query)
-        return found[::-1] if newest else found
+    async def messages(self, conversation_id: ConversationId, *, after: int, count_max: int) -> list[Message]:
+        """The first so many messages behind one, in their order."""
+        return await _read(self._behind(conversation_id, after).order_by("seq").limit(count_max))
 
     async def page(self, conversation_id: ConversationId, *, after: int) -> list[Message]:
         """The messages behind one in their order, at most PAGE_MAX, and no more once they have PAGE_BYTES_MAX."""

@@ -5,13 +5,12 @@ changed an account looks at the record once more. So a repeat finishes what a de
 at once the later decision holds everywhere.
 """
 
-import asyncio
-
 from msgspec import Struct
 
 from shared.base.clock import Clock
 from shared.base.ids import AccountId, UserId
 from shared.base.log import write_line
+from shared.base.together import all_of
 from shared.cards.models import Card, CardId
 from shared.cards.store import PAGE_CARDS_MAX, CardStore
 from shared.freezing import rules
@@ -128,7 +127,7 @@ class Freezing:
             cards = await store.owned_by(owner, after=after)
             wanted = Status.FROZEN if rules.is_frozen(await self._of(wallet_id)) else Status.OPEN
             for account_ids in _groups(await self._others(cards, wanted)):
-                await asyncio.gather(*(self._carry_out(account_id, owner) for account_id in account_ids))
+                await all_of(self._carry_out(account_id, owner) for account_id in account_ids)
             if len(cards) < PAGE_CARDS_MAX:
                 return
             if self._clock() >= ends_at_ms:

@@ -15,6 +15,7 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 from msgspec import Struct
 
 from shared.base.ids import AccountId, EntryId
+from shared.base.together import both
 from shared.ledger.documents import Document
 from shared.ledger.store import READ_TIMEOUT_S, EntryRef, StoreUnavailable
 
@@ -34,6 +35,10 @@ class Stamp(Struct, frozen=True):
 
     posted_at: datetime
     account_id: AccountId
+
+    def lies_ahead(self, at_ms: int) -> bool:
+        """Whether it is of a moment to come. No cursor of ours is: each stays a minute behind the server's time."""
+        return self.posted_at.timestamp() * 1000 > at_ms
 
 
 class Changes(Struct, frozen=True):
@@ -99,7 +104,7 @@ class FirestoreLedgerArchive:
             # Both at one stated time, so that no posting is in one and not in the other, however busy the account is.
             # The first read only tells the time: on the emulator what it saw may be older than the time it states.
             query: Any = account.collection("entries").count()
-            snapshot, rows = await asyncio.gather(
+            snapshot, rows = await both(
                 account.get(retry=None, timeout=READ_TIMEOUT_S, read_time=moment),
                 query.get(retry=None, timeout=READ_TIMEOUT_S, read_time=moment),
             )

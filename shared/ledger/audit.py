@@ -10,7 +10,6 @@ Safe to run twice at once and to kill anywhere: every note says what was true wh
 that falls back only costs a second look, and a cursor passes an account only after its mark or alarm was written.
 """
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import Enum
@@ -21,6 +20,7 @@ from msgspec.structs import replace
 from shared.base.clock import Clock
 from shared.base.ids import AccountId
 from shared.base.log import write_line
+from shared.base.together import all_of, both
 from shared.ledger.archive import Changes, LedgerArchive, Stamp
 from shared.ledger.documents import BANDS, Document, lanes_of
 from shared.ledger.errors import ChainBroken
@@ -98,13 +98,16 @@ class Audit:
         Raise StoreUnavailable when the store does not answer; what was done until then is remembered.
         """
         run = _Run(self._limits.accounts_max, self._limits.entries_max)
-        alarms, cursors = await asyncio.gather(self._marks.open_alarms(ALARMS_MAX), self._marks.cursors(BANDS))
+        alarms, cursors = await both(self._marks.open_alarms(ALARMS_MAX), self._marks.cursors(BANDS))
         await self._recheck(run, alarms)
+        at_ms = self._clock()
+        # What is said to have been read before it can have been posted was not read: that note is not ours.
+        cursors = {band: stamp for band, stamp in cursors.items() if not stamp.lies_ahead(at_ms)}
         # Another band goes first each minute, so that no band always meets a run that is used up.
-        first = self._clock() // 60_000 % BANDS
+        first = at_ms // 60_000 % BANDS
         bands = (*range(first, BANDS), *range(first))
         # Most runs are quiet; asking for all bands together makes those short.
-        pages = await asyncio.gather(*(self._changed_after(band, cursors.get(band)) for band in bands))
+        pages = await all_of(self._changed_after(band, cursors.get(band)) for band in bands)
         for band, changes in zip(bands, pages, strict=True):
             await self._audit_band(run, band, cursors.get(band), changes)
         return run.report()
@@ -114,7 +117,7 @@ class Audit:
         run = _Run(self._limits.accounts_max, self._limits.entries_max)
         await self._recheck(run, await self._marks.open_alarms(ALARMS_MAX))
         async for group in in_groups(self._archive.account_ids(), ACCOUNTS_AT_ONCE):
-            await asyncio.gather(*(self._audit_whole(run, account_id) for account_id in group))
+            await all_of(self._audit_whole(run, account_id) for account_id in group)
         return run.report()
 
     async def _recheck(self, run: _Run, alarms: Sequence[Alarm]) -> None:
@@ -146,8 +149,8 @@ class Audit:
                 # The marks are read before the heads: none is then ahead of an honest head, whoever else is auditing.
                 marks = await self._marks.marks_of(account_ids)
                 heads = await self._archive.head_documents(account_ids)
-                ends = await asyncio.gather(
-                    *(self._audit_changed(run, name, marks.get(name, START), heads.get(name)) for name in account_ids)
+                ends = await all_of(
+                    self._audit_changed(run, name, marks.get(name, START), heads.get(name)) for name in account_ids
                 )
                 for stamp, end in zip(group, ends, strict=True):
                     advancing = advancing and end is not End.PART and may_pass(stamp, changes.read_at)

@@ -23,6 +23,7 @@ from shared.ledger.models import (
     EntryKind,
     Head,
     Lot,
+    Origin,
     Status,
 )
 from shared.ledger.rules import apply_changes
@@ -37,7 +38,7 @@ _PREFIXES = tuple(f",{length}:" for length in range(256))
 """How a field of this length begins: with the comma that ends the field before it."""
 _NONE = "-"
 """Stands for an absent value; a decimal number or an id is never a lone hyphen."""
-_OPEN = EntryKind.OPEN
+_OPEN, _PAID = EntryKind.OPEN, Origin.PAID
 """Bound once: to Python 3.11 a member of an enum is a call."""
 
 
@@ -166,15 +167,23 @@ class Walk:
         if (entry.kind is _OPEN) != (entry.seq == 1):
             return "an account opens once, first"
         # Plain loops here and above: there are one or two of each, and `sum` over them takes three times as long.
-        lots_micros = legs_micros = 0
+        lots_micros = legs_micros = paid_micros = 0
         for change in entry.lots:
             lots_micros += change.delta_micros
+            if change.origin is _PAID:
+                paid_micros += change.delta_micros
         for leg in entry.legs:
             legs_micros += leg.amount_micros
+            if leg.origin is _PAID:
+                paid_micros += leg.amount_micros
         if lots_micros != entry.delta_micros:
             return "its lots do not sum to its delta"
         if legs_micros != -entry.delta_micros:
             return "creates or destroys credits: its legs do not cancel it"
+        if paid_micros:
+            # The whole cancels, so what is missing of one origin is there of the other. Only what was paid for is ever
+            # paid out, so this would be money made of a gift.
+            return "turns credits of one origin into those of another"
         return None
 
     def finish(self, head: Head) -> None:

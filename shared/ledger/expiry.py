@@ -3,14 +3,13 @@
 Nobody waits for it: expired credits are spent by no call from the moment they expire, swept or not.
 """
 
-import asyncio
-
 from msgspec import Struct
 
 from shared.base.clock import Clock
 from shared.base.errors import CredenceError
 from shared.base.ids import AccountId
 from shared.base.log import write_line
+from shared.base.together import all_of
 from shared.ledger.administration import Administration
 from shared.ledger.documents import BANDS
 from shared.ledger.errors import HoldsOpen, NothingExpired
@@ -41,11 +40,11 @@ class Expiry:
     async def run(self) -> ExpiryReport:
         """Sweep each account once. A run that died in between leaves the rest to the next. Raise StoreUnavailable."""
         at_ms = self._clock()
-        bands = await asyncio.gather(*(self._lapsed.expired(band, at_ms, ACCOUNTS_MAX) for band in range(BANDS)))
+        bands = await all_of(self._lapsed.expired(band, at_ms, ACCOUNTS_MAX) for band in range(BANDS))
         due = [account_id for band in bands for account_id in band]
         swept = 0
         for first in range(0, len(due), AT_ONCE):
-            swept += sum(await asyncio.gather(*(self._sweep(one, at_ms) for one in due[first : first + AT_ONCE])))
+            swept += sum(await all_of(self._sweep(one, at_ms) for one in due[first : first + AT_ONCE]))
         finished = all(len(band) < ACCOUNTS_MAX for band in bands)
         return ExpiryReport(swept, len(due) - swept, finished)
 

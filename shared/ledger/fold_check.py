@@ -64,7 +64,9 @@ def window_settled_by(entry: Entry) -> Window:
     facts = dict(entry.facts)
     try:
         window = Window(int(facts["start_s"]), int(facts["band"]))
-    except (KeyError, ValueError):
+        # A window beyond all dates has no sales, and none could be looked for.
+        _ = window.starts_at, window.ends_at
+    except (KeyError, ValueError, OverflowError, OSError):
         raise broken_at(entry, "settles no window") from None
     if entry.entry_id != settle_id(window):
         raise broken_at(entry, "settles another window than its id stands for")

@@ -72,16 +72,20 @@ class MemoryLedgerArchive:
         return {name: copied(self._store.heads[name]) for name in account_ids if name in self._store.heads}
 
     async def head_and_count(self, account_id: AccountId) -> tuple[Document | None, int]:
-        count = sum(owner == account_id for owner, _ in self._store.entries)
-        return await self.head_document(account_id), count
+        return await self.head_document(account_id), len(self.entry_ids(account_id))
+
+    def entry_ids(self, account_id: AccountId) -> Sequence[EntryId]:
+        """The account's entries, in no order."""
+        return [entry_id for owner, entry_id in self._store.entries if owner == account_id]
 
     async def entry_documents(
         self, account_id: AccountId, after_seq: int = 0
     ) -> AsyncIterator[tuple[EntryId, Document]]:
+        own = [(entry_id, self._store.entries[account_id, entry_id]) for entry_id in self.entry_ids(account_id)]
         ordered = sorted(
             (document["seq"], entry_id, document)
-            for (owner, entry_id), document in self._store.entries.items()
-            if owner == account_id and isinstance(document.get("seq"), int | float) and document["seq"] > after_seq
+            for entry_id, document in own
+            if isinstance(document.get("seq"), int | float) and document["seq"] > after_seq
         )
         for _, entry_id, document in ordered:
             yield entry_id, copied(document)

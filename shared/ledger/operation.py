@@ -153,8 +153,10 @@ def post(
     """Append one entry to the account of `head` and move the head onto it.
 
     `kind` is for the other side of a posting, where it is not the posting's own; `book` is that of a pool after it,
-    and the entry's facts say what changed in it. Raise StakesOnly for what moves a pool's credits without one.
+    and the entry's facts say what changed in it. Raise StakesOnly for what moves a pool's credits without one, and
+    ArithmeticError for legs that do not cancel the changes: nothing that makes or loses credits is ever written.
     """
+    _check_cancels(changes, legs)
     kind = kind or posting.kind
     delta_micros = sum(change.delta_micros for change in changes)
     lots = rules.apply_changes(head.lots, changes, may_owe=kind in OWING_KINDS)
@@ -191,6 +193,15 @@ def post(
         book=book,
     )
     return Step((after,), (entry,), Posted(entry))
+
+
+def _check_cancels(changes: Sequence[LotChange], legs: Sequence[Leg]) -> None:
+    """Raise ArithmeticError unless the legs take what the changes give, and the other way round, of each origin."""
+    taken = rules.by_origin(changes)
+    for leg in legs:
+        taken[leg.origin] = taken.get(leg.origin, 0) - leg.amount_micros
+    if any(taken.values()):
+        raise ArithmeticError("an entry would make or lose credits")
 
 
 def _with_shares(facts: Facts, before: Book, after: Book, lots: tuple[Lot, ...]) -> Facts:

@@ -1,6 +1,6 @@
 """The operations that post entries: open, grant, debit, capture, transfer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from msgspec.structs import replace
@@ -10,7 +10,7 @@ from shared.ledger import rules, shares
 from shared.ledger.errors import HoldAbsent, KeyReused, TransferToSelf
 from shared.ledger.holds import capture_key
 from shared.ledger.models import Allowance, Book, EntryKind, Head, Hold, Leg, LotChange, Origin, SendLimits, Share
-from shared.ledger.operation import Facts, Heads, Posted, Posting, Step, flat, post, present
+from shared.ledger.operation import Facts, Heads, Posted, Posting, Step, facts_of, flat, post, present
 
 
 class OpenAccount(Posting, frozen=True, kw_only=True):
@@ -62,6 +62,28 @@ class Grant(Posting, frozen=True, kw_only=True):
         changes = rules.changes_to_add(head.lots, added, at_ms=self.at_ms)
         legs = (Leg(self.source, self.origin, -self.amount_micros),)
         return post(self, head, changes=changes, legs=legs, facts=self.facts)
+
+
+def paid_grant(
+    account_id: AccountId,
+    amount_micros: int,
+    *,
+    source: AccountId,
+    key: str,
+    facts: Mapping[str, str | int],
+    at_ms: int,
+) -> Grant:
+    """Credits that were paid for: they never expire, whether they come for the first time or are given back."""
+    return Grant(
+        account_id=account_id,
+        amount_micros=amount_micros,
+        origin=Origin.PAID,
+        expires_at_ms=None,
+        source=source,
+        key=key,
+        facts=facts_of(facts),
+        at_ms=at_ms,
+    )
 
 
 class Debit(Posting, frozen=True, kw_only=True):

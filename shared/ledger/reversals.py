@@ -16,7 +16,7 @@ from shared.ledger.engine import Engine
 from shared.ledger.errors import NothingToMove
 from shared.ledger.models import HOUSE_PROMOTIONS, EntryKind, Leg, LotChange, Origin
 from shared.ledger.operation import Facts, Heads, Posted, Posting, Step, facts_of, flat, post, present
-from shared.ledger.postings import Grant, move
+from shared.ledger.postings import move, paid_grant
 
 
 class SetAside(Posting, frozen=True, kw_only=True):
@@ -135,17 +135,9 @@ class Reversals:
     ) -> Posted:
         """Give paid credits back that were taken for nothing. Raise AccountNotOpen for a closed account."""
         at_ms = self._clock()
-        grant = Grant(
-            account_id=account_id,
-            amount_micros=amount_micros,
-            origin=Origin.PAID,
-            expires_at_ms=None,
-            source=source,
-            key=key,
-            facts=facts_of(facts),
-            at_ms=at_ms,
+        return await self._engine.run(
+            paid_grant(account_id, amount_micros, source=source, key=key, facts=facts, at_ms=at_ms)
         )
-        return await self._engine.run(grant)
 
 
 def _at_most(amount_micros: int, changes: Sequence[LotChange]) -> list[LotChange]:

@@ -29,10 +29,9 @@ from shared.ledger.models import (
     Share,
 )
 from shared.ledger.operation import Posted, facts_of
-from shared.ledger.postings import Capture, Debit, Grant, OpenAccount, Transfer
+from shared.ledger.postings import Capture, Debit, Grant, OpenAccount, Transfer, paid_grant
 from shared.ledger.store import LedgerStore, StoreUnavailable
 
-"""The split of a charge in which nobody but the platform had a part."""
 SEND_LIMITS = SendLimits(per_day_micros_max=SENT_PER_DAY_MICROS_MAX, repeat_window_ms=SEND_REPEAT_WINDOW_MS)
 Facts = Mapping[str, str | int]
 
@@ -70,16 +69,8 @@ class Ledger:
 
     async def grant_paid(self, account_id: AccountId, amount_micros: int, *, key: str, facts: Facts) -> Posted:
         """Give credits that were paid for. They never expire; the key is that of the payment in the real world."""
-        grant = Grant(
-            account_id=account_id,
-            amount_micros=amount_micros,
-            origin=Origin.PAID,
-            expires_at_ms=None,
-            source=HOUSE_PAYMENTS,
-            key=key,
-            facts=facts_of(facts),
-            at_ms=self._clock(),
-        )
+        at_ms = self._clock()
+        grant = paid_grant(account_id, amount_micros, source=HOUSE_PAYMENTS, key=key, facts=facts, at_ms=at_ms)
         return await self._engine.run(grant)
 
     async def debit(

@@ -5,7 +5,6 @@ the same postings under the same keys: a run that is killed anywhere, or runs tw
 outcome. Only when all of a window's payees are posted to does the band's horizon move over it.
 """
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -14,6 +13,7 @@ from msgspec import Struct
 
 from shared.base.clock import Clock
 from shared.base.log import write_line
+from shared.base.together import all_of
 from shared.ledger.documents import BANDS
 from shared.ledger.engine import Engine
 from shared.ledger.errors import AccountAbsent, ChainBroken, KeyReused
@@ -138,7 +138,7 @@ class Settlement:
                     wanted.append(entry)
         folded = fold.folded()
         for at in range(0, len(folded), PAYEES_AT_ONCE):
-            await asyncio.gather(*(self._post(window, one) for one in folded[at : at + PAYEES_AT_ONCE]))
+            await all_of(self._post(window, one) for one in folded[at : at + PAYEES_AT_ONCE])
         for reader, wanted in zip(self._readers, told, strict=True):
             if wanted:
                 await reader.settled(window, wanted)

@@ -3,7 +3,6 @@
 Correct on a live ledger: entries appended while it reads never make it raise.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -11,6 +10,7 @@ from typing import Protocol, TypeVar
 from msgspec import Struct, field
 
 from shared.base.ids import AccountId, EntryId
+from shared.base.together import all_of
 from shared.ledger.archive import LedgerArchive
 from shared.ledger.chain import Walk, hash_entry
 from shared.ledger.documents import Document, entry_from, head_from, lane_of, payees_of
@@ -136,7 +136,7 @@ async def verify_ledger(
     accounts = entries = 0
     async for group in in_groups(payees_first(archive), ACCOUNTS_AT_ONCE):
         walks = (_verify_listed(archive, account_id, sums.add) for account_id in group)
-        for outcome in await asyncio.gather(*walks):
+        for outcome in await all_of(walks):
             if outcome is None:
                 continue
             accounts += 1
@@ -256,9 +256,12 @@ async def payees_first(archive: LedgerArchive) -> AsyncIterator[AccountId]:
 
 async def _verify_listed(
     archive: LedgerArchive, account_id: AccountId, on_entry: OnEntry
-) -> AccountReport | ChainBroken:
+) -> AccountReport | ChainBroken | None:
+    """None for a name that is listed and is no account: under it there is something, and nothing of the ledger."""
     try:
         return await verify_account(archive, account_id, on_entry=on_entry)
+    except AccountAbsent:
+        return None
     except ChainBroken as error:
         return error
 

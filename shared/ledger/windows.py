@@ -3,7 +3,6 @@
 Paths: `settlements/band:{band}`, and the collection group `entries` behind its index on lane and `committed_at`.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
@@ -14,7 +13,9 @@ from google.cloud.firestore_v1.base_query import FieldFilter
 from msgspec import Struct
 
 from shared.base.ids import AccountId, EntryId
+from shared.base.together import all_of
 from shared.ledger.documents import BANDS, Document, lanes_of
+from shared.ledger.errors import ChainBroken
 from shared.ledger.store import READ_TIMEOUT_S, EntryRef, StoreUnavailable
 
 PAGE_ENTRIES_MAX = 500
@@ -34,7 +35,7 @@ class LedgerWindows(Protocol):
     """What settlement asks of a store. All reads raise StoreUnavailable when there is no answer."""
 
     async def horizons(self) -> Horizons:
-        """How far each band is settled."""
+        """How far each band is settled. Raise ChainBroken when a document does not say."""
 
     async def put_horizon(self, band: int, settled_until: datetime) -> None:
         """Remember that everything before is settled. A repeat changes nothing."""
@@ -69,7 +70,7 @@ class FirestoreLedgerWindows:
             async for snapshot in self._client.get_all(references, retry=None, timeout=READ_TIMEOUT_S):
                 read_at = snapshot.read_time
                 if snapshot.exists:
-                    settled_until[int(snapshot.id.partition(":")[2])] = snapshot.get("settled_until")
+                    settled_until[int(snapshot.id.partition(":")[2])] = horizon_from(snapshot.id, snapshot.to_dict())
         except google_errors.GoogleAPICallError as error:
             raise StoreUnavailable from error
         if read_at is None:
@@ -98,7 +99,7 @@ class FirestoreLedgerWindows:
         since = [horizons.settled_until.get(band) for band in range(BANDS)]
         queries = [self._query(band, since[band], None).limit(PAGE_ENTRIES_MAX) for band in range(BANDS)]
         # A band is seldom longer than a page, so asking for the first pages together is most of the work.
-        firsts = await asyncio.gather(*(self._page(query, horizons.read_at) for query in queries))
+        firsts = await all_of(self._page(query, horizons.read_at) for query in queries)
         for query, first in zip(queries, firsts, strict=True):
             async for found in self._entries_from(query, first, horizons.read_at):
                 yield found
@@ -144,3 +145,11 @@ class FirestoreLedgerWindows:
             return [snapshot async for snapshot in stream]
         except google_errors.GoogleAPICallError as error:
             raise StoreUnavailable from error
+
+
+def horizon_from(name: str, fields: Document | None) -> datetime:
+    """A stored horizon. Raise ChainBroken when it is none: to begin anew from the first window would take days."""
+    settled_until = (fields or {}).get("settled_until")
+    if not isinstance(settled_until, datetime):
+        raise ChainBroken("the document does not say up to when it is settled", account_id=f"settlements/{name}")
+    return settled_until

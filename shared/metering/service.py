@@ -95,9 +95,13 @@ class Meter:
 
         Raise what the ledger raises; then it may or may not stand, and may be asked for again.
         """
-        await self._ledger.capture_late(
-            owed.account_id, owed.hold_id, owed.amount_micros, facts=owed.facts, shares=owed.shares
-        )
+        await _settle(self._ledger, owed)
+
+
+async def _settle(ledger: Ledger, owed: OwedCharge) -> Posted:
+    return await ledger.capture_late(
+        owed.account_id, owed.hold_id, owed.amount_micros, facts=owed.facts, shares=owed.shares
+    )
 
 
 def _unaffordable(quote: Quote, refusal: CreditTooLow) -> CallUnaffordable:
@@ -149,25 +153,30 @@ class MeteredCall:
         Raise LedgerUnavailable when it could not even be noted; then the call was free.
         """
         amount_micros = rules.charge_micros(self.quote, usage)
-        told = self._told(usage, facts)
+        if amount_micros == 0:
+            return await self.release()
+        owed = OwedCharge(self._account_id, self._hold_id, amount_micros, self._told(usage, facts), self.shares)
+        try:
+            return await self._capture_or_settle(usage, facts, owed)
+        except (LedgerBusy, LedgerUnavailable):
+            return await self._owe(owed)
+
+    async def _capture_or_settle(self, usage: Usage, facts: Mapping[str, str | int], owed: OwedCharge) -> Charge:
         try:
             return await self.capture(usage, facts)
         except HoldAbsent:
             # The answer took longer than its hold lived.
-            posted = await self._ledger.capture_late(
-                self._account_id, self._hold_id, amount_micros, facts=told, shares=self.shares
-            )
-            return self._charged(posted)
-        except (LedgerBusy, LedgerUnavailable):
-            owed = OwedCharge(self._account_id, self._hold_id, amount_micros, told, self.shares)
-            try:
-                await self._owed.put(owed)
-            except OwedUnavailable:
-                write_line("CRITICAL", "charge_lost", account=self._account_id, hold=self._hold_id)
-                raise LedgerUnavailable from None
-            # From here on the charge is certain: the collector makes it, once, whether or not ours still lands.
-            write_line("WARNING", "charge_owed", account=self._account_id, hold=self._hold_id)
-            return Charge(amount_micros, self.receipt_id, None)
+            return self._charged(await _settle(self._ledger, owed))
+
+    async def _owe(self, owed: OwedCharge) -> Charge:
+        try:
+            await self._owed.put(owed)
+        except OwedUnavailable:
+            write_line("CRITICAL", "charge_lost", account=self._account_id, hold=self._hold_id)
+            raise LedgerUnavailable from None
+        # From here on the charge is certain: the collector makes it, once, whether or not ours still lands.
+        write_line("WARNING", "charge_owed", account=self._account_id, hold=self._hold_id)
+        return Charge(owed.amount_micros, self.receipt_id, None)
 
     def _told(self, usage: Usage, facts: Mapping[str, str | int]) -> dict[str, str]:
         return rules.receipt_facts(self.quote, usage, {**facts, **self.lent_facts})

@@ -197,7 +197,7 @@ class PaymentParts(ChainParts):
 
                 if self.stripe_api is None or self.settings.checkout_return_url is None:
                     raise RailNotOffered
-                return StripeRail(self.stripe_api, self.settings.checkout_return_url)
+                return StripeRail(self.stripe_api, self.settings.checkout_return_url, self.settings.money)
             case RailName.PAYPAL:
                 from shared.payments.paypal.rail import PayPalRail
 
@@ -231,7 +231,7 @@ class PaymentParts(ChainParts):
 
                 if self.settings.stripe_webhook_secret is None:
                     raise RailNotOffered
-                return StripeEvents(self.settings.stripe_webhook_secret)
+                return StripeEvents(self.settings.stripe_webhook_secret, self.settings.money)
             case RailName.RAZORPAY:
                 from shared.payments.razorpay.events import RazorpayEvents
 

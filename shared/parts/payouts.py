@@ -32,7 +32,8 @@ class PayoutParts(ReconciliationParts):
 
         if self.settings.stripe_connect_webhook_secret is None:
             raise PayoutsNotOffered
-        return ConnectInbox(ConnectEvents(self.settings.stripe_connect_webhook_secret), self.tasks, self.clock)
+        reader = ConnectEvents(self.settings.stripe_connect_webhook_secret, self.settings.money)
+        return ConnectInbox(reader, self.tasks, self.clock)
 
     @cached_property
     def payouts(self) -> "Payouts":
@@ -85,7 +86,7 @@ class PayoutParts(ReconciliationParts):
 
         if self.settings.payout_return_url is None:
             raise PayoutsNotOffered
-        accounts = StripeAccounts(self._connect_api, self.settings.payout_return_url)
+        accounts = StripeAccounts(self._connect_api, self.settings.payout_return_url, self.settings.money)
         return Recipients(FirestoreRecipients(self.firestore), accounts, self.clock)
 
     @cached_property
@@ -114,7 +115,7 @@ class PayoutParts(ReconciliationParts):
     def _payout_sender(self) -> "StripeSender":
         from shared.payouts.stripe import StripeSender
 
-        return StripeSender(self._connect_api)
+        return StripeSender(self._connect_api, self.settings.money)
 
     @cached_property
     def _connect_api(self) -> "StripeGateway":

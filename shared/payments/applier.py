@@ -13,7 +13,7 @@ from shared.base.log import write_line
 from shared.ledger.errors import AccountAbsent, AccountNotOpen, KeyReused
 from shared.payments import hold_rules, reversal_rules, rules
 from shared.payments.errors import OrderBusy, RailRefused
-from shared.payments.models import Order, OrderId, OrderState, PaymentApply, RailName, Review, Seen, Subject
+from shared.payments.models import Event, Order, OrderId, OrderState, PaymentApply, RailName, Review, Seen, Subject
 from shared.payments.posting import PaymentPosting
 from shared.payments.rails import Rail
 from shared.payments.store import KeptOrder, OrderChanged, PaymentBound, PaymentStore
@@ -44,7 +44,9 @@ class Applier:
         """Keep an event for good, once, and do what it asks for: look at its object."""
         event = apply.event
         await self._store.keep_event(event, at_ms=apply.received_at_ms)
-        if event.subject is not None:
+        if event.is_of_other_mode:
+            await self._review(_of_other_mode(event))
+        elif event.subject is not None:
             await self.look(event.rail, event.subject)
         # If we die before this, or the queue gives up, a sweep has it looked at again.
         await self._store.event_applied(event)
@@ -148,13 +150,25 @@ class Applier:
 
 
 def _never_begun(order: Order, now_ms: int) -> bool:
-    """The rail was never told of it, so nobody can pay."""
+    """Nobody was ever told where to pay it, and its time is over."""
     return order.checkout is None and now_ms >= order.expires_at_ms
 
 
 def _about_subject(rail: RailName, subject: Subject, reason: str, found: str) -> Review:
     return Review(
         rail=rail, reason=reason, subject=subject.object_id, order_id=None, expected=subject.kind, found=found
+    )
+
+
+def _of_other_mode(event: Event) -> Review:
+    """Test cards are free, so a secret that is shared between two deployments must not make money of them."""
+    return Review(
+        rail=event.rail,
+        reason="wrong_mode",
+        subject=event.event_id,
+        order_id=None,
+        expected="an event of this deployment's mode",
+        found=event.kind,
     )
 
 

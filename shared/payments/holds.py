@@ -2,9 +2,9 @@
 
 from shared.base.log import write_line
 from shared.payments import hold_rules
-from shared.payments.errors import OrderAbsent, OrderBusy
+from shared.payments.errors import OrderAbsent
 from shared.payments.models import Order, OrderId
-from shared.payments.store import OrderChanged, PaymentStore, review_id
+from shared.payments.store import PaymentStore, review_id, write_over
 from shared.payments.watch import subject_of
 from shared.risk.service import Risk
 
@@ -33,9 +33,6 @@ class Holds:
         subject = subject_of(kept.order)
         await self._risk.note(subject, kept.order.owner, rule="hold_release", outcome=reason, by=operator)
         after = hold_rules.let_go(kept.order)
-        try:
-            await self._store.replace(kept, after)
-        except OrderChanged:
-            raise OrderBusy from None
+        await write_over(self._store, kept, after)
         write_line("WARNING", "order_released", order=order_id, by=operator, reason=reason)
         return after

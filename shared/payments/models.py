@@ -177,6 +177,8 @@ class PaymentStatus(StrEnum):
     EXPIRED = "expired"
     UNKNOWN = "unknown"
     """A word that we do not know. A person looks."""
+    OTHER_MODE = "other_mode"
+    """Of test money where this deployment takes real money, or the reverse. A person looks."""
 
 
 class RefundSeen(Struct, frozen=True):
@@ -244,6 +246,8 @@ class Event(Struct, frozen=True, kw_only=True):
     subject: Subject | None
     """None for kinds that are nothing to us."""
     body_sha256: str
+    is_of_other_mode: bool = False
+    """It tells of test money where this deployment takes real money, or the reverse."""
 
 
 class Review(Struct, frozen=True, kw_only=True):

@@ -25,6 +25,16 @@ def refused(reason: str) -> RefundRefused:
     return RefundRefused(reason, REFUSALS[reason])
 
 
+def note_of(asked_minor: int | None, amount_minor: int, *, operator: str, reason: str) -> str:
+    """What an order keeps of an operator's request: how much it is about, and whether that was all that was left."""
+    return f"{'all ' if asked_minor is None else ''}{amount_minor} {operator}: {reason}"
+
+
+def noted_minor(note: str) -> int:
+    """How much a request is about that was kept."""
+    return int(note.removeprefix("all ").partition(" ")[0])
+
+
 def check_own(order: Order, wallet: Head, *, at_ms: int) -> None:
     """Whether a buyer may give the order back: soon, whole and untouched, bonus included. Raise RefundRefused.
 

@@ -15,12 +15,11 @@ from shared.ledger.errors import AccountNotOpen, KeyReused
 from shared.ledger.service import Ledger
 from shared.payments import refund_rules
 from shared.payments.applier import REFUND_LOOK_MS, Applier
-from shared.payments.errors import OrderAbsent, OrderBusy, RailNotOffered, RailRefused
+from shared.payments.checks import MARGIN_MS, post_check
+from shared.payments.errors import OrderAbsent, RailNotOffered, RailRefused
 from shared.payments.models import (
-    ORDER_CHECK,
     Money,
     Order,
-    OrderCheck,
     OrderId,
     OrderState,
     RailName,
@@ -30,14 +29,12 @@ from shared.payments.posting import PaymentPosting
 from shared.payments.rails import Rail
 from shared.payments.reader import owned
 from shared.payments.reversal_rules import left_of
-from shared.payments.store import KeptOrder, OrderChanged, PaymentStore
+from shared.payments.store import KeptOrder, PaymentStore, write_over
 from shared.payments.watch import subject_of
 from shared.risk.errors import RefundTooOften
 from shared.risk.service import Risk
 from shared.tasks.service import Tasks
 
-CHECK_MARGIN_MS = 60_000
-"""Clocks differ by less, so an unmade refund is found so when it is looked for."""
 KEY_CHARS = 24
 
 
@@ -81,11 +78,10 @@ class Refunds:
                 subject_of(kept.order), owner, rule="own_refund", outcome="within policy", by=f"user:{owner}"
             )
             request = RefundRequest(escrow_id=AccountId(f"escrow:refund-{order_id}"), asked_at_ms=self._clock())
-            kept = await self._write(kept, replace(kept.order, refund_request=request))
+            kept = await write_over(self._store, kept, replace(kept.order, refund_request=request))
         # From here on the credits are nobody's to spend until the rail has said yes or no, or somebody looks in vain.
-        due_ms = request.asked_at_ms + REFUND_LOOK_MS + CHECK_MARGIN_MS
-        check = OrderCheck(order_id=order_id)
-        await self._tasks.post(ORDER_CHECK, check, name_key=f"{order_id}:refund", at_ms=due_ms)
+        due_ms = request.asked_at_ms + REFUND_LOOK_MS + MARGIN_MS
+        await post_check(self._tasks, order_id, "refund", at_ms=due_ms)
         await self._set_aside(kept, request)
         try:
             # One key for all tries: whatever dies, the money goes back once.
@@ -96,29 +92,36 @@ class Refunds:
         return await self._after(order_id)
 
     async def any(self, order_id: OrderId, amount_minor: int | None, *, operator: str, reason: str, key: str) -> Order:
-        """Give so much of an order back, or all that is left, spent or not. Raise what `own` does, or KeyReused."""
+        """Give so much of an order back, or all that is left, spent or not. One key stands for one request.
+
+        Raise what `own` does, or KeyReused for a key that an operator used with another order, amount or reason.
+        """
         kept = await self._store.find(order_id)
         if kept is None:
             raise OrderAbsent
         order, note_key = kept.order, hashlib.sha256(f"{operator}\n{key}".encode()).hexdigest()[:KEY_CHARS]
         if note_key in order.refund_notes:
             # An earlier try of the same request wrote how much it is about.
-            noted_minor = int(order.refund_notes[note_key].partition(" ")[0])
-            if amount_minor not in (None, noted_minor):
+            noted = order.refund_notes[note_key]
+            money_minor = refund_rules.noted_minor(noted)
+            asked_minor = money_minor if amount_minor is None else amount_minor
+            if noted != refund_rules.note_of(amount_minor, asked_minor, operator=operator, reason=reason):
                 raise KeyReused
-            amount_minor = noted_minor
         else:
-            amount_minor = amount_minor or left_of(order)[0]
-            refund_rules.check_any(order, amount_minor)
-            note = f"{amount_minor} {operator}: {reason}"
-            await self._write(kept, replace(order, refund_notes={**order.refund_notes, note_key: note}))
-        money = Money(amount_minor, order.money.currency)
+            money_minor = left_of(order)[0] if amount_minor is None else amount_minor
+            refund_rules.check_any(order, money_minor)
+            if await self._store.bind_refund(note_key, order_id) != order_id:
+                raise KeyReused
+            # If we die here, a repeat finds the key bound to this order and goes on.
+            note = refund_rules.note_of(amount_minor, money_minor, operator=operator, reason=reason)
+            await write_over(self._store, kept, replace(order, refund_notes={**order.refund_notes, note_key: note}))
+        money = Money(money_minor, order.money.currency)
         try:
             await self._ask(order, money, key=f"refund-{order_id}-{note_key}")
         except RailRefused:
             raise refund_rules.refused("provider_refused") from None
         await self._risk.note(subject_of(order), order.owner, rule="operator_refund", outcome=reason, by=operator)
-        write_line("WARNING", "refund_by_operator", order=order_id, amount_minor=amount_minor, reason=reason)
+        write_line("WARNING", "refund_by_operator", order=order_id, amount_minor=money_minor, reason=reason)
         return await self._after(order_id)
 
     async def _set_aside(self, kept: KeptOrder, request: RefundRequest) -> None:
@@ -142,7 +145,7 @@ class Refunds:
     async def _withdraw(self, kept: KeptOrder, request: RefundRequest) -> None:
         await self._posting.release(request.escrow_id, kept.order.wallet_id)
         # If we die here, the next look at the order finds no refund and an account that is closed already.
-        await self._write(kept, replace(kept.order, refund_request=None))
+        await write_over(self._store, kept, replace(kept.order, refund_request=None))
 
     async def _after(self, order_id: OrderId) -> Order:
         """The order once what the rail shows now is posted. Its event will find nothing left to do."""
@@ -151,9 +154,3 @@ class Refunds:
         if kept is None:
             raise OrderAbsent
         return kept.order
-
-    async def _write(self, kept: KeptOrder, order: Order) -> KeptOrder:
-        try:
-            return await self._store.replace(kept, order)
-        except OrderChanged:
-            raise OrderBusy from None

@@ -12,13 +12,12 @@ from msgspec.structs import replace
 
 from shared.base.clock import Clock
 from shared.base.log import write_line
+from shared.payments.checks import post_check
 from shared.payments.errors import OrderHeld, ReviewAbsent, ReviewResolved
 from shared.payments.models import (
-    ORDER_CHECK,
     PAYMENT_APPLY,
     Event,
     Order,
-    OrderCheck,
     OrderId,
     PaymentApply,
     Review,
@@ -123,8 +122,7 @@ class Reviews:
     async def _look_again(self, kept: KeptReview) -> None:
         review, name = kept.review, f"review-{kept.review_id}"
         if review.order_id is not None:
-            check = OrderCheck(order_id=review.order_id)
-            await self._tasks.post(ORDER_CHECK, check, name_key=f"{review.order_id}:{name}")
+            await post_check(self._tasks, review.order_id, name)
         elif review.reason in ABOUT_OBJECTS:
             subject = Subject(review.expected, review.subject)
             event = Event(rail=review.rail, event_id=name, kind="review", subject=subject, body_sha256="")

@@ -104,6 +104,8 @@ def flaw(order: Order | None, seen: Seen) -> Review | None:
     """
     if seen.status is PaymentStatus.UNKNOWN:
         return _review(order, seen, "unknown_status", "a known status", seen.status_word)
+    if seen.status is PaymentStatus.OTHER_MODE:
+        return _review(order, seen, "wrong_mode", "a payment of this deployment's mode", seen.status_word)
     if seen.status is not PaymentStatus.PAID:
         return None
     if order is None:

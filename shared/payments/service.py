@@ -10,17 +10,15 @@ from shared.base.log import write_line
 from shared.ledger.errors import KeyReused
 from shared.ledger.service import Ledger
 from shared.payments import rules
+from shared.payments.checks import MARGIN_MS, post_check
 from shared.payments.errors import OrderBusy, RailNotOffered, RailUnavailable
-from shared.payments.models import ORDER_CHECK, Order, OrderCheck, OrderState, RailName
+from shared.payments.models import Order, OrderState, RailName
 from shared.payments.rails import Rail
 from shared.payments.reader import owned
 from shared.payments.store import KeptOrder, OrderChanged, OrderExists, PaymentStore
 from shared.risk.models import ClientClaim
 from shared.risk.service import Risk
 from shared.tasks.service import Tasks
-
-CHECK_MARGIN_MS = 60_000
-"""So long after a checkout's end we look at what came of it; clocks differ by less."""
 
 
 class Orders:
@@ -64,9 +62,8 @@ class Orders:
         if kept.order.state is not OrderState.CREATED or kept.order.expires_at_ms <= self._clock():
             return kept.order
         # Before anybody can pay: whatever becomes of us and of the provider's events, somebody looks at the end.
-        check = OrderCheck(order_id=kept.order.order_id)
-        due_ms = kept.order.expires_at_ms + CHECK_MARGIN_MS
-        await self._tasks.post(ORDER_CHECK, check, name_key=f"{kept.order.order_id}:end", at_ms=due_ms)
+        due_ms = kept.order.expires_at_ms + MARGIN_MS
+        await post_check(self._tasks, kept.order.order_id, "end", at_ms=due_ms)
         try:
             checkout = await rail.begin(kept.order)
         except RailUnavailable:

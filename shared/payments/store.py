@@ -17,8 +17,8 @@ from google.cloud import firestore
 from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
-from shared.payments.errors import PaymentsUnavailable
-from shared.payments.models import Event, Order, OrderId, PaymentId, RailName, Review, Subject
+from shared.payments.errors import OrderBusy, PaymentsUnavailable
+from shared.payments.models import Event, Order, OrderId, PaymentId, RailName, Review
 from shared.payments.rules import payment_name
 
 TIMEOUT_S = 5.0
@@ -49,13 +49,6 @@ class KeptOrder(Struct, frozen=True):
     version: Version
 
 
-class KeptEvent(Struct, frozen=True):
-    """What of an event is kept: which object to look at."""
-
-    event_id: str
-    subject: Subject | None
-
-
 class PaymentStore(Protocol):
     """What payments ask of a store. All raise PaymentsUnavailable; then a write may or may not have been made."""
 
@@ -74,20 +67,30 @@ class PaymentStore(Protocol):
     async def order_of(self, rail: RailName, payment_id: PaymentId) -> OrderId | None:
         """The order that the payment is bound to."""
 
+    async def bind_refund(self, refund_key: str, order_id: OrderId) -> OrderId:
+        """The order whose money an operator's key gives back: this one, unless it was another before. Durable once
+        returned.
+        """
+
     async def keep_event(self, event: Event, *, at_ms: int) -> bool:
         """Keep an event for good. False when it was there. Durable once returned."""
 
     async def event_applied(self, event: Event) -> None:
         """Remember that a kept event's object was looked at. A repeat changes nothing."""
 
-    async def find_event(self, rail: RailName, event_id: str) -> KeptEvent | None:
-        """The event of that id."""
-
     async def keep_review(self, review: Review, *, at_ms: int) -> None:
         """Put it before a person; the same one only once. Durable once returned."""
 
     async def issue_invoice(self, kept: KeptOrder, *, at_ms: int) -> KeptOrder:
         """Give the order the next number of its year, and write its invoice, in one commit. Raise OrderChanged."""
+
+
+async def write_over(store: PaymentStore, kept: KeptOrder, order: Order) -> KeptOrder:
+    """Write over what was read, for whoever answers a request. Raise OrderBusy when somebody else has just written."""
+    try:
+        return await store.replace(kept, order)
+    except OrderChanged:
+        raise OrderBusy from None
 
 
 class FirestorePayments:
@@ -128,6 +131,12 @@ class FirestorePayments:
         found = await self._read(self._payment(rail, payment_id))
         return OrderId(found.get("order")) if found.exists else None
 
+    async def bind_refund(self, refund_key: str, order_id: OrderId) -> OrderId:
+        ref = self._client.collection("refund_keys").document(refund_key)
+        if await self._create(ref, {"order": order_id}):
+            return order_id
+        return OrderId((await self._read(ref)).get("order"))
+
     async def keep_event(self, event: Event, *, at_ms: int) -> bool:
         document = {
             "rail": event.rail.value,
@@ -145,12 +154,6 @@ class FirestorePayments:
             await ref.update({"look_due_ms": None}, retry=None, timeout=TIMEOUT_S)
         except google_errors.GoogleAPICallError as error:
             raise PaymentsUnavailable from error
-
-    async def find_event(self, rail: RailName, event_id: str) -> KeptEvent | None:
-        found = await self._read(self._event(rail, event_id))
-        if not found.exists:
-            return None
-        return KeptEvent(event_id, msgspec.convert(found.get("subject"), Subject | None))
 
     async def keep_review(self, review: Review, *, at_ms: int) -> None:
         document = {**to_builtins(review), "state": "open", "found_at_ms": at_ms}

@@ -1,4 +1,5 @@
-"""What people decide of payouts: operators let a first one go or refuse any; earners take back what was not sent yet.
+"""What people decide of payouts: operators let a first one go, or have one tried again that was tried too often, or
+refuse any; earners take back what was not sent yet.
 
 A decision is written down before anything is done about it. Who sends at the same moment finds the payout changed.
 """
@@ -28,10 +29,8 @@ class Decisions:
         payout = await self._get(payout_id)
         if payout.is_recalled or payout.state in rules.OVER:
             raise PayoutRefused("refused_before")
-        if payout.approved_by is None:
-            payout = await self._decided(
-                payout, replace(payout, approved_by=operator, reason=reason, waits_for=""), "approved"
-            )
+        if rules.is_approval_awaited(payout):
+            payout = await self._decided(payout, rules.approved(payout, operator=operator, reason=reason), "approved")
         await self._carry_out(payout)
         return payout
 
@@ -70,7 +69,7 @@ class Decisions:
 
     async def _carry_out(self, payout: Payout) -> None:
         # If we die before it, a repeat or the timer posts it.
-        name_key = f"{payout.payout_id}:{'recalled' if payout.is_recalled else 'approved'}"
+        name_key = f"{payout.payout_id}:{'recalled' if payout.is_recalled else 'approved'}:{payout.attempt}"
         await self._tasks.post(PAYOUT_SEND, PayoutSend(payout_id=payout.payout_id), name_key=name_key)
 
     async def _get(self, payout_id: PayoutId) -> Payout:

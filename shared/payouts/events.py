@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from shared.base.clock import Clock
 from shared.base.log import write_line
+from shared.base.payment_mode import PaymentMode
 from shared.base.secret import Secret
 from shared.base.signing_secrets import parse_signing_secrets
 from shared.payments.errors import EventRefused
@@ -45,13 +46,15 @@ class _Envelope(Struct, frozen=True):
     account: str | None = None
     data: _Holder = _Holder()
     related_object: _Related | None = None
+    livemode: bool | None = None
 
 
 class ConnectEvents:
-    """Reads them with one secret, or two while one replaces the other."""
+    """Reads those of one mode with one secret, or two while one replaces the other."""
 
-    def __init__(self, secrets: Secret) -> None:
+    def __init__(self, secrets: Secret, mode: PaymentMode) -> None:
         """`secrets` has a comma between two. Raise ValueError when it has none, an empty one, or more."""
+        self._mode = mode
         self._secrets = parse_signing_secrets(secrets, SETTING)
 
     def read(self, raw: bytes, headers: Mapping[str, str], *, now_ms: int) -> ConnectEvent | None:
@@ -63,6 +66,11 @@ class ConnectEvents:
             raise EventRefused("it is no event") from None
         if not _ID.fullmatch(envelope.id) or not _KIND.fullmatch(envelope.type):
             raise EventRefused("it has no name")
+        if envelope.livemode is not self._mode.is_live:
+            # Not refused: Stripe sends what connected accounts do in test mode to live addresses too, and would stop
+            # sending where that fails. https://docs.stripe.com/connect/webhooks
+            write_line("WARNING", "connect_event_of_other_mode", event=envelope.id, kind=envelope.type)
+            return None
         related, about = envelope.related_object, envelope.data.object
         kind, object_id = (related.type, related.id) if related else (about.object, about.id)
         account = envelope.account

@@ -61,6 +61,8 @@ class Payout(Struct, frozen=True, kw_only=True):
     arrival_id: str | None = None
     """The provider's own payout, from the recipient's balance there to their bank."""
     attempt: int = 1
+    attempts_granted: int = 0
+    """How many a person allowed beyond `rules.ATTEMPTS_MAX`."""
     failed_at_ms: int | None = None
     paid_at_ms: int | None = None
 

@@ -30,7 +30,7 @@ COOLDOWN_MS = 3 * DAY_MS
 RETRY_MS = DAY_MS
 """After the provider or the bank refused. By then keys are forgotten, and what was asked is looked for by its group."""
 ATTEMPTS_MAX = 10
-"""Then a person decides."""
+"""Then a person decides, who may allow as many again."""
 QUIET_MS = 10 * 60_000
 """After a refusal until credits go back: far longer than a request that was given up could still be on its way."""
 LOOK_MS, LOOK_PAID_MS = 60 * 60_000, DAY_MS
@@ -112,7 +112,7 @@ def wait(payout: Payout, standing: Standing, *, at_ms: int, waits: Waits) -> str
         return "destination_changed"
     if payout.is_first and payout.approved_by is None:
         return REVIEW
-    if payout.attempt > ATTEMPTS_MAX:
+    if payout.attempt > ATTEMPTS_MAX + payout.attempts_granted:
         return ATTEMPTS_USED
     if at_ms < payout.hold_until_ms:
         return "hold"
@@ -130,6 +130,17 @@ def hold_until_ms(payout: Payout, earned: Earned, waits: Waits) -> int:
     if earned.fresh_micros is not None and earned.paid_micros >= earned.fresh_micros:
         return payout.asked_at_ms
     return payout.asked_at_ms + waits.hold_ms
+
+
+def is_approval_awaited(payout: Payout) -> bool:
+    """Whether letting the payout go on would change anything."""
+    return payout.approved_by is None or payout.waits_for == ATTEMPTS_USED
+
+
+def approved(payout: Payout, *, operator: str, reason: str) -> Payout:
+    """The payout that a person let go on. One that was tried too often may be tried as often again."""
+    granted = payout.attempts_granted + (ATTEMPTS_MAX if payout.waits_for == ATTEMPTS_USED else 0)
+    return replace(payout, approved_by=operator, reason=reason, waits_for="", attempts_granted=granted)
 
 
 def refused(payout: Payout, reason: str) -> Payout:

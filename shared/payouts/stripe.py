@@ -10,6 +10,8 @@ import re
 from typing import Any
 
 from shared.base.ids import UserId
+from shared.base.log import write_line
+from shared.base.payment_mode import PaymentMode
 from shared.payments.errors import RailUnavailable
 from shared.payments.stripe.gateway import StripeApi
 from shared.payouts.events import TRANSFER
@@ -25,6 +27,7 @@ from shared.payouts.models import (
 
 LISTED_MAX = 100
 PAYOUT_KEY, ATTEMPT_KEY, OWNER_KEY = "credence_payout", "credence_attempt", "credence_owner"
+"""Metadata by which what we made at Stripe is found again, and told from what is nobody's of ours."""
 PAYOUT_ID = re.compile(r"[0-9a-f]{24}")
 RECIPIENT = "configuration.recipient"
 _ARRIVALS = {"paid": ArrivalState.ARRIVED, "failed": ArrivalState.CAME_BACK, "canceled": ArrivalState.CAME_BACK}
@@ -32,14 +35,18 @@ _ARRIVALS = {"paid": ArrivalState.ARRIVED, "failed": ArrivalState.CAME_BACK, "ca
 
 
 class StripeSender:
-    """Separate transfers to recipients' accounts, and on to their banks."""
+    """Separate transfers to recipients' accounts, and on to their banks.
 
-    def __init__(self, api: StripeApi) -> None:
+    One that Stripe shows of the other mode than `mode` says nothing of a payout: RailUnavailable.
+    """
+
+    def __init__(self, api: StripeApi, mode: PaymentMode) -> None:
         self._api = api
+        self._mode = mode
 
     async def find(self, payout: Payout) -> TransferSeen | None:
         made = await self._api.get("/v1/transfers", {"transfer_group": _name(payout), "limit": 1})
-        return _transfer(made["data"][0]) if made["data"] else None
+        return self._transfer(made["data"][0]) if made["data"] else None
 
     async def send(self, payout: Payout) -> TransferSeen:
         name = _name(payout)
@@ -48,10 +55,10 @@ class StripeSender:
             "currency": payout.currency.lower(),
             "destination": payout.destination,
             "transfer_group": name,
-            "metadata": {"credence_payout": payout.payout_id},
+            "metadata": {PAYOUT_KEY: payout.payout_id},
         }
         # One key for all tries: a late one of an earlier attempt must not pay besides a later one.
-        return _transfer(await self._api.post("/v1/transfers", params, key=name))
+        return self._transfer(await self._api.post("/v1/transfers", params, key=name))
 
     async def reverse(self, payout: Payout, transfer: TransferSeen) -> None:
         left_minor = transfer.amount_minor - transfer.reversed_minor
@@ -68,7 +75,7 @@ class StripeSender:
         for one in made["data"]:
             told = one.get("metadata") or {}
             if (told.get(PAYOUT_KEY), told.get(ATTEMPT_KEY)) == (payout.payout_id, str(payout.attempt)):
-                return _arrival(one)
+                return self._arrival(one)
         if made["has_more"]:
             # It may be on a page that nobody read. Sending again would be worse than not sending.
             raise RailUnavailable("Stripe")
@@ -81,7 +88,7 @@ class StripeSender:
             "metadata": {PAYOUT_KEY: payout.payout_id, ATTEMPT_KEY: str(payout.attempt)},
         }
         key = f"{_name(payout)}-bank-{payout.attempt}"
-        return _arrival(await self._api.post("/v1/payouts", params, key=key, account=payout.destination))
+        return self._arrival(await self._api.post("/v1/payouts", params, key=key, account=payout.destination))
 
     async def payout_of(self, event: ConnectEvent) -> PayoutId | None:
         """Which payout a transfer or a bank payout says it was made for."""
@@ -91,12 +98,30 @@ class StripeSender:
         payout_id = (found.get("metadata") or {}).get(PAYOUT_KEY)
         return PayoutId(payout_id) if isinstance(payout_id, str) and PAYOUT_ID.fullmatch(payout_id) else None
 
+    def _transfer(self, found: dict[str, Any]) -> TransferSeen:
+        self._require_mode(found)
+        return TransferSeen(str(found["id"]), int(found["amount"]), int(found["amount_reversed"]))
+
+    def _arrival(self, found: dict[str, Any]) -> ArrivalSeen:
+        self._require_mode(found)
+        status = str(found["status"])
+        reason = str(found.get("failure_code") or status)
+        return ArrivalSeen(str(found["id"]), _ARRIVALS.get(status, ArrivalState.UNDER_WAY), reason)
+
+    def _require_mode(self, found: dict[str, Any]) -> None:
+        if found.get("livemode") is not self._mode.is_live:
+            write_line("WARNING", "payout_of_other_mode", object=str(found["id"]))
+            raise RailUnavailable("Stripe")
+
 
 class StripeAccounts:
     """Recipients' accounts of the second API: https://docs.stripe.com/connect/accounts-v2."""
 
-    def __init__(self, api: StripeApi, return_url: str) -> None:
-        """`return_url` is where recipients come back to from Stripe's pages."""
+    def __init__(self, api: StripeApi, return_url: str, mode: PaymentMode) -> None:
+        """`return_url` is where recipients come back to from Stripe's pages. An account of the other mode than `mode`
+        cannot be paid.
+        """
+        self._mode = mode
         self._api = api
         self._return_url = return_url
 
@@ -126,19 +151,10 @@ class StripeAccounts:
         recipient = (shown.get("configuration") or {}).get("recipient") or {}
         balance = (recipient.get("capabilities") or {}).get("stripe_balance") or {}
         statuses = [(balance.get(name) or {}).get("status") for name in ("stripe_transfers", "payouts")]
+        is_active = statuses == ["active", "active"] and shown.get("livemode") is self._mode.is_live
         bank = (recipient.get("default_outbound_destination") or {}).get("id")
-        return RecipientSeen(statuses == ["active", "active"], bank if isinstance(bank, str) else None)
+        return RecipientSeen(is_active, bank if isinstance(bank, str) else None)
 
 
 def _name(payout: Payout) -> str:
     return f"payout-{payout.payout_id}"
-
-
-def _transfer(found: dict[str, Any]) -> TransferSeen:
-    return TransferSeen(str(found["id"]), int(found["amount"]), int(found["amount_reversed"]))
-
-
-def _arrival(found: dict[str, Any]) -> ArrivalSeen:
-    status = str(found["status"])
-    reason = str(found.get("failure_code") or status)
-    return ArrivalSeen(str(found["id"]), _ARRIVALS.get(status, ArrivalState.UNDER_WAY), reason)

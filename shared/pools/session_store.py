@@ -5,7 +5,7 @@ from typing import Protocol
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from shared.base.ids import UserId
-from shared.cards.models import Card, CardStatus
+from shared.cards.models import Card, CardId, CardStatus
 from shared.cards.store import CardStore, FirestoreCards
 from shared.pools.models import PoolId
 
@@ -15,20 +15,24 @@ _BEGUN = (CardStatus.OPENING.value, CardStatus.OPEN.value)
 class SessionStore(CardStore, Protocol):
     """What sessions ask of a store beside what cards do. Both raise CardsUnavailable."""
 
-    async def unended(self, pool_id: PoolId, owner: UserId | None) -> list[Card]:
-        """At most a page of a pool's sessions whose rest is not back, all or one member's."""
+    async def unended(self, pool_id: PoolId, owner: UserId | None, *, after: CardId | None) -> list[Card]:
+        """At most PAGE_CARDS_MAX of a pool's sessions whose rest is not back, all or one member's; ordered by their
+        ids, beginning behind `after`.
+        """
 
     async def overdue(self, at_ms: int) -> list[Card]:
-        """At most a page of sessions, anybody's, whose time was over by then and that nobody has ended."""
+        """At most PAGE_CARDS_MAX sessions, anybody's, whose time was over by then and that nobody has ended."""
 
 
 class FirestoreSessions(FirestoreCards):
     """The same in Firestore."""
 
-    async def unended(self, pool_id: PoolId, owner: UserId | None) -> list[Card]:
+    async def unended(self, pool_id: PoolId, owner: UserId | None, *, after: CardId | None) -> list[Card]:
         query = self.viewed().where(filter=FieldFilter("pool", "==", pool_id))
         query = query.where(filter=FieldFilter("status", "in", (*_BEGUN, CardStatus.CLOSING.value)))
-        return await self.page(query if owner is None else query.where(filter=FieldFilter("owner", "==", owner)))
+        if owner is not None:
+            query = query.where(filter=FieldFilter("owner", "==", owner))
+        return await self.page_behind(query, after)
 
     async def overdue(self, at_ms: int) -> list[Card]:
         query = self.viewed().where(filter=FieldFilter("status", "in", _BEGUN))

@@ -1,7 +1,5 @@
 """Sessions: cards that live for a day at most, on one budget from one place, each a stranger to every other."""
 
-from contextlib import suppress
-
 from shared.base.clock import Clock
 from shared.base.errors import CredenceError
 from shared.base.ids import UserId
@@ -73,17 +71,19 @@ class Sessions:
 
     async def end_all(self, pool_id: PoolId, owner: UserId | None = None) -> int:
         """End a pool's sessions, all or one member's; how many are not finished yet."""
-        waiting = 0
+        waiting, after = 0, None
         for _ in range(PAGES_MAX):
-            cards = await self._store.unended(pool_id, owner)
+            cards = await self._store.unended(pool_id, owner, after=after)
             for card in cards:
                 waiting += not await self._end_quietly(card)
             if len(cards) < PAGE_CARDS_MAX:
                 break
+            after = cards[-1].card_id
         return waiting
 
     async def _end_quietly(self, card: Card) -> bool:
-        with suppress(CredenceError):
+        try:
             return (await self.end(card.owner, card.card_id)).card.status is CardStatus.CLOSED
-        write_line("WARNING", "session_not_ended", card=card.card_id)
-        return False
+        except CredenceError as error:
+            write_line("WARNING", "session_not_ended", card=card.card_id, code=error.code)
+            return False

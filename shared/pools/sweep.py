@@ -1,13 +1,12 @@
 """Ends what nobody ended: sessions whose time is over, closings that had to wait, pools that were left half closed."""
 
-import asyncio
-
 from msgspec import Struct
 
 from shared.base.clock import Clock
 from shared.base.errors import CredenceError
 from shared.base.log import write_line
-from shared.cards.models import Card, CardStatus
+from shared.base.together import all_of
+from shared.cards.models import Card, CardId, CardStatus
 from shared.cards.sweep import CardSweep
 from shared.pools.leaving import Partings
 from shared.pools.models import Pool, PoolStatus
@@ -54,13 +53,15 @@ class SessionSweep:
         """Do what the owners' own repeats would do, so dying anywhere is as harmless. Raise CardsUnavailable."""
         closings = await self._closings.run()
         ended, returned, finished = closings.closed, closings.returned_micros, closings.finished
+        tried: set[CardId] = set()
         for page_number in range(PAGES_MAX + 1):
-            cards = await self._store.overdue(self._clock())
-            if not cards:
+            overdue = await self._store.overdue(self._clock())
+            # What could not be ended stands there again; the next run tries it again.
+            cards = [card for card in overdue if card.card_id not in tried]
+            if not cards or page_number == PAGES_MAX:
+                finished = finished and not overdue
                 break
-            if page_number == PAGES_MAX:
-                finished = False
-                break
+            tried.update(card.card_id for card in cards)
             outcomes = await self._in_turns(cards)
             ended += sum(done for done, _ in outcomes)
             returned += sum(micros for _, micros in outcomes)
@@ -70,7 +71,7 @@ class SessionSweep:
     async def _in_turns(self, cards: list[Card]) -> list[tuple[bool, int]]:
         outcomes: list[tuple[bool, int]] = []
         for first in range(0, len(cards), AT_ONCE_MAX):
-            outcomes += await asyncio.gather(*(self._end(card) for card in cards[first : first + AT_ONCE_MAX]))
+            outcomes += await all_of(self._end(card) for card in cards[first : first + AT_ONCE_MAX])
         return outcomes
 
     async def _end(self, card: Card) -> tuple[bool, int]:

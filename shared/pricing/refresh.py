@@ -1,11 +1,11 @@
 """Renewing the multipliers from what the ledger says was sold. Called by the timer `price_refresh`."""
 
-import asyncio
 from datetime import UTC, datetime
 
 from msgspec import Struct
 
 from shared.base.log import write_line
+from shared.base.together import all_of
 from shared.ledger.documents import BANDS
 from shared.ledger.store import VISIBLE_WITHIN_S
 from shared.ledger.windows import LedgerWindows
@@ -53,7 +53,7 @@ class PriceRefresh:
         return report
 
     async def _sales(self, begin_s: int) -> list[Sale]:
-        bands = await asyncio.gather(*(self._sales_of(band, begin_s) for band in range(BANDS)))
+        bands = await all_of(self._sales_of(band, begin_s) for band in range(BANDS))
         return [sale for sales in bands for sale in sales]
 
     async def _sales_of(self, band: int, begin_s: int) -> list[Sale]:

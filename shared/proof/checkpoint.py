@@ -12,7 +12,6 @@ Runs may overlap. Each append expects the state it was computed from, so the sec
 note of a rejected append was signed and never left this process.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -21,6 +20,7 @@ from shared.base.clock import Clock
 from shared.base.ids import AccountId
 from shared.base.log import write_line
 from shared.base.merkle import ProofWrong
+from shared.base.together import all_of, both
 from shared.ledger.archive import Changes, LedgerArchive, Stamp
 from shared.ledger.documents import BANDS, lanes_of
 from shared.ledger.errors import ChainBroken
@@ -129,11 +129,11 @@ class Checkpoints:
         known = await self._log.state()
         # The sums last, so that no epoch is of a moment before the one it follows; and beside all else, which halves
         # what a quiet run waits for.
-        (log, news), totals, raised = await asyncio.gather(
-            self._read(published, known), self._sums.totals(), self._log.alarms_raised((BROKEN, UNBALANCED))
+        (log, news), (totals, raised) = await both(
+            self._read(published, known), both(self._sums.totals(), self._log.alarms_raised((BROKEN, UNBALANCED)))
         )
         over = raised - {UNBALANCED} if totals.drift_micros else raised
-        await asyncio.gather(*(self._log.clear_alarm(name) for name in over))
+        await all_of(self._log.clear_alarm(name) for name in over)
         if totals.drift_micros:
             return await self._refuse(log.state, totals)
         await self._log_all(log, news, totals)
@@ -171,15 +171,18 @@ class Checkpoints:
         return CheckpointReport(state.size, state.epoch, 0, totals.drift_micros, refused=UNBALANCED, finished=False)
 
     async def _news(self, state: LogState) -> News:
-        """Statements about all accounts that were posted to since they were last stated."""
+        """Statements about all accounts that were posted to since they were last stated. Raise LogBroken."""
         at_ms = self._clock()
+        if any(stamp.lies_ahead(at_ms) for stamp in state.cursors.values()):
+            # Nothing would ever be stated again, and what is not stated can be rewritten.
+            raise LogBroken("the log's state says that accounts were read which cannot have been posted to yet")
         news = News(state.cursors, self._limits.heads_max)
         # Another band goes first each minute, so that no band always meets a run that is used up.
         first = at_ms // 60_000 % BANDS
         bands = [*range(first, BANDS), *range(first)]
         while bands:
             # A page of each band together: most runs are quiet, and two reads then tell all that they need.
-            pages = await asyncio.gather(*(self._changed_after(band, news.read_until.get(band)) for band in bands))
+            pages = await all_of(self._changed_after(band, news.read_until.get(band)) for band in bands)
             taken = [news.take(band, page) for band, page in zip(bands, pages, strict=True)]
             await self._state(news, [account_id for account_ids in taken for account_id in account_ids], at_ms)
             most = self._limits.page_accounts_max
@@ -193,7 +196,7 @@ class Checkpoints:
         """Add a statement for each account of which there is something new to say."""
         if not account_ids:
             return
-        heads, logged = await asyncio.gather(self._heads(account_ids), self._log.logged(account_ids))
+        heads, logged = await both(self._heads(account_ids), self._log.logged(account_ids))
         for account_id, head in heads.items():
             if head.seq and is_news(head, logged.get(account_id)):
                 news.statements[account_id] = Statement(account_id, head.seq, head.hash, head.balance_micros, at_ms)

@@ -115,6 +115,9 @@ def verify_receipt(bundle: Mapping[str, Any], key: VerifierKey) -> Verified:
     proof = receipt.proof
     if proof is None:
         raise ReceiptWrong("proof", receipt.proof_missing or "there is none")
+    if receipt.proof_missing is not None:
+        # Words that nobody signed would stand in a receipt that holds.
+        raise ReceiptWrong("proof", "it says that there is none, and there is one")
     _check_links(entry, proof)
     checkpoint = _piece("checkpoint", lambda: open_checkpoint(proof.checkpoint, key))
     _piece("inclusion", lambda: _check_inclusion(proof, checkpoint))

@@ -1,10 +1,10 @@
 """Making receipts: finding the way from an entry to the last checkpoint."""
 
-import asyncio
 from enum import Enum
 
 from shared.base.log import write_line
 from shared.base.merkle import inclusion_spans, prove_inclusion
+from shared.base.together import both
 from shared.ledger.archive import LedgerArchive
 from shared.ledger.chain import hash_content
 from shared.ledger.documents import entry_from
@@ -48,14 +48,14 @@ class Receipts:
 
     async def _proof(self, entry: Entry) -> ReceiptProof | Missing:
         # Read side by side: a statement that is newer than the state it meets only has to wait.
-        known, head = await asyncio.gather(self._log.state(), self._log.first_statement(entry.account_id, entry.seq))
+        known, head = await both(self._log.state(), self._log.first_statement(entry.account_id, entry.seq))
         state = known.state
         if head is None or head.leaf_index >= state.size:
             return Missing.PENDING
         if head.statement.seq - entry.seq > LINKS_MAX:
             return Missing.TOO_FAR
         named = tiles_of(inclusion_spans(head.leaf_index, state.size))
-        links, tiles = await asyncio.gather(self._links(entry, head), self._log.tiles(named))
+        links, tiles = await both(self._links(entry, head), self._log.tiles(named))
         inclusion = prove_inclusion(head.leaf_index, state.size, reader_of(tiles))
         return write_proof(head, links, inclusion, state.note)
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 from shared.base.ids import AccountId
 from shared.ledger.archive import Stamp
 from shared.ledger.store import COMMIT_TIMEOUT_S, READ_TIMEOUT_S, StoreUnavailable
-from shared.proof.errors import CommitLost, LogBroken
+from shared.proof.errors import CommitLost, LogBroken, TileWrong
 from shared.proof.log import Append, LoggedHead, LogState, Statement
 from shared.proof.tiles import ENTRIES, TileKey
 
@@ -44,7 +44,10 @@ class LogStore(Protocol):
         """How far the log has come. Raise LogBroken when the document is not one."""
 
     async def tiles(self, keys: Iterable[TileKey]) -> Mapping[TileKey, bytes]:
-        """Tiles as far as they are filled, perhaps further than a state read before says. Absent ones are left out."""
+        """Tiles as far as they are filled, perhaps further than a state read before says. Absent ones are left out.
+
+        Raise TileWrong when a document is none.
+        """
 
     async def logged(self, account_ids: Sequence[AccountId]) -> Mapping[AccountId, LoggedHead]:
         """The last statement about each account; those never stated are left out."""
@@ -89,7 +92,7 @@ class FirestoreLogStore:
     async def tiles(self, keys: Iterable[TileKey]) -> Mapping[TileKey, bytes]:
         key_of = {tile_id(key): key for key in keys}
         found = await self._get_all([self._tile(key) for key in key_of.values()])
-        return {key_of[name]: bytes(fields["bytes"]) for name, fields in found.items()}
+        return {key_of[name]: tile_from(fields) for name, fields in found.items()}
 
     async def logged(self, account_ids: Sequence[AccountId]) -> Mapping[AccountId, LoggedHead]:
         found = await self._get_all([self._head(account_id) for account_id in account_ids])
@@ -192,6 +195,14 @@ def tile_id(key: TileKey) -> str:
 def statement_id(seq: int) -> str:
     """The document that holds the statement about an account's entry `seq`."""
     return f"{seq:0{SEQ_DIGITS}d}"
+
+
+def tile_from(fields: Mapping[str, Any]) -> bytes:
+    """A stored tile. Raise TileWrong when it is none: of a number `bytes` would make as many zeros."""
+    stored = fields.get("bytes")
+    if not isinstance(stored, bytes):
+        raise TileWrong("the document of a tile holds no bytes")
+    return stored
 
 
 def state_document(state: LogState) -> dict[str, Any]:

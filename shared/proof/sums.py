@@ -3,7 +3,6 @@
 Credits are neither made nor lost when what accounts hold and what is still on its way cancel.
 """
 
-import asyncio
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -11,6 +10,7 @@ from google.api_core import exceptions as google_errors
 from google.cloud import firestore
 from msgspec import Struct
 
+from shared.base.together import both
 from shared.ledger.store import READ_TIMEOUT_S, StoreUnavailable
 from shared.ledger.unsettled import count_unsettled
 from shared.ledger.windows import LedgerWindows
@@ -46,9 +46,7 @@ class FirestoreEpochSums:
     async def totals(self) -> Totals:
         horizons = await self._windows.horizons()
         # Both at the moment of the horizons, so that a posting in between is in both or in neither.
-        unsettled, sums = await asyncio.gather(
-            count_unsettled(self._windows, horizons), self._sums_at(horizons.read_at)
-        )
+        unsettled, sums = await both(count_unsettled(self._windows, horizons), self._sums_at(horizons.read_at))
         return Totals(sums["accounts"], sums["balances"], unsettled.micros)
 
     async def _sums_at(self, read_at: datetime) -> dict[str, int]:

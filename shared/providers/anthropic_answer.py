@@ -51,17 +51,19 @@ def completion_of(message: Mapping[str, Any], *, created_s: int) -> dict[str, An
         "model": message["model"],
         "choices": [{"index": 0, "message": said, "finish_reason": finish, "logprobs": None}],
     }
-    usage = usage_of(message.get("usage") or {})
+    usage = usage_of(message.get("usage"))
     return completion if usage is None else {**completion, "usage": usage}
 
 
-def usage_of(usage: Mapping[str, Any]) -> dict[str, Any] | None:
+def usage_of(usage: object) -> dict[str, Any] | None:
     """The usage as OpenAI counts: all of the prompt in `prompt_tokens`, and of it what was read from the cache.
 
     Anthropic counts what was read from and written to the cache beside its input tokens. Writes are told by how long
     they are kept: `cache_creation_tokens` five minutes, `cache_creation_long_tokens` an hour. None when a count cannot
     be one.
     """
+    if not isinstance(usage, dict):
+        return None
     counts = [usage.get(name) or 0 for name in _COUNTS]
     tiers = usage.get("cache_creation") or {}
     long = (tiers.get("ephemeral_1h_input_tokens") or 0) if isinstance(tiers, dict) else 0
@@ -177,8 +179,8 @@ class AnthropicReader:
         """Counts are of the whole message so far, and some events leave out or zero what an earlier one told."""
         for name, count in (usage if isinstance(usage, dict) else {}).items():
             known = self._usage.get(name)
-            larger = type(count) is int and type(known) is int and count < known
-            if count is not None and not larger:
+            falls = type(count) is int and type(known) is int and count < known
+            if count is not None and not falls:
                 self._usage[name] = count
 
 

@@ -4,13 +4,13 @@ A UTC day is the blocks whose time lies in it, and is read once all of them are 
 to the same address, so they share these books. What leaves it goes to a bank or to a buyer; a chain cannot tell.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
 from shared.base.log import write_line
+from shared.base.together import all_of, both
 from shared.chain.errors import CallRefused, ChainUnavailable
 from shared.chain.models import UNITS_PER_CENT, Block, Digest, Moved, Receipt, Token
 from shared.chain.node import BLOCKS_MAX
@@ -126,13 +126,11 @@ class ChainStatements:
     async def _told(self, listed: Sequence[Moved]) -> tuple[Line, ...]:
         lines: list[Line] = []
         for at in range(0, len(listed), ASKED_AT_ONCE_MAX):
-            lines += await asyncio.gather(*(self._line(one) for one in listed[at : at + ASKED_AT_ONCE_MAX]))
+            lines += await all_of(self._line(one) for one in listed[at : at + ASKED_AT_ONCE_MAX])
         return tuple(lines)
 
     async def _line(self, moved: Moved) -> Line:
-        receipt, block = await asyncio.gather(
-            self._node.find_receipt(moved.transaction), self._node.find_block(moved.block)
-        )
+        receipt, block = await both(self._node.find_receipt(moved.transaction), self._node.find_block(moved.block))
         log = next((one for one in receipt.logs if one.index == moved.log_index), None) if receipt else None
         if receipt is None or block is None or log is None or receipt.block_hash != block.hash:
             raise ChainUnavailable("a log without its transaction")

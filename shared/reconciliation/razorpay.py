@@ -5,10 +5,10 @@ and the settlement that takes it tells it again; what disputes, transfers and ad
 alone.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from shared.base.together import all_of
 from shared.payments.errors import RailRefused
 from shared.payments.models import Money, PaymentId, RailName, Subject
 from shared.payments.razorpay.gateway import RazorpayApi
@@ -141,7 +141,7 @@ class RazorpayStatements:
         left = sorted(names)
         for at in range(0, len(left), ASKED_AT_ONCE_MAX):
             asked = left[at : at + ASKED_AT_ONCE_MAX]
-            answers = await asyncio.gather(*(self._api.get(f"/v1/{folder}/{name}", {}) for name in asked))
+            answers = await all_of(self._api.get(f"/v1/{folder}/{name}", {}) for name in asked)
             found.update(zip(asked, answers, strict=True))
         return found
 

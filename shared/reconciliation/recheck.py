@@ -1,5 +1,6 @@
 """Looks again at what open tickets are about. One whose two sides agree is resolved, and no other."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -16,6 +17,10 @@ from shared.reconciliation.models import Difference, SubjectKind, Ticket
 from shared.reconciliation.payouts import PayoutContents
 from shared.reconciliation.statements import Statements
 from shared.reconciliation.tickets import PAGE_TICKETS_MAX, Tickets
+
+WAITS_MAX = 2
+"""Tickets of a page for which a provider is waited in vain: each wait takes most of a minute, and a run has five. It is
+not the first alone that says so, for what one ticket is about may be what the provider cannot tell."""
 
 
 class Rechecked(Struct, frozen=True):
@@ -52,11 +57,19 @@ class Recheck:
         found = await self._tickets.open(after)
         agree: list[str] = []
         differ: list[Difference] = []
+        waited: Counter[RailName] = Counter()
         for name, ticket in found:
+            rail = ticket.difference.rail
+            if waited[rail] >= WAITS_MAX:
+                continue
             try:
                 now = [one for one in await self._now(ticket) if rules.ticket_id(one) == name]
-            except (RailUnavailable, RailRefused):
+            except RailRefused:
                 # Nobody can say whether the two sides agree, so the ticket stays as it is.
+                continue
+            except RailUnavailable:
+                waited[rail] += 1
+                write_line("WARNING", "ticket_not_rechecked", ticket=name, rail=rail.value)
                 continue
             differ += now
             agree += [] if now else [name]

@@ -17,7 +17,7 @@ from shared.base.log import write_line
 from shared.payments.errors import RailRefused, RailUnavailable
 from shared.payments.models import RailName
 from shared.payouts.models import Payout
-from shared.reconciliation import days, sum_rules
+from shared.reconciliation import days, postings, sum_rules
 from shared.reconciliation.evidence import Evidence
 from shared.reconciliation.healing import Healing
 from shared.reconciliation.models import Difference, Progress
@@ -243,7 +243,7 @@ class Reconciliation:
 
     async def _ledger_day(self, run: _Run, day: str) -> bool:
         run_id = f"reconcile:{LEDGER}:{day}"
-        progress = await self._books.progress(run_id) or Progress(step="entries")
+        progress = await self._books.progress(run_id) or Progress(step=postings.STEP)
         while not progress.is_done:
             if self._is_over(run):
                 return False

@@ -8,6 +8,7 @@ from shared.payments.errors import RailRefused
 from shared.payments.models import Money, OrderId, PaymentId, RailName, Subject
 from shared.payments.stripe.gateway import StripeApi
 from shared.payments.stripe.rail import ORDER_KEY
+from shared.payouts.stripe import PAYOUT_KEY
 from shared.reconciliation.days import end_ms, start_ms
 from shared.reconciliation.models import BankPayout, Line, LineKind, Page
 from shared.reconciliation.names import order_named
@@ -32,8 +33,6 @@ _KINDS = {
     "payout_failure": LineKind.PAYOUT,
 }
 """By the transaction's `type`. A dispute is an `adjustment`, told from others by its source."""
-PAYOUT_KEY = "credence_payout"
-"""The metadata of a transfer that `shared.payouts` made: which payout it is of."""
 _PAYOUT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TO_ARRIVE = ("paid", "pending", "in_transit")
 """Statuses of a payout whose money is at our bank, or ought to be from its arrival date on."""

@@ -113,12 +113,12 @@ class Deposits:
         return kept.key
 
     async def _keep(self, asked: ContributedKey, secret: Secret) -> ContributedKey:
-        await self._room(asked.owner)
+        # Before the sealing, which costs a call. A deposit that is made meanwhile has `create` refuse this one.
+        depositor = await self._room(asked.owner)
         key = replace(asked, sealed=await self._vault.seal(secret, asked.binding))
         event = HealthEvent(what="deposited", why="", at_ms=key.created_at_ms)
         instead_of: KeyId | None = None
         for _ in range(CHANGES_MAX):
-            depositor = await self._room(key.owner)
             try:
                 await self._store.create(key, event, instead_of=instead_of, depositor=depositor)
             except FingerprintTaken as taken:
@@ -129,6 +129,7 @@ class Deposits:
             except KeyExists:
                 if (kept := await self._kept(asked)) is not None:
                     return kept
+                depositor = await self._room(key.owner)
             else:
                 write_line(
                     "INFO", "key_deposited", key_id=key.id, provider=key.provider, amount_micros=key.quota_micros

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.base.secret import Secret
+from shared.base.together import all_of
 from shared.providers.connections import Answer, Connections
 from shared.providers.errors import Fault, UpstreamRefused, UpstreamUnavailable
 from shared.providers.models import Call, Provider, Wire
@@ -70,7 +71,9 @@ class ProviderProbe:
         return dollars_to_micros(left) if isinstance(left, int | float) and not isinstance(left, bool) else None
 
     async def _tried(self, call: Call, names: Mapping[str, str]) -> tuple[str, ...]:
-        """The models that answer. Raise what is wrong with the key itself, or with all of them."""
+        """The models that answer, and those that could not be asked just now while others did: what is left out here
+        is never tried again. Raise what is wrong with the key itself, or with all of them.
+        """
         gate = asyncio.Semaphore(PROBES_AT_ONCE)
 
         async def attempt(theirs: str) -> UpstreamUnavailable | None:
@@ -86,11 +89,15 @@ class ProviderProbe:
                     return error
                 return None
 
-        faults = await asyncio.gather(*(attempt(theirs) for theirs in names.values()))
-        if names and all(faults) and all(fault and fault.fault is Fault.DOWN for fault in faults):
-            # A provider that is down says nothing of the key.
-            raise UpstreamUnavailable(call.provider.name, "could not be asked")
-        return tuple(ours for ours, fault in zip(names, faults, strict=True) if fault is None)
+        faults = await all_of(attempt(theirs) for theirs in names.values())
+        down = [fault is not None and fault.fault is Fault.DOWN for fault in faults]
+        if names and None not in faults:
+            # While any of them is down, nobody knows that the key is good for none.
+            raise UpstreamUnavailable(
+                call.provider.name, "answered for no model", fault=Fault.DOWN if any(down) else Fault.DENIED
+            )
+        told = zip(names, faults, down, strict=True)
+        return tuple(ours for ours, fault, is_down in told if fault is None or is_down)
 
 
 def _listing(call: Call) -> tuple[str, dict[str, str]]:

@@ -11,9 +11,10 @@ SEEN_WHOLE_MS = 30 * DAY_MS
 NEW_PPM = 700_000
 """What a key that is trusted for its calls alone has of what one of full age has."""
 FAILURES_IN_ROW_MAX = 6
-"""So many failures without a good answer in between, with the pauses in between about two hours, are a dead key."""
+"""So many failures without a good answer in between are a dead key, once it was not known for UNKNOWN_MAX_MS."""
 COOL_MS = 60_000
 COOL_DOUBLINGS_MAX = 6
+"""Up to about an hour between two tries."""
 CHECK_EVERY_MS = DAY_MS // 4
 """How often a key is looked at while all is well: providers' limits and owners' revocations are found by then."""
 RETRY_MS = 10 * 60_000
@@ -21,7 +22,8 @@ RETRY_MS = 10 * 60_000
 DISPUTES_OPEN_MAX = 3
 """Complaints that count although no operator has looked at them: at worst a key serves an eighth as often."""
 UNKNOWN_MAX_MS = DAY_MS
-"""A provider that cannot be asked for so long is no proof of the key, and the deposit is refused."""
+"""A provider that cannot be asked for so long proves no key: a deposit is refused, and a key that served before may be
+given up. Not sooner, for the outage of a provider ends in hours, and a secret that was deleted is gone for good."""
 
 
 def trust_of(*, calls: int, failures: int, disputes: int, age_ms: int) -> Trust:
@@ -102,9 +104,12 @@ def validated(key: ContributedKey, probed: Probed, at_ms: int) -> ContributedKey
 
 
 def failed(key: ContributedKey, at_ms: int, *, fatal: bool) -> ContributedKey:
-    """The key after it failed. A fatal failure, or too many, end it; else it is left alone for longer each time."""
+    """The key after it failed. A fatal failure ends it, or too many over too long a time; else it is left alone, for
+    longer each time.
+    """
     counted = replace(key, failures=key.failures + 1, failures_in_row=key.failures_in_row + 1)
-    if fatal or counted.failures_in_row >= FAILURES_IN_ROW_MAX:
+    is_unknown_for_long = at_ms - (key.validated_at_ms or key.created_at_ms) >= UNKNOWN_MAX_MS
+    if fatal or (counted.failures_in_row >= FAILURES_IN_ROW_MAX and is_unknown_for_long):
         return trusted(ended(counted, KeyStatus.DEAD if key.validated_at_ms else KeyStatus.REFUSED), at_ms)
     cool_until_ms = at_ms + (COOL_MS << min(key.failures_in_row, COOL_DOUBLINGS_MAX))
     status = key.status if key.status in (KeyStatus.PAUSED, KeyStatus.VALIDATING) else KeyStatus.COOLING

@@ -68,7 +68,7 @@ class ContributedKey(Struct, frozen=True, kw_only=True):
     own_micros: int = 0
     """What calls of its owner's own have used of it, for which nobody is paid."""
     used_paid_micros: int = 0
-    """The part of it that was paid with credits that were paid for."""
+    """The part of `used_micros` that callers paid with credits that they had bought."""
     paid_micros: int = 0
     """What settled calls have given the owner in credits that can be paid out, with what they earned of the advance."""
     promo_micros: int = 0
@@ -83,7 +83,7 @@ class ContributedKey(Struct, frozen=True, kw_only=True):
     """True while what was not earned of an advance still has to be taken back."""
     status: KeyStatus = KeyStatus.VALIDATING
     trust_ppm: int = 0
-    """0..1_000_000, see `rules.trust_of`."""
+    """0..1_000_000, see `health.trust_of`."""
     failures: int = 0
     failures_in_row: int = 0
     """Since its provider last knew it."""
@@ -92,7 +92,7 @@ class ContributedKey(Struct, frozen=True, kw_only=True):
     disputes_open: int = 0
     """Those of them that no operator has looked at."""
     calls_before: int = 0
-    """What an earlier deposit of the same key by the same owner had served: who withdraws and comes back is known."""
+    """Calls that earlier deposits of the same key served: withdrawing it and bringing it again loses no history."""
     created_at_ms: int = 0
     validated_at_ms: int | None = None
     """When its provider last knew it."""
@@ -231,6 +231,10 @@ class ModelEarned(Struct, frozen=True, kw_only=True):
     price_micros: int
     paid_micros: int
     promo_micros: int
+
+
+KEY_VALIDATE = "key_validate"
+"""The function that tries keys at their providers."""
 
 
 class KeyValidate(Body, frozen=True, kw_only=True):

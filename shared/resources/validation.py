@@ -112,6 +112,10 @@ class Validation:
 
     async def _found(self, kept: KeptKey, probed: Probed) -> None:
         key = kept.key
+        if not probed.models and key.validated_at_ms is not None:
+            # It served before, so the list may be wrong and not the key.
+            await self._failed(kept, Fault.DENIED)
+            return
         if not probed.models:
             await self._end(kept, "serves_no_model")
             return

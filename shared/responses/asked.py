@@ -22,8 +22,9 @@ KEPT_NOWHERE = {
 INCLUDED = frozenset({"reasoning.encrypted_content"})
 """What we tell of our own accord wherever there is any; the rest belongs to tools that run elsewhere."""
 TIERS = frozenset({None, "auto", "default"})
-ROLES = frozenset({"user", "assistant", "system", "developer"})
-TEXT_PARTS = frozenset({"input_text", "output_text", "text"})
+ROLES = ("user", "assistant", "system", "developer")
+TEXT_PARTS = ("input_text", "output_text", "text")
+"""Tuples, because what a client gives for one of these may be of a type that cannot be looked up in a set."""
 CHAT_NAMES = {
     "messages": "input",
     "max_tokens": "max_output_tokens",

@@ -22,7 +22,7 @@ class Responses:
         self._clock = clock
 
     async def answer(self, asking: Asking, request: ResponseRequest) -> Response:
-        """The whole response, charged. Nothing is charged when this raises."""
+        """The whole response, charged. Nothing is charged when this raises anything but ClientLeft."""
         telling = Telling(request, asking.request_id, self._clock)
         with _names_of_responses():
             answer = await self._chats.answer(asking, chat_of(request))

@@ -6,13 +6,11 @@ from shared.base.clock import Clock
 from shared.base.errors import CredenceError
 from shared.base.log import write_line
 from shared.providers.errors import Fault
-from shared.resources.models import KeyId, KeyValidate
+from shared.resources.models import KEY_VALIDATE, KeyId, KeyValidate
 from shared.shelf.store import ShelfStore
 
 COOL_MS = 10 * 60_000
-"""How long a refused key is left alone, unless its provider is asked about it sooner. One complaint is made in it."""
-VALIDATE = "key_validate"
-"""The function that asks a provider whether it still knows a key."""
+"""How long a refused key is left alone, unless its provider is asked about it sooner; one complaint covers it."""
 
 
 class Later(Protocol):
@@ -39,7 +37,9 @@ class Complaints:
         try:
             await self._store.cool(key_id, now_ms + COOL_MS)
             if self._tasks is not None:
-                await self._tasks.post(VALIDATE, KeyValidate(key_id=key_id), name_key=f"{key_id}:{now_ms // COOL_MS}")
+                await self._tasks.post(
+                    KEY_VALIDATE, KeyValidate(key_id=key_id), name_key=f"{key_id}:{now_ms // COOL_MS}"
+                )
         except CredenceError as error:
             write_line("ERROR", "complaint_lost", key=key_id, code=error.code)
 
@@ -51,6 +51,6 @@ class Complaints:
         self._doubted[key_id] = stretch
         try:
             # Under a name of its own: it must not stand in for the look that ends a rest.
-            await self._tasks.post(VALIDATE, KeyValidate(key_id=key_id), name_key=f"{key_id}:doubt:{stretch}")
+            await self._tasks.post(KEY_VALIDATE, KeyValidate(key_id=key_id), name_key=f"{key_id}:doubt:{stretch}")
         except CredenceError as error:
             write_line("ERROR", "doubt_lost", key=key_id, code=error.code)

@@ -30,17 +30,20 @@ class Tavily:
     async def hits(self, query: str, *, count: int) -> list[Hit]:
         """The pages that fit best, best first. Raise SearchUnavailable."""
         if self._session is None:
-            self._session = aiohttp.ClientSession(trust_env=False)
+            # Without cookies: one person's search is not to be known by another's.
+            self._session = aiohttp.ClientSession(trust_env=False, cookie_jar=aiohttp.DummyCookieJar())
         headers = {"authorization": f"Bearer {self._key.reveal().strip()}"}
         asked = {"query": query[:QUERY_CHARS_MAX], "max_results": count, "search_depth": "basic"}
         try:
             async with self._session.post(
                 self._url, json=asked, headers=headers, allow_redirects=False, timeout=TIMEOUT
             ) as response:
+                if response.status != 200:
+                    raise SearchUnavailable
                 body = bytearray()
                 async for piece in response.content.iter_any():
                     body += piece
-                    if response.status != 200 or len(body) > ANSWER_BYTES_MAX:
+                    if len(body) > ANSWER_BYTES_MAX:
                         raise SearchUnavailable
         except (aiohttp.ClientError, TimeoutError):
             raise SearchUnavailable from None

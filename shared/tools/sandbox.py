@@ -97,31 +97,45 @@ class Sandbox:
         )
 
     async def _report(self, plan: Plan, limits: Limits) -> Report:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *_FLAGS,
-            "-c",
-            _START,
-            _ROOT,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=_ENVIRONMENT,
-            cwd="/",
-            start_new_session=True,
-        )
+        try:
+            process = await _started()
+        except OSError as error:
+            # Nobody's fault but the machine's, which may have a process to spare later.
+            raise _unavailable(error) from None
         try:
             async with asyncio.timeout(limits.wall_s + GRACE_S):
                 said, _ = await process.communicate(packed(plan))
             return Report(**unpacked(said))
-        except (TimeoutError, ValueError, TypeError):
-            raise SandboxUnavailable from None
+        except (TimeoutError, ValueError, TypeError) as error:
+            raise _unavailable(error) from None
         finally:
             # Its child dies with it; so does everything, should this be cancelled.
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
+
+
+async def _started() -> asyncio.subprocess.Process:
+    """The process that confines a program, waiting for its plan. Raise OSError."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        *_FLAGS,
+        "-c",
+        _START,
+        _ROOT,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=_ENVIRONMENT,
+        cwd="/",
+        start_new_session=True,
+    )
+
+
+def _unavailable(error: Exception) -> SandboxUnavailable:
+    write_line("ERROR", "sandbox_failed", error=type(error).__name__)
+    return SandboxUnavailable()
 
 
 def _check(code: str, files: Mapping[str, bytes], limits: Limits) -> None:

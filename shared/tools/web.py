@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from shared.base.egress import AddressRefused
 from shared.base.fetcher import Fetcher
+from shared.base.together import all_of
 from shared.tools.corpus import Corpus, Document
 from shared.tools.models import Passage
 from shared.tools.pages import text_of
@@ -49,8 +50,10 @@ class Web:
         Of a page that cannot be read there is what the engine shows of it.
         """
         hits = await self._engine.hits(query, count=PAGES_MAX)
-        documents = await asyncio.gather(*(self._document(hit) for hit in hits[:PAGES_MAX]))
-        found = await Corpus(documents).search(query, count=count)
+        documents = await all_of(self._document(hit) for hit in hits[:PAGES_MAX])
+        # In a thread: five long pages have a million characters to be taken apart.
+        corpus = await asyncio.to_thread(Corpus, documents)
+        found = await corpus.search(query, count=count)
         # A page may fit without having one of the words.
         return found or [Passage(hit.address, hit.title, hit.excerpt, hit.address) for hit in hits[:count]]
 

@@ -162,8 +162,12 @@ async def test_a_video_is_made_over_googles_wire_and_one_that_its_filters_stop_c
     assert orders == [{"aspectRatio": "16:9", "resolution": "720p", "durationSeconds": 4}] * 2
 
 
-async def test_a_length_that_a_model_does_not_make_is_refused_before_anything_is_held(yard: Yard) -> None:
-    done = await yard.finish(await yard.start("video", ceiling_micros=500_000_000, **film(5)))
+async def test_a_length_that_its_model_no_longer_makes_is_refused_before_anything_is_held(yard: Yard) -> None:
+    job = await yard.start("video", ceiling_micros=500_000_000, **film(4))
+    kept = await yard.kept(job)
+    await yard.app.job_store.write(kept, replace(kept.job, params=film(5)))
+
+    done = await yard.finish(job)
 
     assert (done.state, done.failure and done.failure.code) == (JobState.FAILED, "invalid_request")
     assert done.failure is not None

@@ -9,13 +9,14 @@ from shared.agents.errors import ApprovalWrong, ArtifactAbsent, JobAbsent, JobIn
 from shared.agents.limits import AT_REST_MS_MAX, LEASE_MS, LOOK_AFTER_MS, SWEEPS_MAX
 from shared.agents.models import Failure, Job, JobState
 from shared.agents.rules import UNANSWERED, repairs_of
-from shared.agents.store import KeptJob
+from shared.agents.store import JobUnwritable, KeptJob
 from shared.agents.sweep import SweepReport
 from shared.agents.tenure import Tenure
 from shared.agents.workbench import Workbench
+from shared.base.economy import DAY_MS
 from shared.base.ids import HoldId
 from shared.ledger.errors import LedgerUnavailable
-from tests.agents.yard import ACCOUNT, Yard
+from tests.agents.yard import ACCOUNT, OWNER, Yard
 
 WHO: dict[str, Any] = {"account_id": ACCOUNT, "uid": None}
 
@@ -243,9 +244,42 @@ async def test_a_job_that_cannot_be_looked_after_keeps_nobody_waiting(yard: Yard
     later = await yard.app.job_sweep.run()
     await other.upstreams.close()
 
-    assert swept == [SweepReport(1, 0, 0, 2, finished=True), SweepReport(0, 0, 0, 1, finished=True)]
+    assert swept == [SweepReport(1, 0, 0, 2, 0, finished=True), SweepReport(0, 0, 0, 0, 0, finished=True)]
     assert (await yard.job(last)).sweeps == 2
-    assert later == SweepReport(2, 0, 1, 0, finished=True)
+    assert later == SweepReport(2, 0, 1, 0, 0, finished=True)
+
+
+@pytest.mark.parametrize("broken", [{"work": "{"}, {"kind": None}, None], ids=["no work", "no kind", "unwritable"])
+async def test_a_job_that_can_never_be_looked_after_is_put_aside_and_holds_nothing(
+    yard: Yard, broken: dict[str, Any] | None
+) -> None:
+    """Its document tells no job, or nothing can be written over it. What is held is told where it can be read."""
+    job, other = await yard.start(calls=1), yard.process()
+    tenure = await Tenure.begin(yard.app.job_store, await yard.kept(job), yard.wall, leg=0)
+    await yard.app.ledger.hold(ACCOUNT, 5, hold_id=HoldId("left"), lifetime_ms=DAY_MS)
+    await tenure.write(lambda job: {"holds": {"left": 5}})
+    document = yard.app.firestore.collection("jobs").document(job.job_id)
+    if broken is not None:
+        await document.update(broken)
+
+    async def unwritable(*args: Any) -> KeptJob:
+        raise JobUnwritable
+
+    other.job_store.write = unwritable  # type: ignore[method-assign, assignment]
+    swept = []
+    for _ in range(SWEEPS_MAX + 2):
+        yard.wall.ahead_ms += LOOK_AFTER_MS + LEASE_MS
+        swept.append(await other.job_sweep.run())
+    await other.upstreams.close()
+
+    assert [report.failed for report in swept] == [*[1] * SWEEPS_MAX, 0, 0]
+    assert [report.put_aside for report in swept] == [*[0] * SWEEPS_MAX, 1, 0]
+    told = (await document.get()).to_dict() or {}
+    assert (told["state"], told["failure"]["code"], told["look_due_ms"]) == ("failed", "job_broken", None)
+    is_told = broken is None or "work" not in broken
+    assert await yard.held_micros() == (0 if is_told else 5)
+    listed = await yard.app.job_store.owned_by(OWNER, before_ms=None)
+    assert len(listed) == (1 if broken is None else 0)
 
 
 async def test_what_an_ended_job_holds_is_given_back_by_the_sweep(yard: Yard) -> None:

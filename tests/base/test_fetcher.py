@@ -59,7 +59,7 @@ class Site:
         self.handler: Handler = picture
         self.requests: list[web.Request] = []
         self.port = 0
-        self.tls = ssl.create_default_context()
+        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(request)

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from shared.chain import rules
 from shared.chain.errors import TransferPending, TransferRefused
-from shared.chain.models import Address, Block, Digest, Log, Receipt, usdc_on_base
+from shared.chain.models import Address, Block, Digest, Log, Receipt
+from tests.chain.tokens import usdc_on_base
 
 TOKEN = usdc_on_base(Address("0x" + "c0de" * 10))
 PAYER, OTHER = Address("0x" + "a1" * 20), Address("0x" + "b2" * 20)

@@ -9,8 +9,9 @@ from eth_utils import to_checksum_address
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.chain.models import Address, Authorization, Digest, usdc_on_base
+from shared.chain.models import Address, Authorization, Digest
 from shared.chain.signatures import NotASignature, authorization_digest, checksummed, signer_of, text_digest
+from tests.chain.tokens import usdc_on_base
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 PERSON: Any = Account.from_key("0x" + "17" * 32)

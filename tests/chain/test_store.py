@@ -51,8 +51,11 @@ class TestFirestore(Contract):
 
 
 async def test_without_firestore_nothing_is_reserved_and_nothing_denied() -> None:
-    async with firestore_at("127.0.0.1:1", "demo-nobody") as client:
+    """Said at once: whoever waits for their payment asks again."""
+    async with firestore_at("127.0.0.1:1", "demo-nobody") as client, asyncio.timeout(4):
         reservations = FirestoreReservations(client)
 
         with pytest.raises(ReservationsUnavailable):
             await reservations.reserve(KEY, Reservation("order-1", 7))
+        with pytest.raises(ReservationsUnavailable):
+            await reservations.find(KEY)

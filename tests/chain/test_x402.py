@@ -14,7 +14,9 @@ from x402.schemas import PaymentPayload, PaymentRequirements
 
 from shared.chain import x402
 from shared.chain.errors import AuthorizationRefused
-from shared.chain.models import Address, Authorization, Digest, Offer, usdc_on_base
+from shared.chain.models import Address, Authorization, Digest, Offer
+from shared.web.function import PAYMENT_HEADER
+from tests.chain.tokens import usdc_on_base
 
 DIGEST = Digest("0x" + "ab" * 32)
 SENDER = Address("0x" + "a1" * 20)
@@ -74,7 +76,7 @@ def test_x402_calls_the_headers_as_we_do() -> None:
         constants.PAYMENT_REQUIRED_HEADER.lower(),
         constants.PAYMENT_SIGNATURE_HEADER.lower(),
         constants.PAYMENT_RESPONSE_HEADER.lower(),
-    ] == [x402.REQUIRED_HEADER, x402.SIGNATURE_HEADER, x402.RESPONSE_HEADER]
+    ] == [x402.REQUIRED_HEADER, PAYMENT_HEADER, x402.RESPONSE_HEADER]
 
 
 def test_what_a_facilitator_is_asked_has_the_shapes_of_x402() -> None:

@@ -9,10 +9,12 @@ import pytest
 
 from shared.base.errors import CredenceError
 from shared.base.ids import AccountId, HoldId, RequestId
+from shared.base.units import Unit
 from shared.calls.models import Asking
 from shared.ledger.errors import LedgerUnavailable
 from shared.metering.collector import Collector
-from shared.metering.models import OwedCharge
+from shared.metering.models import OwedCharge, Quote, Usage, UsageSource
+from shared.metering.service import Meter
 from shared.providers.models import DisconnectPolicy
 from tests.chat.builders import request_of
 from tests.chat.conftest import ADA, FUNDS_MICROS, Shop
@@ -179,6 +181,36 @@ async def test_an_answer_that_outlived_its_hold_is_charged_all_the_same(shop: Sh
     await stream.close()
 
     assert await shop.spent_micros() == REPORTED
+    assert not shop.owed.charges
+
+
+async def test_an_answer_that_outlived_its_hold_is_owed_when_it_cannot_be_charged(shop: Shop) -> None:
+    """The two troubles come together when the ledger is slow: what was delivered is charged later all the same."""
+    shop.first.replies.append(STREAM)
+    stream = await shop.stream(request_of(**STREAMED))
+    shop.clock.now_ms += 16 * 60_000
+    shop.faulty.commit_script = deque(["lost"] * 10_000)
+
+    assert [event async for event in stream.events()][-1] == fake.DONE
+    await stream.close()
+
+    recover(shop)
+    report = await Collector(shop.ledger, shop.owed).run()
+    assert (report.collected, report.left) == (1, 0)
+    assert await shop.spent_micros() == REPORTED
+
+
+async def test_usage_that_costs_nothing_is_never_owed(shop: Shop) -> None:
+    """A charge of nothing could never be made, and would be tried for ever."""
+    quote = Quote({}, {Unit.AUDIO_MS: 1}, 1, 1_000_000, "", 5)
+    call = await Meter(shop.ledger, shop.owed).begin(ADA, RequestId("req_silent"), quote)
+    fail_from_now_on(shop)
+
+    with pytest.raises(LedgerUnavailable):
+        await call.collect(Usage({Unit.AUDIO_MS: 1}, UsageSource.REPORTED), {})
+
+    recover(shop)
+    shop.holds_left = 1
     assert not shop.owed.charges
 
 

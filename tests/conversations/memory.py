@@ -87,11 +87,9 @@ class MemoryConversations(FirestoreConversations):
     async def turn(self, conversation_id: ConversationId, turn_id: TurnId) -> Turn | None:
         return self.turns.get((conversation_id, turn_id))
 
-    async def messages(
-        self, conversation_id: ConversationId, *, after: int, count_max: int, newest: bool = False
-    ) -> list[Message]:
+    async def messages(self, conversation_id: ConversationId, *, after: int, count_max: int) -> list[Message]:
         found = [one for seq, one in sorted(self.below.get(conversation_id, {}).items()) if seq > after]
-        return found[-count_max:] if newest else found[:count_max]
+        return found[:count_max]
 
     async def page(self, conversation_id: ConversationId, *, after: int) -> list[Message]:
         found: list[Message] = []

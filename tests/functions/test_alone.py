@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 import requests
 
-from bench.cold import FirstRequests
+from bench.first_requests import FirstRequests
 from local.deployment import Deployment
 from local.manifest import read_manifest, read_queues
 from local.process import ProcessFailed

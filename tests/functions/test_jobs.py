@@ -12,6 +12,7 @@ from local.stack import Stack
 from tests.clients import add_member, answer, balance_micros, call, refusal, wait_for_job
 
 MODEL = "google/gemma-2-2b-it"
+FILMS = "google/veo-3.1-fast-generate-001"
 
 
 def start(deployment: Deployment, person: Person, *, key: str | None = None, **changes: Any) -> dict[str, Any]:
@@ -122,6 +123,7 @@ def test_nobody_else_sees_or_stops_it(stack: Stack, deployment: Deployment, memb
         ({"params": {"topic": "x" * 3_000}}, 400, "invalid_request"),
         ({"model": "no/such-model"}, 404, "model_not_found"),
         ({"ceiling_micros": 0}, 400, "invalid_request"),
+        ({"kind": "video", "params": {"prompt": "x", "model": FILMS, "seconds": 5}}, 400, "invalid_request"),
     ],
 )
 def test_what_cannot_be_done_is_refused(

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -246,6 +246,17 @@ async def test_a_cursor_waits_for_what_may_still_become_visible() -> None:
     stamp = (await ledger.marks.cursors(BANDS))[band_of(ADA)]
     assert may_pass(stamp, stamp.posted_at + CURSOR_MARGIN)
     assert not may_pass(stamp, stamp.posted_at + CURSOR_MARGIN - timedelta(milliseconds=1))
+
+
+async def test_a_cursor_set_ahead_skips_nothing() -> None:
+    """Whoever writes it there would be rid of the audit: nothing is ever posted after it."""
+    clock = Ticker()
+    ledger = in_memory(clock)
+    await opened(ledger.store, paid=100)
+    for band in range(BANDS):
+        await ledger.marks.put_cursor(band, Stamp(datetime.fromtimestamp(clock() / 1000 + 1, UTC), ADA))
+
+    assert (await Audit(ledger.archive, ledger.marks, clock).run()).entries == 2
 
 
 async def test_accounts_posted_to_in_one_millisecond_are_all_seen() -> None:

@@ -180,6 +180,10 @@ TAMPERED: dict[str, tuple[Any, int]] = {
     "never opened": (lambda e: [seal(replace(e[0], kind=EntryKind.GRANT)), *e[1:]], 1),
     "delta without lots": (lambda e: [*e[:3], seal(replace(e[3], delta_micros=-9)), e[4]], 4),
     "minted": (lambda e: [*e[:3], seal(replace(e[3], legs=())), e[4]], 4),
+    "a gift turned into what was paid for": (
+        lambda e: [*e[:2], seal(replace(e[2], lots=(LotChange(Origin.PAID, None, 40),))), *e[3:]],
+        3,
+    ),
     "wrong balance": (lambda e: [*e[:3], seal(replace(e[3], balance_micros=131)), e[4]], 4),
     "overdrawn lot": (
         lambda e: [

@@ -32,7 +32,7 @@ from shared.ledger.models import (
     Share,
     Status,
 )
-from shared.ledger.operation import facts_of
+from shared.ledger.operation import facts_of, post
 from shared.ledger.service import SEND_LIMITS
 from tests.ledger.builders import (
     ADA,
@@ -256,3 +256,16 @@ def test_a_late_capture_is_the_one_that_was_meant_to_be_in_time() -> None:
 
 def test_facts_have_one_order() -> None:
     assert facts_of({"b": 2, "a": "x"}) == facts_of({"a": "x", "b": "2"}) == (("a", "x"), ("b", "2"))
+
+
+@pytest.mark.parametrize(
+    "legs",
+    [(), (Leg(HOUSE_REVENUE, Origin.PAID, 9),), (Leg(HOUSE_REVENUE, Origin.PROMO, 10),)],
+    ids=["none", "less", "of another origin"],
+)
+def test_an_entry_that_makes_or_loses_credits_is_never_written(legs: tuple[Leg, ...]) -> None:
+    """Whatever an operation computes: what it writes cancels, paid and promotional credits each for themselves."""
+    taken = (LotChange(Origin.PAID, None, -10),)
+
+    with pytest.raises(ArithmeticError):
+        post(debit(10), FUNDED, changes=taken, legs=legs, facts=())

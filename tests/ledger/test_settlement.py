@@ -22,7 +22,7 @@ from shared.ledger.settling import WINDOW_S, Fold, Folded, Settle, Window, owed_
 from shared.ledger.store import EntryRef, StoreUnavailable
 from shared.ledger.unsettled import count_unsettled
 from shared.ledger.verify import LedgerReport, verify_ledger
-from shared.ledger.windows import Horizons
+from shared.ledger.windows import Horizons, horizon_from
 from tests.ledger.builders import ADA, BEN, DAY, NOW, Ticker, balance, chance_of, engine_on, grant, opened
 from tests.ledger.tampering import LedgerAt, document_at, in_memory, reseal, rewrite
 
@@ -436,6 +436,13 @@ async def test_a_payee_sees_pending_and_settled_apart_and_which_sales_were_folde
             await earnings.settlement(AccountId("earn:nobody"), entry_id)
     with pytest.raises(EntryAbsent):
         await earnings.settlement(CREATOR, EntryId("0" * 64))
+
+
+@pytest.mark.parametrize("fields", [None, {}, {"settled_until": "soon"}, {"settled_until": 5}])
+def test_a_horizon_that_is_no_moment_is_told(fields: dict[str, Any] | None) -> None:
+    """It is neither taken for one nor for that of a band which was never settled."""
+    with pytest.raises(ChainBroken, match="band:2"):
+        horizon_from("band:2", fields)
 
 
 async def test_a_settlement_of_more_sales_than_one_answer_holds_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """A walk from the first entry finds every kind of tampering and names it."""
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from shared.base.ids import AccountId, EntryId, entry_id_of
 from shared.ledger.chain import seal
 from shared.ledger.documents import LANES, entry_from, lane_of
 from shared.ledger.errors import AccountAbsent, ChainBroken
+from shared.ledger.memory import MemoryLedgerArchive, MemoryLedgerStore
 from shared.ledger.verify import verify_account, verify_ledger
 from tests.ledger.builders import ADA, BEN, CLARA, NOW, debit, engine_on, opened
 from tests.ledger.tampering import LedgerAt, document_at, filled, in_memory, reseal, rewrite
@@ -194,3 +196,21 @@ async def test_credits_moved_to_an_account_without_an_entry_are_found() -> None:
     await ledger.edit_head(ADA, hash=entry.hash)
 
     assert (await broken(ledger)).seq == 3
+
+
+async def test_a_name_without_anything_of_the_ledger_does_not_end_the_walk() -> None:
+    """Firestore lists every name under which there is a document of any kind; anybody who may write can add some."""
+    ledger = in_memory()
+    await opened(ledger.store, paid=100)
+    assert isinstance(ledger.store, MemoryLedgerStore)
+
+    report = await verify_ledger(_WithGhost(ledger.store), {})
+
+    assert (report.intact, report.accounts, report.entries) == (True, 1, 2)
+
+
+class _WithGhost(MemoryLedgerArchive):
+    async def account_ids(self) -> AsyncIterator[AccountId]:
+        yield AccountId("user:aaron")
+        async for account_id in super().account_ids():
+            yield account_id

@@ -9,6 +9,7 @@ from mutants.arithmetic import EQUIVALENT, PATH, SUITES
 from mutants.changes import small_changes
 from mutants.mutant import Mutant
 from mutants.tree import ROOT, Verdict
+from tests.claims import of_each
 
 NAMED = {
     "head precondition",
@@ -23,7 +24,7 @@ NAMED = {
 }
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+@of_each(MUTANTS, lambda mutant: mutant.name)
 def test_a_mutant_fits_the_code(mutant: Mutant) -> None:
     """Its text is there exactly once, what comes of it is Python, and the suites it names exist."""
     change = change_of(ROOT, mutant)

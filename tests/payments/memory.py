@@ -10,7 +10,6 @@ from shared.payments.reviews import Decision
 from shared.payments.rules import payment_name
 from shared.payments.store import (
     EVENT_LOOK_MS,
-    KeptEvent,
     KeptOrder,
     OrderChanged,
     OrderExists,
@@ -29,7 +28,8 @@ class MemoryPayments:
     def __init__(self) -> None:
         self.orders: dict[OrderId, KeptOrder] = {}
         self.bound: dict[str, OrderId] = {}
-        self.events: dict[tuple[RailName, str], KeptEvent] = {}
+        self.refund_keys: dict[str, OrderId] = {}
+        self.events: dict[tuple[RailName, str], Event] = {}
         self.waiting: dict[tuple[RailName, str], int] = {}
         """When each event that was not applied yet is due."""
         self.reviews: dict[str, Review] = {}
@@ -61,10 +61,14 @@ class MemoryPayments:
         self._require_up()
         return self.bound.get(payment_name(rail, payment_id))
 
+    async def bind_refund(self, refund_key: str, order_id: OrderId) -> OrderId:
+        self._require_up()
+        return self.refund_keys.setdefault(refund_key, order_id)
+
     async def keep_event(self, event: Event, *, at_ms: int) -> bool:
         self._require_up()
         is_new = (event.rail, event.event_id) not in self.events
-        self.events.setdefault((event.rail, event.event_id), KeptEvent(event.event_id, event.subject))
+        self.events.setdefault((event.rail, event.event_id), event)
         if is_new:
             self.waiting[event.rail, event.event_id] = at_ms + EVENT_LOOK_MS
         return is_new
@@ -72,10 +76,6 @@ class MemoryPayments:
     async def event_applied(self, event: Event) -> None:
         self._require_up()
         self.waiting.pop((event.rail, event.event_id), None)
-
-    async def find_event(self, rail: RailName, event_id: str) -> KeptEvent | None:
-        self._require_up()
-        return self.events.get((rail, event_id))
 
     async def keep_review(self, review: Review, *, at_ms: int) -> None:
         self._require_up()

@@ -8,6 +8,7 @@ from local.stripe.account import StripeAccount
 from local.stripe.objects import PLATFORM
 from local.stripe.refusal import StripeRefusal
 from local.stripe.wire import parse_form, sign
+from shared.base.payment_mode import PaymentMode
 from shared.base.secret import Secret
 from shared.payments.errors import RailRefused
 from shared.payments.models import Order, PaymentId, RailName, Subject
@@ -61,10 +62,10 @@ class StripeBench:
 
     def rail(self, through: Callable[[Any], Any]) -> Rail:
         """The rail of a process that reaches the provider as `through` lets it."""
-        return StripeRail(through(self.api), "https://app.example/wallet")
+        return StripeRail(through(self.api), "https://app.example/wallet", PaymentMode.TEST)
 
     def reader(self) -> EventReader:
-        return StripeEvents(Secret(SECRET))
+        return StripeEvents(Secret(SECRET), PaymentMode.TEST)
 
     def pay(self, order: Order) -> PaymentId:
         """The buyer pays what the page asks for."""

@@ -1,6 +1,7 @@
 """Refunds that buyers and operators ask for."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from shared.payments.models import Order, OrderState
 from tests.images.jobs import Fate, Killed
 from tests.ledger.builders import engine_on
 from tests.payments.bench import Bench
-from tests.payments.builders import BENCHES, BUYER, CREDIT, WALLET, Shop
+from tests.payments.builders import BENCHES, BUYER, CREDIT, PACK, WALLET, Shop
 from tests.payments.cases import bought
 from tests.payments.crashes import STEPS_MAX
 from tests.payments.matrix import NOTHING, WHOLE
@@ -189,16 +190,45 @@ async def test_an_operator_gives_back_a_part_of_what_is_spent(shop: Shop) -> Non
     assert list(shop.kept(order).refund_notes.values()) == ["100 service:op: a complaint"]
 
 
-async def test_an_operators_key_stands_for_one_amount(shop: Shop) -> None:
-    """Who sends it again with more must not be told that more was given back."""
+@pytest.mark.parametrize(
+    ("first_minor", "other"),
+    [
+        (100, {"amount_minor": 200}),
+        (100, {"amount_minor": None}),
+        (None, {"amount_minor": 100}),
+        (None, {"amount_minor": PACK.prices_minor["USD"]}),
+        (100, {"reason": "another one"}),
+    ],
+    ids=["more", "all after a part", "a part after all", "as much as all was", "for another reason"],
+)
+async def test_an_operators_key_stands_for_one_request(first_minor: int | None, other: dict[str, Any]) -> None:
+    """Who sends it again with more must not be told that more was given back. The same again is answered the same."""
+    shop = Shop()
+    await shop.open_wallet()
     order, _ = await bought(shop)
+    asked: dict[str, Any] = {"amount_minor": first_minor, "operator": "service:op", "reason": "a complaint", "key": "1"}
+    first = await shop.process().refunds.any(order.order_id, **asked)
+
+    with pytest.raises(KeyReused):
+        await shop.process().refunds.any(order.order_id, **{**asked, **other})
+
+    assert await shop.process().refunds.any(order.order_id, **asked) == first
+    assert len(shop.kept(order).reversals) == 1
+
+
+async def test_an_operators_key_stands_for_one_order_and_another_operators_for_another() -> None:
+    shop = Shop()
+    await shop.open_wallet()
+    (order, _), (other, _) = await bought(shop), await bought(shop)
     give = {"operator": "service:op", "reason": "a complaint", "key": "1"}
     await shop.process().refunds.any(order.order_id, 100, **give)
 
     with pytest.raises(KeyReused):
-        await shop.process().refunds.any(order.order_id, 200, **give)
+        await shop.process().refunds.any(other.order_id, 100, **give)
 
-    assert [one.amount_minor for one in shop.kept(order).reversals.values()] == [100]
+    assert shop.kept(other).reversals == {}
+    await shop.process().refunds.any(other.order_id, 100, **{**give, "operator": "service:other"})
+    assert len(shop.kept(other).reversals) == 1
 
 
 async def test_an_operators_repeat_of_a_day_later_gives_nothing_more(shop: Shop) -> None:

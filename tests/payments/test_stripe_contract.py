@@ -11,6 +11,7 @@ import stripe
 from local.stripe.standin import StripeStandin, start_stripe
 from local.stripe.wire import sign
 from shared.base.ids import UserId
+from shared.base.payment_mode import PaymentMode
 from shared.base.secret import Secret
 from shared.payments import rules
 from shared.payments.errors import EventRefused, RailRefused, RailUnavailable
@@ -46,7 +47,7 @@ async def gateway(standin: StripeStandin) -> AsyncIterator[StripeGateway]:
 
 @pytest.fixture
 def rail(gateway: StripeGateway) -> StripeRail:
-    return StripeRail(gateway, "https://app.example/wallet")
+    return StripeRail(gateway, "https://app.example/wallet", PaymentMode.TEST)
 
 
 def new_order(key: str) -> Order:
@@ -178,7 +179,7 @@ async def test_nobody_there_is_an_outcome_that_is_not_known(monkeypatch: pytest.
 def test_what_we_accept_the_library_accepts() -> None:
     """And what the library lets pass, a signature of the future, we do not."""
     raw = json.dumps({"id": "evt_1", "object": "event", "type": "x", "data": {"object": {}}}).encode()
-    ours, now_s = StripeEvents(Secret("whsec_x")), int(time.time())
+    ours, now_s = StripeEvents(Secret("whsec_x"), PaymentMode.TEST), int(time.time())
     good, future = sign(raw, "whsec_x", now_s), sign(raw, "whsec_x", now_s + 3_600)
 
     assert ours.read(raw, {"stripe-signature": good}, now_ms=now_s * 1000).event_id == "evt_1"

@@ -7,17 +7,24 @@ import pytest
 from msgspec.structs import replace
 
 from local.stripe.wire import sign
+from shared.base.payment_mode import PaymentMode
 from shared.base.secret import Secret
-from shared.payments.errors import EventRefused
+from shared.payments.errors import EventRefused, RailRefused
 from shared.payments.models import OrderState, Subject
 from shared.payments.stripe.events import TOLERANCE_MS, StripeEvents
+from shared.payments.stripe.rail import StripeRail
 from tests.ledger.builders import NOW
 from tests.payments.builders import Shop
 from tests.payments.matrix import NOTHING, WHOLE
 from tests.payments.stripe_bench import StripeBench
 
 OLD, NEW = "whsec_old", "whsec_new"
-EVENT = {"id": "evt_1", "type": "charge.refunded", "data": {"object": {"object": "charge", "id": "ch_1"}}}
+EVENT = {
+    "id": "evt_1",
+    "type": "charge.refunded",
+    "livemode": False,
+    "data": {"object": {"object": "charge", "id": "ch_1"}},
+}
 RAW = json.dumps(EVENT).encode()
 
 
@@ -26,7 +33,7 @@ def headers(raw: bytes = RAW, secret: str = NEW, at_ms: int = NOW) -> dict[str, 
 
 
 def read(raw: bytes, given: dict[str, str], secrets: str = NEW) -> Any:
-    return StripeEvents(Secret(secrets)).read(raw, given, now_ms=NOW)
+    return StripeEvents(Secret(secrets), PaymentMode.TEST).read(raw, given, now_ms=NOW)
 
 
 def test_a_signed_event_says_what_to_look_at() -> None:
@@ -121,14 +128,21 @@ def test_what_is_no_payment_leads_to_nothing(about: dict[str, str]) -> None:
 def test_an_empty_secret_is_none(secrets: str) -> None:
     """An HMAC with an empty key is one that everybody can make."""
     with pytest.raises(ValueError, match="STRIPE_WEBHOOK_SECRET"):
-        StripeEvents(Secret(secrets))
+        StripeEvents(Secret(secrets), PaymentMode.TEST)
 
 
-@pytest.mark.parametrize("is_live", [True, False], ids=["live event, test key", "test event, live key"])
-async def test_what_was_paid_in_the_other_mode_is_no_money_and_a_person_sees_it(is_live: bool) -> None:
-    """A test card pays, and the event reaches those who sell in earnest; or the reverse, when secrets are mixed up.
+@pytest.mark.parametrize(("livemode", "is_ours"), [(False, True), (True, False), (None, False)])
+def test_an_event_of_the_other_mode_or_of_none_is_marked(livemode: bool | None, is_ours: bool) -> None:
+    raw = json.dumps({**EVENT, "livemode": livemode}).encode()
 
-    No key reaches an object of the other mode, and only what our own key shows is granted.
+    assert read(raw, headers(raw)).is_of_other_mode is not is_ours
+
+
+@pytest.mark.parametrize("says_so", [True, False], ids=["and its events say so", "and its events hide it"])
+async def test_what_was_paid_in_the_other_mode_is_no_money_and_a_person_sees_it(says_so: bool) -> None:
+    """Secrets are mixed up, so that a payment in the other mode is told to us, for an order of ours.
+
+    Its object is not looked at. Were it, no key reaches an object of the other mode.
     """
     shop = Shop(StripeBench)
     await shop.open_wallet()
@@ -138,14 +152,38 @@ async def test_what_was_paid_in_the_other_mode_is_no_money_and_a_person_sees_it(
 
     for raw, _ in other.deliveries():
         event = json.loads(raw)
-        event["livemode"] = event["data"]["object"]["livemode"] = is_live
+        event["livemode"] = says_so
         await shop.receive([other.signed(event)])
     await shop.work()
 
     assert await shop.credits() == NOTHING
     assert (shop.kept(order).state, shop.kept(order).payment_id) == (OrderState.PENDING, None)
-    assert shop.reasons() == {"object_unknown"}
-    assert {review.found for review in shop.store.reviews.values()} == {"resource_missing"}
+    assert shop.reasons() == {"wrong_mode" if says_so else "object_unknown"}
     shop.bench.pay(order)
     await shop.settle()
     assert await shop.credits() == WHOLE
+
+
+async def test_an_object_of_the_other_mode_grants_nothing_whatever_reached_it() -> None:
+    shop = Shop(StripeBench)
+    await shop.open_wallet()
+    order = await shop.order()
+    shop.bench.account.tamper(shop.bench.pay(order), livemode=True)
+
+    await shop.settle()
+
+    assert (await shop.credits(), shop.kept(order).payment_id) == (NOTHING, None)
+    assert shop.reasons() == {"wrong_mode"}
+
+
+async def test_a_checkout_of_the_other_mode_is_not_shown_to_a_buyer() -> None:
+    """They would pay money for what a test deployment gives, or nothing for what costs money."""
+    shop = Shop(StripeBench)
+    await shop.open_wallet()
+    order = await shop.order()
+    rail = StripeRail(shop.bench.api, "https://app.example/wallet", PaymentMode.LIVE)
+
+    with pytest.raises(RailRefused) as refusal:
+        await rail.begin(order)
+
+    assert refusal.value.provider_code == "wrong_mode"

@@ -12,6 +12,7 @@ from local.stripe.account import StripeAccount
 from local.stripe.wire import sign
 from shared.base.economy import DAY_MS
 from shared.base.ids import AccountId, UserId
+from shared.base.payment_mode import PaymentMode
 from shared.base.secret import Secret
 from shared.ledger.memory import MemoryLedgerArchive, MemoryLedgerStore, MemoryLedgerWindows
 from shared.ledger.models import HOUSE_REVENUE, Entry, Share
@@ -186,7 +187,8 @@ class PayoutBench:
         engine = engine_on(ledger_store)
         reversals, tasks = Reversals(engine, self.clock), Tasks(through(self.queues), "http://{function}", self.clock)
         api = through(AccountApi(self.stripe))
-        sender, accounts = StripeSender(api), StripeAccounts(api, "https://app.example/paid")
+        sender = StripeSender(api, PaymentMode.TEST)
+        accounts = StripeAccounts(api, "https://app.example/paid", PaymentMode.TEST)
         recipients = Recipients(through(self.recipient_store), accounts, self.clock)
         waits = rules.Waits()
         standings = EarnerStandings(
@@ -199,7 +201,7 @@ class PayoutBench:
             sending,
             recipients,
             PayoutSchedule(store, tasks, self.clock),
-            ConnectInbox(ConnectEvents(Secret(SECRET)), tasks, self.clock),
+            ConnectInbox(ConnectEvents(Secret(SECRET), PaymentMode.TEST), tasks, self.clock),
             ConnectApplier(sender, recipients, sending, store),
             Ledger(engine, ledger_store, self.clock),
         )

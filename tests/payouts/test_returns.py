@@ -42,6 +42,21 @@ async def test_the_provider_refuses_and_a_day_later_it_is_tried_again_and_paid_o
     assert (again.state, again.attempt, len(bench.transfers())) == (PayoutState.TRANSFERRING, 2, 1)
 
 
+async def test_one_that_was_tried_too_often_is_tried_again_once_a_person_lets_it(bench: PayoutBench) -> None:
+    payout = await refused_by_the_provider(bench)
+    while (payout := await bench.advance(payout)).waits_for != rules.ATTEMPTS_USED:
+        bench.clock.now_ms += DAY_MS
+    bench.stripe.bank.top_up("usd", PLATFORM_MINOR)
+    bench.stripe.forget_keys()
+
+    for _ in range(2):
+        await bench.process().decisions.approve(payout.payout_id, operator="olga", reason="the platform has money")
+        await bench.work(again=lambda url: True)
+
+    kept = bench.kept(payout)
+    assert (kept.state, kept.attempt, len(bench.transfers())) == (PayoutState.TRANSFERRING, rules.ATTEMPTS_MAX + 1, 1)
+
+
 async def test_after_the_provider_refused_a_person_may_and_the_credits_go_back_once(bench: PayoutBench) -> None:
     payout = await refused_by_the_provider(bench)
     refuse = bench.process().decisions.refuse

@@ -173,3 +173,15 @@ def test_a_reversal_takes_only_what_the_recipient_still_has(account: StripeAccou
 
     with pytest.raises(StripeRefusal, match="balance_insufficient"):
         account.handle("POST", f"/v1/transfers/{transfer['id']}/reversals", {})
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_all_that_an_account_shows_says_which_mode_its_key_is_for(is_live: bool) -> None:
+    account = StripeAccount(lambda: int(time.time()), is_live=is_live)
+    account.bank.top_up("usd", 1_000)
+
+    modes = {event["livemode"] for event in account.events} | {
+        event["data"]["object"]["livemode"] for event in account.events
+    }
+    assert modes == {is_live}
+    assert account.handle("GET", "/v1/balance", {})["livemode"] is is_live

@@ -9,6 +9,7 @@ import requests
 import stripe
 
 from local.stripe.standin import StripeStandin, start_stripe
+from shared.base.payment_mode import PaymentMode
 from shared.base.secret import Secret
 from shared.payments.errors import RailRefused
 from shared.payments.stripe.gateway import StripeGateway
@@ -53,7 +54,7 @@ def payout_to(destination: str) -> Payout:
 
 
 async def recipient(standin: StripeStandin, api: StripeGateway) -> str:
-    accounts = StripeAccounts(api, "https://app.example/back")
+    accounts = StripeAccounts(api, "https://app.example/back", PaymentMode.TEST)
     destination = await accounts.open(ADA, "us")
     url = await accounts.link(destination, key="first")
     page = requests.post(url, data={"action": "onboard"}, allow_redirects=False, timeout=5)
@@ -64,7 +65,7 @@ async def recipient(standin: StripeStandin, api: StripeGateway) -> str:
 async def test_a_recipient_is_opened_onboarded_and_seen_and_pays_out_by_hand(
     standin: StripeStandin, api: StripeGateway, key: str
 ) -> None:
-    accounts = StripeAccounts(api, "https://app.example/back")
+    accounts = StripeAccounts(api, "https://app.example/back", PaymentMode.TEST)
     destination = await accounts.open(ADA, "us")
     assert await accounts.open(ADA, "us") == destination
     assert await accounts.look(destination) == RecipientSeen(is_active=False, bank=None)
@@ -79,7 +80,7 @@ async def test_a_recipient_is_opened_onboarded_and_seen_and_pays_out_by_hand(
 async def test_a_payout_is_sent_to_the_bank_and_both_clients_see_it(
     standin: StripeStandin, api: StripeGateway, key: str
 ) -> None:
-    payout, sender = payout_to(await recipient(standin, api)), StripeSender(api)
+    payout, sender = payout_to(await recipient(standin, api)), StripeSender(api, PaymentMode.TEST)
     standin.act(key, "top_up", "usd", amount=AMOUNT_MINOR)
     assert (await sender.find(payout), await sender.find_arrival(payout)) == (None, None)
     transfer = await sender.send(payout)
@@ -103,7 +104,7 @@ async def test_a_payout_is_sent_to_the_bank_and_both_clients_see_it(
 async def test_what_is_at_the_recipients_account_is_fetched_back_and_what_is_gone_is_not(
     standin: StripeStandin, api: StripeGateway, key: str
 ) -> None:
-    payout, sender = payout_to(await recipient(standin, api)), StripeSender(api)
+    payout, sender = payout_to(await recipient(standin, api)), StripeSender(api, PaymentMode.TEST)
     standin.act(key, "top_up", "usd", amount=AMOUNT_MINOR)
     transfer = await sender.send(payout)
     sent = await sender.deliver(payout)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from shared.base.ids import AccountId, UserId
-from shared.cards.models import Card, CardStatus
+from shared.cards.models import Card, CardId, CardStatus
 from shared.cards.purse import Wallets
 from shared.cards.service import Cards
 from shared.cards.store import PAGE_CARDS_MAX
@@ -44,8 +44,8 @@ BEGUN = (CardStatus.OPENING, CardStatus.OPEN)
 class MemorySessions(MemoryCards):
     """Records of sessions in a dictionary: the promises of their store."""
 
-    async def unended(self, pool_id: PoolId, owner: UserId | None) -> list[Card]:
-        unended = self._in(*BEGUN, CardStatus.CLOSING)
+    async def unended(self, pool_id: PoolId, owner: UserId | None, *, after: CardId | None) -> list[Card]:
+        unended = [card for card in self._in(*BEGUN, CardStatus.CLOSING) if after is None or card.card_id > after]
         return [card for card in unended if _of(card, pool_id) and owner in (None, card.owner)][:PAGE_CARDS_MAX]
 
     async def overdue(self, at_ms: int) -> list[Card]:
@@ -67,8 +67,8 @@ class FatedSessions(FatedCards):
         super().__init__(inner, fate)
         self._sessions = inner
 
-    async def unended(self, pool_id: PoolId, owner: UserId | None) -> list[Card]:
-        return await self._sessions.unended(pool_id, owner)
+    async def unended(self, pool_id: PoolId, owner: UserId | None, *, after: CardId | None) -> list[Card]:
+        return await self._sessions.unended(pool_id, owner, after=after)
 
     async def overdue(self, at_ms: int) -> list[Card]:
         return await self._sessions.overdue(at_ms)

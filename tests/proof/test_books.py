@@ -1,7 +1,7 @@
 """Exports: what was written is verified without a network, and what is no export is refused in words."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,9 @@ import pytest
 
 from credence.__main__ import main
 from credence.books import Books, NotExported
-from shared.ledger.memory import MemoryLedgerStore, MemoryLedgerWindows
+from shared.base.ids import AccountId
+from shared.ledger.memory import MemoryLedgerArchive, MemoryLedgerStore, MemoryLedgerWindows
+from shared.ledger.verify import verify_ledger
 from tests.ledger.builders import ADA, BEN, debit, engine_on, opened, transfer
 from tests.proof.builders import KEY, in_memory
 
@@ -92,7 +94,10 @@ def line(what: str, **values: object) -> Callable[[list[Line]], None]:
         (fields("entry", delta_micros=10**4000), BROKEN),
         (fields("head", lots="text"), BROKEN),
         (line("head", fields=None), BROKEN),
-        (lambda lines: lines.remove(next(line for line in lines if line["what"] == "head")), BROKEN),
+        (lambda lines: lines.remove(next(line for line in lines if line["what"] == "head")), UNREADABLE),
+        (lambda lines: lines.append(lines[0]), UNREADABLE),
+        (line("end", accounts=3), UNREADABLE),
+        (line("leaves", bytes="!!!!"), UNREADABLE),
     ],
 )
 def test_whatever_a_file_holds_is_judged_in_words(
@@ -108,6 +113,34 @@ def test_whatever_a_file_holds_is_judged_in_words(
     assert verified(tmp_path, exported, "--key", str(KEY)) == code
     told = capsys.readouterr()
     assert told.out if code == BROKEN else told.err
+
+
+@pytest.mark.parametrize("what", ["head", "entry", "horizon", "log", "leaves"])
+def test_a_line_that_stands_twice_is_refused(exported: list[Line], tmp_path: Path, what: str) -> None:
+    """One reader would take the first and another the last."""
+    exported.insert(-1, next(line for line in exported if line["what"] == what))
+
+    assert verified(tmp_path, exported, "--key", str(KEY)) == UNREADABLE
+
+
+async def test_a_large_export_is_read_in_time_that_grows_with_it(tmp_path: Path) -> None:
+    """Each entry is looked at as often in a file of many accounts as in one of few."""
+
+    async def looked_at(accounts: int) -> float:
+        at = in_memory()
+        await opened(at.ledger, paid=100, accounts=[AccountId(f"user:{number}") for number in range(accounts)])
+        assert isinstance(at.ledger, MemoryLedgerStore)
+        file = tmp_path / f"{accounts}.jsonl"
+        whole = Books(at.archive, MemoryLedgerWindows(at.ledger), at.log)
+        file.write_text("".join([line async for line in whole.lines(lambda _: None)]))
+        archive = Books.in_file(file).archive
+        assert isinstance(archive, MemoryLedgerArchive)
+        entries = _Counted(archive._store.entries)
+        archive._store.entries = entries
+        await verify_ledger(archive, {})
+        return entries.looks / len(entries)
+
+    assert await looked_at(40) <= 1.1 * await looked_at(10)
 
 
 @pytest.mark.parametrize("options", [["--key", ""], ["--checkpoint", "kept.note"]])
@@ -141,3 +174,21 @@ async def test_a_document_that_cannot_be_written_down_is_named() -> None:
     with pytest.raises(NotExported, match="head of user:ben"):
         async for _ in kept.lines(lambda _: None):
             pass
+
+
+class _Counted(dict[Any, Any]):
+    """Counts how often a value or a key is looked at."""
+
+    looks = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        self.looks += 1
+        return super().__getitem__(key)
+
+    def __iter__(self) -> Iterator[Any]:
+        for key in super().__iter__():
+            self.looks += 1
+            yield key
+
+    def items(self) -> Any:
+        return [(key, self[key]) for key in self]

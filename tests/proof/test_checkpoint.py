@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -315,6 +316,16 @@ async def test_a_log_set_back_to_an_older_state_is_noticed(memory_log: LogAt) ->
     at.log.state_fields = kept  # type: ignore[attr-defined]
 
     assert "the vault has a checkpoint of size" in await broken_by(at)
+
+
+async def test_a_cursor_set_ahead_is_noticed(memory_log: LogAt) -> None:
+    """By it all accounts would count as read, for ever, and none be stated again."""
+    at = memory_log
+    await grown(at)
+    ahead = {"posted_at": datetime.fromtimestamp(at.clock.now_ms / 1000 + 1, UTC), "account": ADA}
+    at.log.state_fields["cursors"]["0"] = ahead  # type: ignore[attr-defined]
+
+    assert "cannot have been posted to yet" in await broken_by(at)
 
 
 async def test_a_log_that_was_emptied_is_noticed(memory_log: LogAt) -> None:

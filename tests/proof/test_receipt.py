@@ -118,6 +118,7 @@ def other_hex(text: str) -> str:
         ("summary", changed("facts", "reason", to=lambda _: "a bribe")),
         ("summary", changed("entry", "lane", to=lambda lane: lane + 1)),
         ("proof", changed("proof", to=lambda _: None)),
+        ("proof", changed("proof_missing", to=lambda _: "This receipt was replaced; see evil.example.")),
         ("links", changed("proof", "links", 0, to=other_hex)),
         ("links", changed("proof", "links", to=lambda links: links[:-1])),
         ("links", changed("proof", "links", to=lambda links: [*links, links[0]])),

@@ -7,9 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from shared.ledger.archive import Stamp
-from shared.proof.errors import CommitLost, LogBroken
+from shared.proof.errors import CommitLost, LogBroken, TileWrong
 from shared.proof.log import Append, LoggedHead, LogState, Statement
-from shared.proof.store import state_from
+from shared.proof.store import state_from, tile_from
 from shared.proof.tiles import ENTRIES
 from tests.ledger.builders import ADA, BEN
 from tests.proof.builders import LogAt
@@ -105,6 +105,12 @@ async def test_an_alarm_may_be_raised_and_cleared_twice(at: LogAt) -> None:
     for _ in range(2):
         await at.log.clear_alarm("log_broken")
         assert await at.log.alarms_raised(names) == frozenset()
+
+
+@pytest.mark.parametrize("fields", [{}, {"bytes": None}, {"bytes": 10**12}, {"bytes": "text"}])
+def test_a_document_without_bytes_is_no_tile(fields: dict[str, object]) -> None:
+    with pytest.raises(TileWrong):
+        tile_from(fields)
 
 
 @pytest.mark.parametrize(

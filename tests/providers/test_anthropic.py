@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.providers.anthropic_answer import usage_of
+from shared.providers.anthropic_answer import completion_of, usage_of
 from shared.providers.anthropic_request import to_messages
 from shared.providers.errors import UpstreamRefused, UpstreamUnavailable
 from shared.providers.gateway import Upstreams
@@ -246,6 +246,11 @@ def test_prompt_tokens_hold_what_was_read_and_written(usage: dict[str, Any], tol
 def test_what_is_no_count_is_no_usage(count: object) -> None:
     """Then our own count stands."""
     assert usage_of({"input_tokens": count, "output_tokens": 3}) is None
+
+
+def test_a_usage_that_is_no_object_is_none() -> None:
+    """The message is an answer all the same, and no defect of ours."""
+    assert "usage" not in completion_of(message({"type": "text", "text": "hi"}, usage=[7]), created_s=0)
 
 
 async def test_the_prompt_is_known_though_the_stream_is_cut(upstreams: Upstreams, fake: FakeProvider) -> None:

@@ -12,11 +12,12 @@ KEYS = {
     RailName.PAYPAL: {"PAYPAL_CLIENT_ID": "client", "PAYPAL_CLIENT_SECRET": "secret"},
     RailName.CRYPTO: {"CRYPTO_RPC_URL": "http://127.0.0.1:1/rpc", "CRYPTO_RECEIVER": "0x" + "c0" * 20},
 }
+LOCAL = {"ENVIRONMENT": "local", "PROJECT_ID": "demo-x", "PAYPAL_BASE_URL": "https://api-m.sandbox.paypal.com"}
 
 
 def app_with(*rails: RailName) -> App:
     given = {name: value for rail in rails for name, value in KEYS[rail].items()}
-    return App(Settings.from_environment({"ENVIRONMENT": "local", "PROJECT_ID": "demo-x", **given}))
+    return App(Settings.from_environment({**LOCAL, **given}))
 
 
 @pytest.mark.parametrize("rail", KEYS)
@@ -31,7 +32,7 @@ def test_a_rail_is_read_where_its_key_is_and_left_out_where_it_is_not(rail: Rail
 @pytest.mark.parametrize("rail", [RailName.RAZORPAY, RailName.PAYPAL, RailName.CRYPTO])
 def test_half_a_key_is_none(rail: RailName) -> None:
     for name, value in KEYS[rail].items():
-        given = {"ENVIRONMENT": "local", "PROJECT_ID": "demo-x", name: value}
+        given = {**LOCAL, name: value}
         assert list(App(Settings.from_environment(given)).statements) == []
 
 

@@ -10,6 +10,7 @@ from shared.payments.errors import RailUnavailable
 from shared.payments.models import Money
 from shared.reconciliation.days import day_of, moved
 from shared.reconciliation.models import Line, Page, TicketState
+from shared.reconciliation.recheck import WAITS_MAX
 from shared.reconciliation.service import AGAIN_DAYS, LATE_DAYS
 from tests.ledger.builders import DAY
 from tests.payments.builders import WALLET
@@ -336,11 +337,26 @@ async def test_a_day_is_compared_only_once_it_is_settled(office: Office) -> None
 class SilentStatements(MemoryStatements):
     """Books of a provider that does not answer."""
 
+    asks = 0
+
     async def lines(self, day: str, cursor: str | None) -> Page:
         raise RailUnavailable("Stripe")
 
     async def line(self, line_id: str) -> Line | None:
+        self.asks += 1
         raise RailUnavailable("Stripe")
+
+
+async def test_a_provider_that_does_not_answer_is_not_waited_for_with_each_ticket(office: Office) -> None:
+    """Each wait takes most of a minute, and a run has five: else no day would be compared while it is silent."""
+    for _ in range(3):
+        await office.buy(is_told=False)
+    await office.night()
+    office.statements = silent = SilentStatements()
+
+    await office.night()
+
+    assert (silent.asks, len(office.open_tickets())) == (WAITS_MAX, 3)
 
 
 async def test_a_provider_that_does_not_answer_holds_up_nothing_else_and_closes_no_ticket(office: Office) -> None:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from local.stripe.account import StripeAccount
 from shared.base.ids import UserId
+from shared.base.payment_mode import PaymentMode
 from shared.payments.models import Order, PaymentId
 from shared.payouts.models import Payout, PayoutId, PayoutState
 from shared.payouts.stripe import StripeSender
@@ -223,7 +224,7 @@ async def paid_out(office: Audited, payout_id: str = "p1", *, amount_minor: int 
         asked_at_ms=office.clock(),
         is_first=False,
     )
-    sent = await StripeSender(office.shop.bench.api).send(payout)
+    sent = await StripeSender(office.shop.bench.api, PaymentMode.TEST).send(payout)
     payout = replace(payout, transfer_id=sent.transfer_id)
     office.payouts.kept[payout.payout_id] = payout
     return payout

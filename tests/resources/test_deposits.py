@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from shared.base.ids import UserId
 from shared.base.secret import Secret
 from shared.catalog.errors import ModelUnknown
 from shared.ledger.errors import KeyReused
@@ -162,6 +163,33 @@ async def test_deposits_at_one_moment_do_not_get_past_what_one_person_may_bring(
 
     assert sum(not isinstance(one, BaseException) for one in outcomes) == 1
     assert {type(one) for one in outcomes if isinstance(one, BaseException)} <= {TooManyKeys, ContributionBusy}
+
+
+async def test_room_is_looked_for_once_and_again_only_after_a_race(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counting reads every key of its owner's that is not over. A deposit while another is being sealed is counted."""
+    looks = 0
+    open_of, seal = pool.store.open_of, pool.vault.seal
+
+    async def counted(owner: UserId, count_max: int) -> int:
+        nonlocal looks
+        looks += 1
+        return await open_of(owner, count_max)
+
+    async def overtaken(*given: Any) -> Any:
+        monkeypatch.setattr(pool.vault, "seal", seal)
+        await pool.deposit(secret=Secret("sk-meanwhile"), key="meanwhile")
+        return await seal(*given)
+
+    monkeypatch.setattr(pool.store, "open_of", counted)
+    await pool.deposit(secret=Secret("sk-alone-here"), key="alone")
+    assert looks == 1
+    for number in range(KEYS_OPEN_MAX - 2):
+        pool.store.put(key(fingerprint=f"open{number}", id=KeyId(f"zzzzzzzzz{number:03}")))
+    monkeypatch.setattr(pool.vault, "seal", overtaken)
+
+    with pytest.raises(TooManyKeys):
+        await pool.deposit(secret=Secret("sk-overtaken"), key="overtaken")
+    assert looks == 4
 
 
 async def test_nobody_tries_stolen_keys_by_the_hundred_here(pool: Pool) -> None:

@@ -130,6 +130,32 @@ async def test_who_shows_its_list_to_everybody_is_asked_for_a_word_of_each_model
     assert all(asked.payload["max_tokens"] == 16 for asked in fake.asked)
 
 
+async def test_a_model_that_could_not_be_asked_just_now_is_not_taken_from_the_key(
+    fake: FakeProvider, probe: ProviderProbe
+) -> None:
+    """Later tries ask of those alone that are left, so it would never come back."""
+    fake.replies.extend([says(completion("ok")), says({}, 500)])
+
+    probed = await probe.probe(named(fake, "huggingface"), CANARY, NAMES, CHATS)
+
+    assert probed.models == tuple(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "fault"), [((404, 404), Fault.DENIED), ((402, 404), Fault.DENIED), ((404, 500), Fault.DOWN)]
+)
+async def test_a_key_with_which_no_model_answers_is_denied_unless_one_could_not_be_asked(
+    fake: FakeProvider, probe: ProviderProbe, statuses: tuple[int, int], fault: Fault
+) -> None:
+    """So that one that served before cools first, as with a provider that lists its models."""
+    fake.replies.extend(says({"error": {"message": "no"}}, status) for status in statuses)
+
+    with pytest.raises(UpstreamUnavailable) as caught:
+        await probe.probe(named(fake, "huggingface"), CANARY, NAMES, CHATS)
+
+    assert caught.value.fault is fault
+
+
 @pytest.mark.parametrize("name", ["openai", "openrouter", "huggingface"])
 async def test_a_key_that_is_not_known_is_named_so_and_never_repeated(
     fake: FakeProvider, probe: ProviderProbe, name: str

@@ -36,8 +36,8 @@ def test_a_new_key_is_trusted_by_a_third() -> None:
     assert health.trust_of(calls=0, failures=0, disputes=0, age_ms=0).ppm == 350_000
 
 
-def test_pauses_grow_and_end() -> None:
-    """Six failures in a row, over about an hour, are a dead key, whose secret is gone."""
+def test_pauses_grow_to_an_hour_and_end_a_day_after_the_key_was_known() -> None:
+    """An outage of hours ends no key: its secret, which is gone then, could not be had again."""
     failing, at_ms, pauses = key(validated_at_ms=NOW), NOW, []
     while failing.status is not KeyStatus.DEAD:
         failing = health.failed(failing, at_ms, fatal=False)
@@ -45,8 +45,17 @@ def test_pauses_grow_and_end() -> None:
             pauses.append(failing.cool_until_ms - at_ms)
             at_ms = failing.cool_until_ms
 
-    assert pauses == [health.COOL_MS * 2**n for n in range(health.FAILURES_IN_ROW_MAX - 1)]
+    assert pauses[:7] == [health.COOL_MS * 2**n for n in range(7)]
+    assert set(pauses[7:]) == {health.COOL_MS * 2**6}
+    assert at_ms - health.COOL_MS * 2**6 < NOW + health.UNKNOWN_MAX_MS <= at_ms
     assert failing.sealed is None
+
+
+def test_one_failure_long_after_it_was_known_ends_no_key() -> None:
+    """The timer may have stood still."""
+    failing = health.failed(key(validated_at_ms=NOW), NOW + 9 * DAY, fatal=False)
+
+    assert failing.status is KeyStatus.COOLING
 
 
 def test_a_good_answer_forgives_failures_in_a_row_and_not_their_count() -> None:

@@ -106,14 +106,15 @@ async def test_a_provider_that_cannot_be_asked_says_nothing_of_a_new_key(pool: P
     assert pool.now(deposited).status is KeyStatus.REFUSED
 
 
-@pytest.mark.parametrize("says", [DOWN, BUSY, DENIED])
-async def test_a_key_that_served_before_cools_first_and_is_given_up_last(pool: Pool, says: Exception) -> None:
+@pytest.mark.parametrize("says", [DOWN, BUSY, DENIED, Probed(())])
+async def test_a_key_that_served_before_cools_first_and_is_given_up_last(pool: Pool, says: Probed | Exception) -> None:
     active = await pool.active()
     pool.probe.says = says
 
-    for _ in range(health.FAILURES_IN_ROW_MAX - 1):
+    for _ in range(health.FAILURES_IN_ROW_MAX):
         await pool.validation.validate(active.id)
         assert pool.now(active).status is KeyStatus.COOLING
+    pool.clock.now_ms += health.UNKNOWN_MAX_MS
     await pool.validation.validate(active.id)
 
     assert pool.now(active).status is KeyStatus.DEAD

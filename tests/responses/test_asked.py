@@ -42,6 +42,22 @@ def test_a_text_is_a_message_of_the_user_after_the_instructions() -> None:
     assert chat.others == {}
 
 
+@pytest.mark.parametrize(
+    ("item", "param"),
+    [
+        ({"role": ["user"], "content": "hi"}, "input[0].role"),
+        ({"role": "user", "content": [{"type": {"input_text": 1}, "text": "hi"}]}, "input[0].content[0]"),
+        ({"type": ["message"], "role": "user", "content": "hi"}, "input[0].type"),
+    ],
+)
+def test_words_of_another_type_are_refused_and_no_defect(item: dict[str, Any], param: str) -> None:
+    """A list cannot be looked up in a set."""
+    with pytest.raises(ResponseInvalid) as refusal:
+        chat_of(request_of([item]))
+
+    assert refusal.value.param == param
+
+
 def test_settings_have_their_names_of_the_chat() -> None:
     """And what is not set is not sent."""
     schema = {"type": "object", "properties": {}}

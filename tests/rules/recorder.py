@@ -81,7 +81,9 @@ def source_call_sites(names: set[str], roots: Sequence[Path] | None = None) -> s
     sites = set()
     for root in roots or [REPOSITORY / name for name in SOURCES]:
         for path in root.rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
+            source = path.read_text()
+            # Few files have any, and to read one as a tree takes long.
+            for node in ast.walk(ast.parse(source)) if any(name in source for name in names) else ():
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in names:
                     sites.add(CallSite(_short(path), node.end_lineno or 0, node.end_col_offset or 0))
     return sites

@@ -200,7 +200,8 @@ async def _sessions_that_must_end(client: AsyncClient) -> None:
         assert await sessions.owned_by(UserId("alice"), after=after) == []
         assert await sessions.closing(after=after) == []
     for owner in (None, UserId("alice")):
-        assert await sessions.unended(PoolId("a" * 12), owner) == []
+        for after in (None, CardId("a" * 12)):
+            assert await sessions.unended(PoolId("a" * 12), owner, after=after) == []
     assert await sessions.overdue(1) == []
 
 

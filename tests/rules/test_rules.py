@@ -125,6 +125,7 @@ invoice_series/alice                     | -      | -        | -        | -     
 payments/alice                           | -      | -        | -        | -               | -
 payment_events/alice                     | -      | -        | -        | -               | -
 payment_reviews/alice                    | -      | -        | -        | -               | -
+refund_keys/alice                        | -      | -        | -        | -               | -
 payouts/alice                            | -      | get      | -        | -               | -
 payouts/bob                              | -      | -        | get      | get             | -
 payouts/alice/more/m                     | -      | -        | -        | -               | -
@@ -236,6 +237,7 @@ invoices                                 | -      | -        | -        | -     
 payments                                 | -      | -        | -        | -               | -
 payment_events                           | -      | -        | -        | -               | -
 payment_reviews                          | -      | -        | -        | -               | -
+refund_keys                              | -      | -        | -        | -               | -
 alice's payouts                          | -      | list     | -        | -               | -
 alice's payouts, one too many            | -      | -        | -        | -               | -
 alice's payouts, without limit           | -      | -        | -        | -               | -
@@ -353,6 +355,7 @@ QUERIES = {
     "payments": Query("payments"),
     "payment_events": Query("payment_events"),
     "payment_reviews": Query("payment_reviews"),
+    "refund_keys": Query("refund_keys"),
     "alice's payouts": _owned("alice", {"limit": 100}, "payouts"),
     "alice's payouts, one too many": _owned("alice", {"limit": 101}, "payouts"),
     "alice's payouts, without limit": _owned("alice", {}, "payouts"),

@@ -97,13 +97,31 @@ async def serve(*functions: HttpFunction, grace_s: int = 1) -> AsyncIterator[Sit
             access_log=False,
             timeout_graceful_shutdown=grace_s,
         )
-        server = uvicorn.Server(config)
+        server = _PromptServer(config)
         serving = asyncio.create_task(server.serve([listener]))
         try:
-            yield Site(listener.getsockname()[1], lambda: setattr(server, "should_exit", True))
+            yield Site(listener.getsockname()[1], server.ending.set)
         finally:
-            server.should_exit = True
+            server.ending.set()
             await serving
+
+
+class _PromptServer(uvicorn.Server):
+    """The real server, but told to end instead of looking ten times a second, and idle it ends at once."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ending = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self.ending.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.server_state.connections or self.server_state.tasks:
+            await super().shutdown(sockets)
+        for server in self.servers:
+            server.close()
 
 
 def _parse(raw: bytes) -> Reply:

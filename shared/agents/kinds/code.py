@@ -69,6 +69,10 @@ class CodeKind:
         """Nothing written yet."""
         return {"task": params.task, "repairs_max": params.repairs_max, "repairs": 0, "tests_changed": False}
 
+    def orders(self, params: CodeParams) -> tuple[()]:
+        """Its own model alone works at it."""
+        return ()
+
     def steps_expected(self, params: CodeParams) -> int:
         """Half of all modules need a repair."""
         return 3 + 2 * min(1, params.repairs_max)

@@ -104,6 +104,10 @@ class DataKind:
             "outputs": [],
         }
 
+    def orders(self, params: DataParams) -> tuple[()]:
+        """Its own model alone works at it."""
+        return ()
+
     def steps_expected(self, params: DataParams) -> int:
         """Most first programs work."""
         return 5

@@ -14,6 +14,13 @@ Way = str | Callable[[Any], str]
 """The node that comes next, or how the state decides which."""
 
 
+def answer_of_owner(question: str) -> str:
+    """What the job's owner answers. Until there is an answer the job waits; then its node is run again from its top."""
+    from langgraph.types import interrupt
+
+    return str(interrupt(question))
+
+
 def graph_of(state: type, nodes: Mapping[str, Node], ways: Mapping[str, Way]) -> "StateGraph[Any]":
     """The graph that begins with the first node. Each node is a super-step of its own."""
     from langgraph.graph import START, StateGraph

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 import msgspec
 from msgspec import Meta
 
-from shared.agents.desk import Desk
+from shared.agents.desk import Desk, Painting
 from shared.agents.kinds.graph import END, graph_of
 from shared.base.body import Body
 from shared.base.errors import CredenceError, Kind
@@ -68,6 +68,10 @@ class ImagesKind:
             "images": [],
             "failed": [],
         }
+
+    def orders(self, params: ImagesParams) -> tuple[Painting, ...]:
+        """The longest prompt stands for all: what is wrong with another one costs that picture alone."""
+        return (Painting(params.model, max(params.prompts, key=len), params.size),)
 
     def steps_expected(self, params: ImagesParams) -> int:
         """One for each picture."""

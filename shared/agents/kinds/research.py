@@ -1,11 +1,12 @@
-"""Research: plan questions, look each up in a corpus, read what was found, write a report that cites it."""
+"""A job that looks into a topic: it plans questions, looks each up, and writes a report that cites what it found."""
 
 import re
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from msgspec import Meta, to_builtins
 
-from shared.agents.desk import ArtifactRef, Desk, Passage
+from shared.agents.desk import Desk, Passage
+from shared.agents.kinds.graph import END, answer_of_owner, graph_of
 from shared.base.body import Body
 
 if TYPE_CHECKING:
@@ -42,87 +43,93 @@ class ResearchState(TypedDict, total=False):
     result: dict[str, Any]
 
 
-class Research:
-    """Implements `shared.agents.kind.Kind`."""
+class ResearchKind:
+    """Plans, reads, writes."""
 
     name = "research"
     params = ResearchParams
     steps_max = QUESTIONS_MAX + 8
 
     def first_state(self, params: ResearchParams) -> dict[str, Any]:
+        """Nothing looked up yet."""
         return {**to_builtins(params), "questions": [], "notes": [], "sources": []}
 
+    def orders(self, params: ResearchParams) -> tuple[()]:
+        """Its own model alone works at it."""
+        return ()
+
     def steps_expected(self, params: ResearchParams) -> int:
+        """One for each question, beside the plan, its approval and the report."""
         return params.questions_max + 3
 
     def graph(self, desk: Desk) -> "StateGraph[Any]":
-        # Loaded by who runs a job.
-        from langgraph.graph import END, START, StateGraph
-        from langgraph.types import interrupt
+        """Plan, have the plan approved where that was asked, read question after question, write."""
+        steps = _Steps(desk)
+        nodes = {"plan": steps.plan, "approve": steps.approve, "read": steps.read, "write": steps.write}
+        return graph_of(
+            ResearchState, nodes, {"plan": after_plan, "approve": "read", "read": after_reading, "write": END}
+        )
 
-        async def plan(state: ResearchState) -> dict[str, Any]:
-            """Think of what must be looked up."""
-            await desk.note("plan", f"Planning how to look into: {state['topic']}")
-            asked = (
-                f"List at most {state['questions_max']} short questions, one per line and each after a dash, that must "
-                f"be answered to write about this topic: {state['topic']}"
-            )
-            answer = await desk.chat("plan", [{"role": "user", "content": asked}], tokens_max=PLAN_TOKENS)
-            questions = questions_in(answer.text, topic=state["topic"], count_max=state["questions_max"])
-            for number, question in enumerate(questions, start=1):
-                await desk.note("question", question, number=number)
-            return {"questions": questions}
 
-        async def approve(state: ResearchState) -> dict[str, Any]:
-            """Wait for the owner's word on the plan. Runs again from its top once there is one."""
-            said = interrupt("Go on with these questions?\n" + "\n".join(f"- {one}" for one in state["questions"]))
-            # An answer in another form than yes is taken as other questions, one per line.
-            if str(said).strip().lower() in ("yes", "y", "ok"):
-                return {}
-            return {"questions": questions_in(str(said), topic=state["topic"], count_max=state["questions_max"])}
+def after_plan(state: ResearchState) -> str:
+    """To the owner first, where that was asked."""
+    return "approve" if state["approve_plan"] else "read"
 
-        async def read(state: ResearchState) -> dict[str, Any]:
-            """Look one question up and note what the passages say of it."""
-            number = len(state["notes"])
-            question = state["questions"][number]
-            passages = await desk.search(question, count=PASSAGES_PER_QUESTION)
-            sources = [*state["sources"]]
-            for passage in passages:
-                if label_of(passage) not in sources:
-                    sources.append(label_of(passage))
-            await desk.note("read", question, number=number + 1, passages=len(passages))
-            answer = await desk.chat(
-                f"read:{number}",
-                [{"role": "user", "content": reading(question, passages, sources)}],
-                tokens_max=READ_TOKENS,
-            )
-            return {"notes": [*state["notes"], answer.text[:NOTE_CHARS_MAX]], "sources": sources}
 
-        async def write(state: ResearchState) -> dict[str, Any]:
-            """Write the report and keep it."""
-            await desk.note("write", f"Writing from {len(state['sources'])} sources")
-            asked = writing(state["topic"], state["questions"], state["notes"])
-            answer = await desk.chat("write", [{"role": "user", "content": asked}], tokens_max=REPORT_TOKENS)
-            report = report_of(state["topic"], answer.text, state["questions"], state["notes"], state["sources"])
-            ref: ArtifactRef = await desk.keep("report.md", "text/markdown", report.encode())
-            summary = answer.text[:SUMMARY_CHARS_MAX]
-            return {"result": {"text": summary, "artifacts": [to_builtins(ref)], "sources": state["sources"]}}
+def after_reading(state: ResearchState) -> str:
+    """Read on while questions are left."""
+    return "read" if len(state["notes"]) < len(state["questions"]) else "write"
 
-        def after_plan(state: ResearchState) -> str:
-            return "approve" if state["approve_plan"] else "read"
 
-        def after_reading(state: ResearchState) -> str:
-            return "read" if len(state["notes"]) < len(state["questions"]) else "write"
+class _Steps:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
 
-        graph: StateGraph[Any] = StateGraph(ResearchState)
-        for node in (plan, approve, read, write):
-            graph.add_node(node.__name__, node)
-        graph.add_edge(START, "plan")
-        graph.add_conditional_edges("plan", after_plan, ["approve", "read"])
-        graph.add_edge("approve", "read")
-        graph.add_conditional_edges("read", after_reading, ["read", "write"])
-        graph.add_edge("write", END)
-        return graph
+    async def plan(self, state: ResearchState) -> dict[str, Any]:
+        await self._desk.note("plan", f"Planning how to look into: {state['topic']}")
+        asked = (
+            f"List at most {state['questions_max']} short questions, one per line and each after a dash, that must "
+            f"be answered to write about this topic: {state['topic']}"
+        )
+        answer = await self._desk.chat("plan", _asked(asked), tokens_max=PLAN_TOKENS)
+        questions = questions_in(answer.text, topic=state["topic"], count_max=state["questions_max"])
+        for number, question in enumerate(questions, start=1):
+            await self._desk.note("question", question, number=number)
+        return {"questions": questions}
+
+    async def approve(self, state: ResearchState) -> dict[str, Any]:
+        listed = "\n".join(f"- {one}" for one in state["questions"])
+        said = answer_of_owner(f"Go on with these questions?\n{listed}")
+        # An answer in another form than yes is taken as other questions, one per line.
+        if said.strip().lower() in ("yes", "y", "ok"):
+            return {}
+        return {"questions": questions_in(said, topic=state["topic"], count_max=state["questions_max"])}
+
+    async def read(self, state: ResearchState) -> dict[str, Any]:
+        number = len(state["notes"])
+        question = state["questions"][number]
+        passages = await self._desk.search(question, count=PASSAGES_PER_QUESTION)
+        sources = [*state["sources"]]
+        for passage in passages:
+            if label_of(passage) not in sources:
+                sources.append(label_of(passage))
+        await self._desk.note("read", question, number=number + 1, passages=len(passages))
+        asked = reading(question, passages, sources)
+        answer = await self._desk.chat(f"read:{number}", _asked(asked), tokens_max=READ_TOKENS)
+        return {"notes": [*state["notes"], answer.text[:NOTE_CHARS_MAX]], "sources": sources}
+
+    async def write(self, state: ResearchState) -> dict[str, Any]:
+        await self._desk.note("write", f"Writing from {len(state['sources'])} sources")
+        asked = writing(state["topic"], state["questions"], state["notes"])
+        answer = await self._desk.chat("write", _asked(asked), tokens_max=REPORT_TOKENS)
+        report = report_of(state["topic"], answer.text, state["questions"], state["notes"], state["sources"])
+        ref = await self._desk.keep("report.md", "text/markdown", report.encode())
+        summary = answer.text[:SUMMARY_CHARS_MAX]
+        return {"result": {"text": summary, "artifacts": [to_builtins(ref)], "sources": state["sources"]}}
+
+
+def _asked(question: str) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": question}]
 
 
 def questions_in(text: str, *, topic: str, count_max: int) -> list[str]:
@@ -159,4 +166,4 @@ def report_of(topic: str, text: str, questions: list[str], notes: list[str], sou
     return f"# {topic}\n\n{text}\n\n## Notes\n\n{found}\n\n## Sources\n\n{listed}\n"
 
 
-KIND = Research()
+KIND = ResearchKind()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 import msgspec
 from msgspec import Meta
 
-from shared.agents.desk import Desk
+from shared.agents.desk import Desk, Filming
 from shared.agents.kinds.graph import END, graph_of
 from shared.base.body import Body
 
@@ -45,6 +45,10 @@ class VideoKind:
         """As it was asked."""
         state: dict[str, Any] = msgspec.to_builtins(params)
         return state
+
+    def orders(self, params: VideoParams) -> tuple[Filming, ...]:
+        """The one."""
+        return (Filming(params.model, params.seconds),)
 
     def steps_expected(self, params: VideoParams) -> int:
         """Looking whether it is there is no step of its own."""

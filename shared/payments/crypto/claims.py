@@ -10,14 +10,14 @@ from shared.base.log import write_line
 from shared.chain.errors import AmountDiffers, TransferPending
 from shared.chain.models import Address, Digest, Transfer
 from shared.payments.applier import Applier
+from shared.payments.checks import post_check
 from shared.payments.crypto import rules
 from shared.payments.crypto.errors import OrderNotOnChain, OrderPaid, PaymentInReview, TransferTaken
 from shared.payments.crypto.models import Claim, TransferClaim
 from shared.payments.crypto.rail import CryptoRail
-from shared.payments.errors import OrderBusy
-from shared.payments.models import ORDER_CHECK, Order, OrderCheck, OrderId, PaymentId, RailName
+from shared.payments.models import Order, OrderId, PaymentId, RailName
 from shared.payments.reader import owned
-from shared.payments.store import KeptOrder, OrderChanged, PaymentStore
+from shared.payments.store import KeptOrder, PaymentStore, write_over
 from shared.tasks.service import Tasks
 
 LOOK_AFTER_MS = 60_000
@@ -115,10 +115,7 @@ async def keep(store: PaymentStore, kept: KeptOrder, claim: Claim) -> KeptOrder:
     order = rules.with_claim(kept.order, claim)
     if order == kept.order:
         return kept
-    try:
-        kept = await store.replace(kept, order)
-    except OrderChanged:
-        raise OrderBusy from None
+    kept = await write_over(store, kept, order)
     write_line("INFO", "payment_shown", order=order.order_id, rail=order.rail.value)
     return kept
 
@@ -126,5 +123,4 @@ async def keep(store: PaymentStore, kept: KeptOrder, claim: Claim) -> KeptOrder:
 async def post_look(tasks: Tasks, order: Order, claim: Claim, *, at_ms: int) -> None:
     """Have somebody look later, once for each claim; the task comes back until there is nothing to wait for."""
     name = hashlib.sha256(rules.identity_of(claim).encode()).hexdigest()
-    check = OrderCheck(order_id=order.order_id)
-    await tasks.post(ORDER_CHECK, check, name_key=f"{order.order_id}:claim:{name}", at_ms=at_ms)
+    await post_check(tasks, order.order_id, f"claim:{name}", at_ms=at_ms)

@@ -1,6 +1,7 @@
 """Why a payment on a chain buys nothing, beside what `shared/chain/errors.py` says of it."""
 
 from shared.base.errors import CredenceError, Kind
+from shared.chain.x402 import REQUIRED_HEADER
 
 
 class OrderNotOnChain(CredenceError):
@@ -90,4 +91,4 @@ class PaymentRequired(CredenceError):
 
     def headers(self) -> dict[str, str]:
         """The price itself."""
-        return {"payment-required": self.header}
+        return {REQUIRED_HEADER: self.header}

@@ -8,11 +8,10 @@ import asyncio
 import re
 import ssl
 import warnings
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509 import Certificate, DNSName, ExtensionNotFound, load_pem_x509_certificates
@@ -23,6 +22,8 @@ from shared.base.clock import Clock
 from shared.base.egress import AddressRefused
 from shared.base.flight import SingleFlight
 from shared.base.log import write_line
+from shared.base.payment_mode import paypal_mode
+from shared.base.together import both
 from shared.payments.errors import EventRefused, RailUnavailable
 
 if TYPE_CHECKING:
@@ -55,20 +56,19 @@ SANDBOX = Realm(
     frozenset({"api.sandbox.paypal.com", "api-m.sandbox.paypal.com"}),
     ("messageverificationcerts.sandbox.paypal.com", "messageverificationcerts.paypal.com"),
 )
-SANDBOX_HOST = "api-m.sandbox.paypal.com"
 
 
 def realm_of(base_url: str) -> Realm:
     """Whose events belong to the API at that address."""
-    return SANDBOX if urlsplit(base_url).hostname == SANDBOX_HOST else LIVE
+    return LIVE if paypal_mode(base_url).is_live else SANDBOX
 
 
 class Source(Struct, frozen=True):
     """Where certificates come from. Both raise AddressRefused, OSError or ValueError when there are none."""
 
-    chain: Callable[[str], Awaitable[bytes]]
+    chain: Callable[[str], Coroutine[Any, Any, bytes]]
     """What is published at a checked URL: the signer's certificate first, then what leads to a root."""
-    roots: Callable[[], Awaitable[Sequence[Certificate]]]
+    roots: Callable[[], Coroutine[Any, Any, Sequence[Certificate]]]
     """Whom we trust to say who somebody is."""
 
 
@@ -170,7 +170,7 @@ class SigningCertificates:
         now_ms = self._clock()
         self._known.pop(url, None)
         try:
-            content, roots = await asyncio.gather(self._source.chain(url), self._source.roots())
+            content, roots = await both(self._source.chain(url), self._source.roots())
             signer = verified(_certificates(content), roots, self._realm.names, at_ms=now_ms)
         except (AddressRefused, OSError, ValueError, VerificationError, ExtensionNotFound) as error:
             # Nobody but PayPal's own host can have sent it, so it may be better soon; until then nothing is believed.

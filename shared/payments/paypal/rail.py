@@ -4,12 +4,12 @@ https://developer.paypal.com/docs/api/orders/v2/, payments/v2 and customer-dispu
 ours in `shown.py`.
 """
 
-import asyncio
 import hashlib
 
 from msgspec.structs import replace
 
 from shared.base.clock import Clock
+from shared.base.together import all_of, both
 from shared.payments.errors import RailRefused, RailUnavailable
 from shared.payments.models import (
     Checkout,
@@ -163,9 +163,7 @@ class PayPalRail:
         order_id = shown.order_id_of(capture)
         if order_id is None:
             return None
-        order, (disputes, has_more) = await asyncio.gather(
-            self._order_of(capture), self._disputes_of(capture_id, dispute)
-        )
+        order, (disputes, has_more) = await both(self._order_of(capture), self._disputes_of(capture_id, dispute))
         if (shown.payee_of(capture) or shown.payee_of(shown.unit_of(order))) != self._merchant_id:
             return shown.unknown(order_id, "it pays another merchant")
         refunds = shown.refunds_of(order, capture_id)
@@ -198,7 +196,7 @@ class PayPalRail:
         listed = await self._api.get(DISPUTES, params)
         ids = [str(found["dispute_id"]) for found in listed.get("items", [])]
         wanted = [dispute_id for dispute_id in ids if known is None or dispute_id != known["dispute_id"]]
-        found = await asyncio.gather(*(self._api.get(f"{DISPUTES}/{dispute_id}", {}) for dispute_id in wanted))
+        found = await all_of(self._api.get(f"{DISPUTES}/{dispute_id}", {}) for dispute_id in wanted)
         return [*found, *([known] if known else [])], _has_more(listed)
 
     def _amount(self, money: Money) -> dict[str, str]:

@@ -1,10 +1,10 @@
 """Razorpay as a rail: an order of theirs for each of ours, a payment of it, and all that hangs on that payment."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from shared.base.clock import Clock
+from shared.base.together import both
 from shared.payments.errors import RailRefused
 from shared.payments.models import (
     Checkout,
@@ -126,7 +126,7 @@ class RazorpayRail:
             return Seen(rail=self.name, order_id=order_id, status=status, status_word=word)
         payment_id = str(payment["id"])
         # Read after the payment, so that what its state counts is among them.
-        refunds, disputes = await asyncio.gather(self._refunds(payment_id), self._disputes(payment))
+        refunds, disputes = await both(self._refunds(payment_id), self._disputes(payment))
         if len(refunds) >= LISTED_MAX or disputes is None:
             status, word = PaymentStatus.UNKNOWN, "more refunds or disputes than are read"
         elif not shown.are_all_refunds_listed(payment, refunds):

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
+from shared.base.payment_mode import PaymentMode
 from shared.base.secret import Secret
 from shared.base.signing_secrets import parse_signing_secrets
 from shared.payments.errors import EventRefused
@@ -47,15 +48,17 @@ class _Envelope(Struct, frozen=True):
     id: str
     type: str
     data: _Holder
+    livemode: bool | None = None
 
 
 class StripeEvents:
-    """Reads Stripe's events with one secret, or two while one replaces the other."""
+    """Reads Stripe's events of one mode with one secret, or two while one replaces the other."""
 
     name = RailName.STRIPE
 
-    def __init__(self, secrets: Secret) -> None:
+    def __init__(self, secrets: Secret, mode: PaymentMode) -> None:
         """`secrets` has a comma between two. Raise ValueError when it has none, an empty one, or more."""
+        self._mode = mode
         self._secrets = parse_signing_secrets(secrets, SETTING)
 
     async def prepare(self, headers: Mapping[str, str], *, now_ms: int) -> None:
@@ -75,6 +78,7 @@ class StripeEvents:
             kind=envelope.type,
             subject=_subject(envelope.data.object),
             body_sha256=hashlib.sha256(raw).hexdigest(),
+            is_of_other_mode=envelope.livemode is not self._mode.is_live,
         )
 
 

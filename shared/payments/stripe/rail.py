@@ -1,9 +1,10 @@
 """Stripe as a rail: Checkout takes the money, and a payment intent with all that hangs on it says what became of it."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from shared.base.payment_mode import PaymentMode
+from shared.base.together import all_of
 from shared.payments.errors import RailRefused
 from shared.payments.models import (
     Checkout,
@@ -60,8 +61,12 @@ class StripeRail:
 
     name = RailName.STRIPE
 
-    def __init__(self, api: StripeApi, return_url: str) -> None:
-        """`return_url` is where buyers come back to, with `order` and `result` in its query."""
+    def __init__(self, api: StripeApi, return_url: str, mode: PaymentMode) -> None:
+        """`return_url` is where buyers come back to, with `order` and `result` in its query.
+
+        What Stripe shows of the other mode than `mode` is neither sold nor granted.
+        """
+        self._mode = mode
         self._api = api
         self._return_url = return_url
 
@@ -89,6 +94,8 @@ class StripeRail:
             ],
         }
         session = await self._api.post("/v1/checkout/sessions", params, key=f"checkout-{order.order_id}")
+        if self._is_of_other_mode(session):
+            raise RailRefused("Stripe", "wrong_mode")
         return Checkout(str(session["id"]), str(session["url"]))
 
     def subject_of(self, order: Order) -> Subject | None:
@@ -106,7 +113,7 @@ class StripeRail:
             found = await self._api.get(f"{_PATHS[subject.kind]}/{subject.object_id}", {})
             intent_id = found.get("payment_intent")
         if not isinstance(intent_id, str):
-            return _unpaid(session) if session is not None else None
+            return self._unpaid(session) if session is not None else None
         return await self._intent(intent_id, session)
 
     async def refund(self, payment_id: PaymentId, money: Money, *, key: str) -> None:
@@ -134,12 +141,12 @@ class StripeRail:
 
     async def _intent(self, intent_id: str, session: Mapping[str, Any] | None) -> Seen | None:
         of_intent = {"payment_intent": intent_id, "limit": LISTED_MAX}
-        intent, charges, refunds, disputes, warnings = await asyncio.gather(
-            self._api.get(f"/v1/payment_intents/{intent_id}", {}),
-            self._api.get("/v1/charges", of_intent),
-            self._api.get("/v1/refunds", of_intent),
-            self._api.get("/v1/disputes", of_intent),
-            self._api.get("/v1/radar/early_fraud_warnings", of_intent),
+        lists = ("/v1/charges", "/v1/refunds", "/v1/disputes", "/v1/radar/early_fraud_warnings")
+        intent, charges, refunds, disputes, warnings = await all_of(
+            [
+                self._api.get(f"/v1/payment_intents/{intent_id}", {}),
+                *(self._api.get(path, of_intent) for path in lists),
+            ]
         )
         order_id = intent.get("metadata", {}).get(ORDER_KEY)
         if order_id is None:
@@ -148,6 +155,8 @@ class StripeRail:
         status, word = _status(intent, session)
         if any(found.get("has_more") for found in (refunds, disputes, warnings)):
             status, word = PaymentStatus.UNKNOWN, f"more than {LISTED_MAX} refunds or disputes"
+        if self._is_of_other_mode(intent):
+            status, word = PaymentStatus.OTHER_MODE, str(intent.get("livemode"))
         return Seen(
             rail=self.name,
             order_id=OrderId(order_id),
@@ -164,6 +173,21 @@ class StripeRail:
             ),
         )
 
+    def _unpaid(self, session: Mapping[str, Any]) -> Seen | None:
+        """What a session says that nobody has begun to pay."""
+        order_id = session.get("metadata", {}).get(ORDER_KEY)
+        if order_id is None:
+            return None
+        statuses = {"open": PaymentStatus.OPEN, "expired": PaymentStatus.EXPIRED}
+        word = str(session["status"])
+        status = statuses.get(word, PaymentStatus.UNKNOWN)
+        if self._is_of_other_mode(session):
+            status, word = PaymentStatus.OTHER_MODE, str(session.get("livemode"))
+        return Seen(rail=self.name, order_id=OrderId(order_id), status=status, status_word=word)
+
+    def _is_of_other_mode(self, found: Mapping[str, Any]) -> bool:
+        return found.get("livemode") is not self._mode.is_live
+
 
 def _status(intent: Mapping[str, Any], session: Mapping[str, Any] | None) -> tuple[PaymentStatus, str]:
     word = str(intent["status"])
@@ -175,17 +199,6 @@ def _status(intent: Mapping[str, Any], session: Mapping[str, Any] | None) -> tup
         if session["status"] == "complete":
             return PaymentStatus.FAILED, word
     return status, word
-
-
-def _unpaid(session: Mapping[str, Any]) -> Seen | None:
-    """What a session says that nobody has begun to pay."""
-    order_id = session.get("metadata", {}).get(ORDER_KEY)
-    if order_id is None:
-        return None
-    statuses = {"open": PaymentStatus.OPEN, "expired": PaymentStatus.EXPIRED}
-    word = str(session["status"])
-    status = statuses.get(word, PaymentStatus.UNKNOWN)
-    return Seen(rail=RailName.STRIPE, order_id=OrderId(order_id), status=status, status_word=word)
 
 
 def _by_age(listed: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -11,7 +11,7 @@ READ_ONLY, NO_SETUID, NO_DEVICES, REMOUNT, BIND, RECURSIVE, PRIVATE = 0x1, 0x2, 
 _DETACH = 2
 _PIVOT_ROOT, _SECCOMP, _CAPSET = 155, 317, 126
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
-_PARENT_DEATH_SIGNAL, _DUMPABLE, _NO_NEW_PRIVILEGES = 1, 4, 38
+_PARENT_DEATH_SIGNAL, _NO_NEW_PRIVILEGES = 1, 38
 _PATH_BENEATH = 1
 _CAPABILITIES_VERSION = 0x20080522
 
@@ -41,11 +41,6 @@ def enter_root(folder: str) -> None:
 def die_with_parent(signal_number: int) -> None:
     """Have the kernel send the signal to this process when its parent ends."""
     _checked(_library.prctl(_PARENT_DEATH_SIGNAL, signal_number, 0, 0, 0), "prctl")
-
-
-def stay_readable() -> None:
-    """Own the files of /proc that describe this process; a change of user has the kernel take them away."""
-    _checked(_library.prctl(_DUMPABLE, 1, 0, 0, 0), "prctl")
 
 
 def gain_nothing() -> None:

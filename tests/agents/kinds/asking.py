@@ -46,6 +46,9 @@ class Asking:
     def first_state(self, params: AskingParams) -> dict[str, Any]:
         return {**to_builtins(params), "done": 0, "cost_micros": 0, "messages": []}
 
+    def orders(self, params: AskingParams) -> tuple[()]:
+        return ()
+
     def steps_expected(self, params: AskingParams) -> int:
         return params.calls + 2
 

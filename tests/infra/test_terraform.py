@@ -2,8 +2,6 @@
 
 import re
 from collections import defaultdict
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,7 +13,8 @@ from shared.base.callers import parse_callers
 from shared.base.settings import Settings
 from shared.proof.note import VerifierKey
 from shared.tasks.rules import url_of
-from tests.infra.planned import VARIABLES, PlanRefused, planned
+from tests.infra.planned import VARIABLES, planned
+from tests.infra.reading import Resources, account, container, environment, may, of_type, routed
 from tests.test_operating import PAGE
 
 pytestmark = pytest.mark.slow
@@ -25,12 +24,6 @@ HTTP = [row for row in ROWS if row.trigger.http]
 UNSET = "TAVILY_API_KEY"
 """A secret that has no value yet."""
 SECRETS = {secret for row in ROWS for secret in row.secrets}
-SECRET_VALUES = {
-    "CRYPTO_FACILITATOR_URL": "https://facilitator.example.com/key",
-    "CRYPTO_RPC_URL": "https://node.example.com/key",
-    "CUSTOM_PROVIDERS": "",
-}
-"""Of those that must look like something; all others look like keys."""
 SETTINGS = {
     "AD_UNITS": AD_UNITS,
     "CHECKOUT_RETURN_URL": "https://app.example.com/paid",
@@ -45,7 +38,6 @@ SETTINGS = {
 BACKEND = "backend@credence-production.iam.gserviceaccount.com"
 ONLY_LISTS = {"reader"}
 """Its functions show what others' tasks work at; the same part posts them elsewhere."""
-Resources = dict[str, dict[str, Any]]
 
 each_row = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 
@@ -61,40 +53,6 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Resources:
         "alert_emails": ["on-call@example.com"],
     }
     return planned(tmp_path_factory.mktemp("plan"), variables)
-
-
-def of_type(plan: Resources, kind: str) -> dict[str, dict[str, Any]]:
-    """The resources of a type by their key, or by their own name where there is only one."""
-    found = {address: values for address, values in plan.items() if address.startswith(f"{kind}.")}
-    return {
-        (re.findall(r'\["(.*)"\]$', address) or [address.partition(".")[2]])[0]: found[address] for address in found
-    }
-
-
-def container(plan: Resources, row: FunctionRow) -> dict[str, Any]:
-    """What the row's service runs."""
-    service = of_type(plan, "google_cloud_run_v2_service")[row.name]
-    found: dict[str, Any] = service["template"][0]["containers"][0]
-    return found
-
-
-def environment(plan: Resources, row: FunctionRow) -> dict[str, str]:
-    """What its process is told, with values that secrets may have."""
-    said = container(plan, row)["env"]
-    mounted = {each["name"] for each in said if each["value_source"]}
-    plain = {each["name"]: each["value"] for each in said if not each["value_source"]}
-    return {**plain, **{name: SECRET_VALUES.get(name, "k" * 40) for name in mounted}}
-
-
-def account(row_account: str) -> str:
-    """Who the functions of an account are, to IAM."""
-    return f"serviceAccount:credence-{row_account}@credence-production.iam.gserviceaccount.com"
-
-
-def may(plan: Resources, kind: str, role: str) -> set[str]:
-    """Who is given a role by resources of a type."""
-    granted = [values for address, values in plan.items() if address.startswith(f"{kind}.")]
-    return {values["member"] for values in granted if values["role"] == role}
 
 
 @each_row
@@ -224,24 +182,6 @@ def test_a_queue_is_as_its_row_says(plan: Resources) -> None:
         assert (retry["min_backoff"], retry["max_backoff"]) == (f"{row.backoff_s_min:g}s", f"{row.backoff_s_max:g}s")
 
 
-def routed(plan: Resources, method: str, path: str) -> str | None:
-    """The service that a load balancer of Google's sends a request to; None where it answers 404 by itself.
-
-    https://cloud.google.com/load-balancing/docs/url-map-concepts: the first rule by priority whose conditions all hold;
-    in a template `*` is one segment that is not empty, and `**`, which is the last, any number of them.
-    """
-    matcher = plan["google_compute_url_map.front"]["path_matcher"][0]
-    for rule in sorted(matcher["route_rules"], key=lambda rule: rule["priority"]):
-        condition = rule["match_rules"][0]
-        template = re.escape(condition["path_template_match"] or condition["full_path_match"])
-        pattern = template.replace(r"/\*\*", "(/.*)?").replace(r"\*", "[^/]+")
-        headers = {each["header_name"]: each["exact_match"] for each in condition["header_matches"]}
-        if re.fullmatch(pattern, path) and headers in ({}, {":method": method}):
-            return str(rule["service"].split("/")[1])
-    assert matcher["default_route_action"][0]["fault_injection_policy"][0]["abort"][0]["http_status"] == 404
-    return None
-
-
 @pytest.mark.parametrize("row", HTTP, ids=[row.name for row in HTTP])
 def test_a_route_leads_to_its_own_function(row: FunctionRow, plan: Resources) -> None:
     """Whatever stands where the parameter does, and however many slashes the last one has."""
@@ -362,48 +302,3 @@ def test_every_alarm_wakes_somebody(plan: Resources) -> None:
     assert all(alarms[name]["documentation"][0]["content"] in row for name, row in told.items())
     assert 'severity>="CRITICAL"' in alarms["critical"]["conditions"][0]["condition_matched_log"][0]["filter"]
     assert all(policy["notification_channels"] for policy in alarms.values())
-
-
-@pytest.mark.parametrize(
-    ("wrong", "says"),
-    [
-        (
-            {
-                "project": "My Project",
-                "domain": "https://api.example.com",
-                "image": "functions:latest",
-                "secrets": ["NOTHING_OF_THE_SORT"],
-                "callers": {"timer": [BACKEND], "credit:debit": []},
-                "checkpoint_verifier_key": "name",
-            },
-            (
-                "A project's id",
-                "without https://",
-                "by its digest",
-                "No function reads a secret of this name",
-                "and to nobody else",
-                "given to e-mail addresses",
-                "name+id+key",
-            ),
-        ),
-        (
-            {"settings": {"STRIPE_API_KEY": "sk_live", "ENVIRONMENT": "local"}},
-            ("not into the state of Terraform", "decided here already"),
-        ),
-    ],
-)
-def test_wrong_variables_are_refused(wrong: dict[str, Any], says: tuple[str, ...], tmp_path: Path) -> None:
-    """Before anything is made, each with what is wrong about it."""
-    with pytest.raises(PlanRefused) as refused:
-        planned(tmp_path, wrong)
-
-    said = " ".join(str(refused.value).split())
-    assert [words for words in says if words not in said] == []
-
-
-def test_an_argument_that_google_does_not_know_is_refused(tmp_path: Path) -> None:
-    """Else none of this would say anything of the provider."""
-    with pytest.raises(PlanRefused, match=r'An argument named "retained" is not expected here'):
-        planned(
-            tmp_path, {}, more='resource "google_storage_bucket" "other" {\n  name = "other"\n  retained = true\n}\n'
-        )

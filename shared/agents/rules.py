@@ -18,7 +18,6 @@ from shared.agents.limits import (
 )
 from shared.agents.models import Event, Job, JobId, JobState
 from shared.base.errors import CredenceError, Kind
-from shared.base.micros import CREDIT_MICROS
 
 _MAY_PASS = frozenset({Kind.BUSY, Kind.UNAVAILABLE})
 _PPM = 1_000_000
@@ -156,31 +155,3 @@ def repairs_of(messages: Sequence[Any]) -> list[dict[str, Any]]:
         for call in message.get("tool_calls") or []
         if call.get("id") not in answered
     ]
-
-
-def told(job: Job) -> dict[str, Any]:
-    """The job as its owner is answered."""
-    body: dict[str, Any] = {
-        "id": job.job_id,
-        "object": "job",
-        "kind": job.kind,
-        "status": job.state.value,
-        "model": job.model_id,
-        "created": job.created_at_ms // 1_000,
-        "ended": None if job.ended_at_ms is None else job.ended_at_ms // 1_000,
-        "deleted_at": job.delete_at_ms // 1_000,
-        "progress": {
-            "percent": percent_of(job),
-            "steps_done": job.steps_done,
-            "steps_expected": job.steps_expected,
-            "seq": job.seq,
-            "artifacts": job.artifacts,
-        },
-        "cost": {**cost_of(job), "credits": job.spent_micros / CREDIT_MICROS, "calls": job.calls},
-    }
-    for name in ("pause", "approval", "result"):
-        if (value := getattr(job, name)) is not None:
-            body[name] = msgspec.to_builtins(value)
-    if job.failure is not None:
-        body["error"] = {"code": job.failure.code, "message": job.failure.message}
-    return body

@@ -14,8 +14,8 @@ from shared.agents.errors import (
     ApprovalWrong,
     ArtifactAbsent,
     JobAbsent,
+    JobBusy,
     JobOver,
-    JobsUnavailable,
 )
 from shared.agents.limits import EVENTS_PAGE_MAX, LOOK_AFTER_MS
 from shared.agents.models import AT_REST, JOB_STEP, Event, Job, JobId, JobState, JobTask, Trace
@@ -120,7 +120,9 @@ class Jobs:
     async def _change(
         self, job_id: JobId, account_id: str, uid: str | None, decide: Callable[[Job], Mapping[str, Any] | None]
     ) -> Job:
-        """Change what is the owner's to change, whoever works at the job meanwhile. None changes nothing."""
+        """Change what is the owner's to change, whoever works at the job meanwhile. None changes nothing. Raise JobBusy
+        when the job changed under every try.
+        """
         for _ in range(CHANGES_TRIED_MAX):
             kept = await self._own(job_id, account_id, uid)
             changes = decide(kept.job)
@@ -130,7 +132,7 @@ class Jobs:
                 return (await self._store.write(kept, replace(kept.job, **changes))).job
             except JobChanged:
                 continue
-        raise JobsUnavailable
+        raise JobBusy
 
     async def _own(self, job_id: JobId, account_id: str, uid: str | None) -> KeptJob:
         kept = await self._store.find(job_id)

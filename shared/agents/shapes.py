@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import Meta, to_builtins
 
 from shared.agents import rules
 from shared.agents.models import Event, Job, Trace
 from shared.base.body import LAST, Body
+from shared.base.micros import CREDIT_MICROS
 
 JobIdText = Annotated[str, Meta(min_length=1, max_length=64, pattern=rf"^[A-Za-z0-9_]+{LAST}")]
 ArtifactIdText = Annotated[str, Meta(min_length=64, max_length=64, pattern=rf"^[0-9a-f]+{LAST}")]
@@ -57,7 +58,28 @@ class StepView(Body, frozen=True, kw_only=True):
 
 def view_of(job: Job) -> JobView:
     """The job as it is answered."""
-    return JobView(**rules.told(job))
+    failure = job.failure
+    return JobView(
+        id=job.job_id,
+        kind=job.kind,
+        status=job.state.value,
+        model=job.model_id,
+        created=job.created_at_ms // 1_000,
+        ended=None if job.ended_at_ms is None else job.ended_at_ms // 1_000,
+        deleted_at=job.delete_at_ms // 1_000,
+        progress={
+            "percent": rules.percent_of(job),
+            "steps_done": job.steps_done,
+            "steps_expected": job.steps_expected,
+            "seq": job.seq,
+            "artifacts": job.artifacts,
+        },
+        cost={**rules.cost_of(job), "credits": job.spent_micros / CREDIT_MICROS, "calls": job.calls},
+        pause=to_builtins(job.pause),
+        approval=to_builtins(job.approval),
+        result=to_builtins(job.result),
+        error=None if failure is None else {"code": failure.code, "message": failure.message},
+    )
 
 
 def event_view(event: Event) -> EventView:

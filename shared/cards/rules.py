@@ -47,14 +47,17 @@ def format_key(card_id: CardId, secret: Secret) -> Secret:
 
 def card_id_of(owner: UserId, idempotency_key: str) -> CardId:
     """The id of the card that this request creates: a repeat names the same card, so none is created twice."""
-    digest = hashlib.sha256(f"credence.card.v1:{len(owner)}:{owner}:{idempotency_key}".encode()).digest()
-    return CardId(base64.b32encode(digest).decode().lower()[:CARD_ID_CHARS])
+    return card_id_from(hashlib.sha256(f"credence.card.v1:{len(owner)}:{owner}:{idempotency_key}".encode()).digest())
 
 
 def session_id_of(owner: UserId, idempotency_key: str) -> CardId:
     """The same for a session: never the id of a card that was made with the same key."""
-    digest = hashlib.sha256(f"credence.session.v1:{len(owner)}:{owner}:{idempotency_key}".encode()).digest()
-    return CardId(base64.b32encode(digest).decode().lower()[:CARD_ID_CHARS])
+    return card_id_from(hashlib.sha256(f"credence.session.v1:{len(owner)}:{owner}:{idempotency_key}".encode()).digest())
+
+
+def card_id_from(raw: bytes) -> CardId:
+    """An id out of at least eight bytes that look random."""
+    return CardId(base64.b32encode(raw).decode().lower()[:CARD_ID_CHARS])
 
 
 def hash_secret(secret: Secret) -> str:

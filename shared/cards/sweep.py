@@ -9,17 +9,19 @@ from shared.base.errors import CredenceError
 from shared.base.log import write_line
 from shared.base.together import all_of
 from shared.cards.models import Card, CardId, CardStatus
+from shared.cards.rules import card_id_from
 from shared.cards.service import Cards
 from shared.cards.store import CardStore
 
 CARDS_MAX = 1_000
 """In one run; what is left over is for the next ones."""
 AT_ONCE_MAX = 10
+PLACE_BYTES = 8
 
 
 def random_place() -> CardId:
     """Anywhere among the cards. From there on each run looks, so that those that cannot be closed stop no others."""
-    return CardId(secrets.token_urlsafe(9))
+    return card_id_from(secrets.token_bytes(PLACE_BYTES))
 
 
 class SweepReport(Struct, frozen=True):

@@ -34,11 +34,11 @@ class TurnQuote(Struct, frozen=True, kw_only=True):
     calls: list[CallQuote]
 
 
-def quoted(conversation: Conversation, quotes: Iterable[tuple[str, ChatRequest, Quote]]) -> TurnQuote:
-    """The quote of a turn."""
+def quoted(conversation: Conversation, quotes: Iterable[tuple[str, ChatRequest, Quote]], *, model: str) -> TurnQuote:
+    """The quote of a turn that the model makes."""
     calls = [_call(kind, conversation, request, quote) for kind, request, quote in quotes]
     return TurnQuote(
-        model=conversation.model,
+        model=model,
         at_most_micros=sum(call.at_most_micros for call in calls),
         probably_micros=sum(call.probably_micros for call in calls),
         calls=calls,

@@ -14,7 +14,7 @@ from shared.catalog.models import Modality
 from shared.chat.service import Chats
 from shared.conversations import attachments, history, prompts, rules
 from shared.conversations.attachments import Attachment
-from shared.conversations.errors import ConversationBusy, NothingToAnswer, ReplyFailed, TurnPassed
+from shared.conversations.errors import ConversationAbsent, ConversationBusy, NothingToAnswer, ReplyFailed, TurnPassed
 from shared.conversations.history import Plan, Room
 from shared.conversations.memory_store import Memories
 from shared.conversations.models import (
@@ -133,16 +133,26 @@ class Replies:
     async def quote(self, asking: Asking, caller: Caller, conversation_id: ConversationId, said: Said) -> TurnQuote:
         """What a reply would be held for at most and will probably cost. Keeps, holds, charges and fetches nothing."""
         conversation = (await self._conversations.owned(caller, conversation_id)).conversation
-        message = await self._message(conversation, said)
+        return await self._quoted(asking, conversation, await self._message(conversation, said))
+
+    async def quote_again(self, asking: Asking, caller: Caller, conversation_id: ConversationId) -> TurnQuote:
+        """The same of another answer to the newest message. Raise NothingToAnswer."""
+        conversation = (await self._conversations.owned(caller, conversation_id)).conversation
+        asked = await self._store.message(conversation_id, conversation.asked_seq)
+        if asked is None:
+            raise NothingToAnswer
+        return await self._quoted(asking, conversation, asked)
+
+    async def _quoted(self, asking: Asking, conversation: Conversation, asked: Message) -> TurnQuote:
         memories = await self._prompts.remembered(conversation)
-        plan, room = await self._prompts.plan(conversation, message, memories)
+        plan, room = await self._prompts.plan(conversation, asked, memories)
         requests = []
         for batch in plan.batches:
             requests.append(("summary", self._prompts.summary(conversation, batch, room)))
             conversation = prompts.summarised(conversation, batch)
         requests.append(("reply", await self._prompts.quoted(conversation, plan.sent, memories)))
         quotes = [(kind, request, await self._chats.quote(asking, request)) for kind, request in requests]
-        return quoted(conversation, quotes)
+        return quoted(conversation, quotes, model=conversation.model)
 
     async def _known(self, conversation: Conversation, turn_id: TurnId, request_hash: str) -> Turn | KeptReply | None:
         turn = await self._store.turn(conversation.conversation_id, turn_id)
@@ -231,7 +241,7 @@ class Replies:
             await step.settle()
             kept = await self._store.find(conversation.conversation_id)
             if kept is None:
-                raise ConversationBusy
+                raise ConversationAbsent
             # Its terms stay those that the turn has begun with.
             conversation = replace(conversation, summary=kept.conversation.summary)
             if watch.is_over:

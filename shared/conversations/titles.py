@@ -22,6 +22,7 @@ from shared.conversations.models import (
     Turn,
     TurnState,
 )
+from shared.conversations.quote import TurnQuote, quoted
 from shared.conversations.service import Conversations
 from shared.conversations.store import ConversationChanged, FirestoreConversations, Kept
 from shared.conversations.turn import Step, Watch, give_up, take
@@ -71,18 +72,35 @@ class Titles:
         if known and known.state is TurnState.DONE and known.answer is not None:
             message = await self._store.message(conversation_id, known.answer.seq)
             return Titled(kept.conversation, message or known.answer)
+        said = await self._said(conversation_id)
+        turn = Turn(turn_id=turn_id, role=Role.TITLE, about_seq=said[-1].seq)
+        return await self._made(asking, kept, turn, await self._request(asking, kept.conversation, said))
+
+    async def quote(self, asking: Asking, caller: Caller, conversation_id: ConversationId) -> TurnQuote:
+        """What a title would be held for at most and will probably cost. Keeps, holds and charges nothing.
+
+        Raise ConversationAbsent, NothingToAnswer, or what a chat is refused for.
+        """
+        conversation = (await self._conversations.owned(caller, conversation_id)).conversation
+        request = await self._request(asking, conversation, await self._said(conversation_id))
+        call = (Role.TITLE.value, request, await self._chats.quote(asking, request))
+        return quoted(conversation, [call], model=request.model)
+
+    async def _said(self, conversation_id: ConversationId) -> list[Message]:
+        """How the conversation began. Raise NothingToAnswer."""
         said = await self._store.messages(conversation_id, after=0, count_max=MESSAGES_MAX)
         said = [one for one in said if one.role in history.SENT]
         if not said:
             raise NothingToAnswer
-        turn = Turn(turn_id=turn_id, role=Role.TITLE, about_seq=said[-1].seq)
+        return said
+
+    async def _request(self, asking: Asking, conversation: Conversation, said: Sequence[Message]) -> ChatRequest:
         await self._catalog.refresh()
         # A model that thinks would spend its few tokens on thoughts.
         model = cheapest(
             self._catalog.available(), asking.models_allowed, {Modality.TEXT}, without={Capability.REASONING}
         )
-        request = request_for(model.id if model else kept.conversation.model, said)
-        return await self._made(asking, kept, turn, request)
+        return request_for(model.id if model else conversation.model, said)
 
     async def _made(self, asking: Asking, kept: Kept, turn: Turn, request: ChatRequest) -> Titled:
         change = rules.begun(kept.conversation, turn, None, self._clock())

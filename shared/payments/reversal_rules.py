@@ -17,6 +17,8 @@ from shared.payments.models import (
     Seen,
 )
 
+_TAKEN = {"state": ReversalState.TAKEN, "was_taken": True}
+
 
 def reversed_by(order: Order, seen: Seen, *, at_ms: int) -> Order:
     """The order with all refunds, disputes and warnings that the rail shows of its payment.
@@ -168,9 +170,6 @@ def _stands_in(order: Order, reversals: Mapping[str, Reversal], reversal_id: str
     due_micros = order.credits_micros * gone_minor // order.money.amount_minor
     # Each of them may have been rounded down by a micro.
     return due_micros - sum(one.credits_micros for one in others) > len(others)
-
-
-_TAKEN = {"state": ReversalState.TAKEN, "was_taken": True}
 
 
 def _part(order: Order, reversals: Mapping[str, Reversal], amount_minor: int) -> Reversal:

@@ -7,7 +7,7 @@ from msgspec import Meta
 from shared.base.body import LAST, Body
 from shared.chain.rules import text_to_sign
 from shared.chain.signatures import checksummed
-from shared.payments.models import Order
+from shared.payments.models import Order, OrderState
 
 RailText = Literal["stripe", "razorpay", "paypal", "crypto"]
 """x402 is asked for where it pays: `credit_topup`."""
@@ -55,7 +55,7 @@ class OrderView(Body, frozen=True, kw_only=True):
 
 def view_of(order: Order, *, at_ms: int) -> OrderView:
     """The order as it is shown. One whose time is over is shown as that before anybody has looked at the rail."""
-    is_open = order.state in ("created", "pending")
+    is_open = order.state in (OrderState.CREATED, OrderState.PENDING)
     is_over = is_open and order.expires_at_ms <= at_ms and not order.claims
     checkout = order.checkout if is_open and not is_over else None
     return OrderView(

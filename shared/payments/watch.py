@@ -14,6 +14,13 @@ from shared.risk.limits import DECLINES_PER_CHECKOUT_MAX
 from shared.risk.models import Subject
 from shared.risk.service import Risk
 
+_OUTCOMES = {
+    ReversalState.OPEN: "unspent credits set aside",
+    ReversalState.TAKEN: "credits taken back",
+    ReversalState.RETURNED: "credits returned",
+}
+"""What a decision about a purchase says was done."""
+
 
 @runtime_checkable
 class ClosingRail(Protocol):
@@ -42,16 +49,9 @@ async def watched(risk: Risk, rail: object, before: Order, after: Order, seen: S
             continue
         if reversal.kind is not ReversalKind.REFUND and reversal.state is not ReversalState.RETURNED:
             await _suspect(risk, seen, reversal_id)
-        rule, outcome = f"{reversal.kind.value}_{reversal.state.value}", OUTCOMES[reversal.state]
+        rule, outcome = f"{reversal.kind.value}_{reversal.state.value}", _OUTCOMES[reversal.state]
         await risk.note(subject_of(after), after.owner, rule=rule, outcome=outcome, cause=reversal_id)
     return hold_rules.unheld_when_gone(after)
-
-
-OUTCOMES = {
-    ReversalState.OPEN: "unspent credits set aside",
-    ReversalState.TAKEN: "credits taken back",
-    ReversalState.RETURNED: "credits returned",
-}
 
 
 def subject_of(order: Order) -> Subject:

@@ -19,8 +19,9 @@ class Prices:
 
     async def now(self, model_id: str) -> PriceNow:
         """What a call that is quoted now is charged by. Raise ModelUnknown, also for a model without a price."""
-        model = next((model for model in self._catalog.available() if model.id == model_id), None)
-        if model is None or model.price is None:
+        await self._catalog.refresh()
+        model = self._catalog.model(model_id)
+        if model.price is None:
             raise ModelUnknown(model_id)
         multiplier = await self._demand.of(model_id)
         multiplier = replace(multiplier, demand_ppm=sold_at(multiplier, model.routes)[0])

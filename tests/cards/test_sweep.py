@@ -1,12 +1,14 @@
 """The timer that finishes closings: nothing of a closed card stays behind, whoever stops where."""
 
+import re
+
 import pytest
 from msgspec.structs import replace
 
 from shared.base.ids import HoldId
 from shared.cards.errors import CardsUnavailable
 from shared.cards.models import Card, CardId, CardStatus
-from shared.cards.sweep import CardSweep, SweepReport
+from shared.cards.sweep import CardSweep, SweepReport, random_place
 from shared.ledger.administration import Administration
 from tests.cards.builders import ADA, Desk
 from tests.ledger.builders import engine_on
@@ -24,6 +26,11 @@ async def desk() -> Desk:
 def sweep_of(desk: Desk, place: str = "m", cards_max: int = 100) -> CardSweep:
     cards, _, _ = desk.process()
     return CardSweep(cards, desk.records, new_place=lambda: CardId(place), cards_max=cards_max)
+
+
+def test_a_run_begins_anywhere_among_the_cards() -> None:
+    """At a place that is written as ids are: of others, half would lie before the same card."""
+    assert all(re.fullmatch("[a-z2-7]{12}", random_place()) for _ in range(50))
 
 
 async def closing(desk: Desk, name: str, held: int = 40) -> Card:

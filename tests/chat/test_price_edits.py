@@ -4,10 +4,13 @@ import pytest
 
 from shared.catalog.errors import ModelUnknown
 from shared.catalog.service import REFRESH_MS, Catalog
+from shared.pricing.demand import Demand
+from shared.pricing.service import Prices
 from tests.catalog.memory import MemoryModels
 from tests.chat.builders import MILLION, TEXT_MODEL, request_of, says
 from tests.chat.conftest import Shop
 from tests.chat.wire import STREAMED
+from tests.pricing.memory import MemoryPrices
 from tests.providers import fake
 
 
@@ -86,3 +89,12 @@ async def test_a_hundred_calls_of_a_warm_process_read_no_price(shop: Shop, edits
         await shop.chats().answer(shop.asking(), request_of())
 
     assert len(edits.readings) == 1
+
+
+async def test_the_price_that_is_told_is_the_one_that_is_charged(shop: Shop, edits: MemoryModels) -> None:
+    """Also by a process that does nothing else, and so has no call that would bring the edit in."""
+    edit(edits, 2 * MILLION, "1")
+
+    price = await Prices(shop.catalog, Demand(MemoryPrices())).now(TEXT_MODEL.id)
+
+    assert {unit.catalog_micros for unit in price.units} == {2 * MILLION}

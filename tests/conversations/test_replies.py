@@ -13,6 +13,7 @@ from shared.conversations.errors import (
     ConversationAbsent,
     ConversationBusy,
     ConversationsUnavailable,
+    NothingToAnswer,
     ReplyFailed,
 )
 from shared.conversations.models import (
@@ -266,6 +267,23 @@ async def test_a_quote_covers_every_call_of_its_turn(salon: Salon) -> None:
         micros <= call.at_most_micros
         for micros, call in zip(sorted(held), sorted(quote.calls, key=lambda one: one.at_most_micros), strict=True)
     )
+
+
+async def test_another_answer_is_quoted_with_all_that_is_told_again(salon: Salon) -> None:
+    await salon.begin(history_tokens_max=2_500)
+    with pytest.raises(NothingToAnswer):
+        await salon.replies.quote_again(salon.asking(), CALLER, TALK)
+    await salon.pretend(30, lambda seq: "word " * 400)
+    salon.shop.first.replies += [words('"' * 5_000) for _ in range(3)] + [words("Yes."), words("No.")]
+    await salon.say("Well?")
+    before = len(salon.shop.captures())
+
+    quote = await salon.replies.quote_again(salon.asking(), CALLER, TALK)
+    reply = await salon.replies.regenerate(salon.asking(), CALLER, TALK, key="again")
+    await reply.finished(None)
+
+    held = [int(dict(entry.facts)["held_micros"]) for entry in salon.shop.captures()[before:]]
+    assert held == [call.at_most_micros for call in quote.calls]
 
 
 async def test_a_quote_fetches_and_reads_no_picture(salon: Salon) -> None:

@@ -83,3 +83,19 @@ async def test_a_card_has_titles_made_by_models_of_its_list(salon: Salon) -> Non
     titled = await salon.titles.make(limited, own, TALK, key="k")
 
     assert titled.message.model == "maker/small"
+
+
+async def test_a_title_is_quoted_before_it_is_made(salon: Salon) -> None:
+    """By the model that will make it, and not by the conversation's own."""
+    await salon.begin()
+    with pytest.raises(NothingToAnswer):
+        await salon.titles.quote(salon.asking(), CALLER, TALK)
+    await salon.pretend(2, lambda seq: "word " * 10_000)
+    salon.shop.first.replies.append(words("Words"))
+
+    quote = await salon.titles.quote(salon.asking(), CALLER, TALK)
+    titled = await make(salon)
+
+    [held] = [int(dict(entry.facts)["held_micros"]) for entry in salon.shop.captures()]
+    assert (quote.model, quote.at_most_micros) == (titled.message.model, held)
+    assert 0 < titled.message.charged_micros <= held

@@ -267,6 +267,12 @@ def test_a_quote_is_no_less_than_the_turn_and_free(deployment: Deployment, membe
     assert 0 < quote["probably_micros"] <= quote["at_most_micros"]
     charged = answer(say(deployment, member.token, talk, "Hi"))["usage"]["cost_details"]["charged_micros"]
     assert charged <= quote["at_most_micros"]
+    for made in ("regenerate", "title"):
+        told = answer(call(deployment, "POST", f"/v1/conversations/{talk}/quote", member.token, json={"call": made}))
+        assert 0 < told["probably_micros"] <= told["at_most_micros"]
+    for wrong in ({}, {"call": "title", "text": "Hi"}, {"call": "replies"}):
+        asked = call(deployment, "POST", f"/v1/conversations/{talk}/quote", member.token, json=wrong)
+        assert refusal(asked, 400) == "invalid_request"
 
 
 def test_a_long_history_is_summarised_by_a_call_with_its_own_receipt(deployment: Deployment, member: Person) -> None:

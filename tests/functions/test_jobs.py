@@ -142,4 +142,4 @@ def test_what_cannot_be_done_is_refused(
 def test_the_sweep_finds_nothing_to_do(deployment: Deployment) -> None:
     swept = answer(call(deployment, "POST", "/_timers/job_sweep", deployment.scheduler_token, json={}))
 
-    assert swept == {"requeued": 0, "ended": 0, "given_back": 0, "failed": 0, "finished": True}
+    assert swept == {"requeued": 0, "ended": 0, "given_back": 0, "failed": 0, "put_aside": 0, "finished": True}

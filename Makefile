@@ -36,7 +36,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup clients demo run test check check-tests check-types check-format check-lint check-imports bench bench-ledger bench-chat bench-cold bench-hot bench-verify bench-settle bench-predict bench-stream bench-webhook bench-route matrix simulate mutants lock clean format verify bench-job kills
+.PHONY: help setup clients demo run test check check-tests check-types check-format check-lint check-imports bench bench-ledger bench-chat bench-cold bench-hot bench-verify bench-settle bench-predict bench-stream bench-webhook bench-route matrix simulate mutants lock clean format verify bench-job kills deploy
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -53,7 +53,7 @@ demo: setup ## Show the product end to end on the local stack
 run: setup ## Serve every function on the local stack until Ctrl-C
 	@$(PYTHON) -m local.run
 
-# Three on two cores, for half of the time a test waits: for an emulator, a lease, a process that starts.
+# Three on two cores, for a good part of its time a test waits: for an emulator, a lease, a process that starts.
 test: setup clients ## Run all tests, those on the local stack too, WORKERS at once (3), each with a stack of its own
 	@$(PYTHON) -m pytest --numprocesses $(or $(WORKERS),3) $(BY_FILE)
 
@@ -62,7 +62,7 @@ check: setup ## Format, lint, types, import rules and the fast tests, side by si
 		check-tests check-types check-format check-lint check-imports
 
 check-tests:
-	$(PYTHON) -m pytest -m "not stack and not slow" --numprocesses $(or $(WORKERS),2) $(BY_FILE)
+	$(PYTHON) -m pytest -m "not stack and not slow" --numprocesses $(or $(WORKERS),3) $(BY_FILE)
 
 check-types:
 	$(PYTHON) -m mypy
@@ -133,6 +133,9 @@ simulate: setup ## Simulate the ledger under faults: SEEDS=20000 so many seeds (
 
 mutants: setup ## Take each safeguard out in turn, and see which test notices: ARGS=--rules for every line of rules.py
 	@$(PYTHON) -m mutants $(ARGS)
+
+deploy: setup ## Deploy to Google Cloud: PROJECT=my-project REGION=europe-west1 DOMAIN=api.example.com; ARGS=--plan only tells
+	@$(PYTHON) infra/deploy.py --project "$(PROJECT)" --region "$(REGION)" --domain "$(DOMAIN)" $(ARGS)
 
 lock: setup ## Compile the pinned requirements and package-lock.json anew
 	$(COMPILE) --output-file requirements.txt requirements.in

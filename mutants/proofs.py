@@ -3,7 +3,11 @@
 from mutants.mutant import Mutant
 
 CHAIN = ("tests/ledger/test_chain.py", "tests/ledger/test_verify.py")
-SETTLEMENT = ("tests/ledger/test_settlement.py",)
+SETTLEMENT = (
+    "tests/ledger/test_settlement.py",
+    "tests/ledger/test_settlement_checks.py",
+    "tests/ledger/test_earnings.py",
+)
 AUDIT = ("tests/ledger/test_audit.py",)
 CHECKPOINT = ("tests/proof/test_checkpoint.py",)
 LOG_STORE = ("tests/proof/test_store_contract.py",)

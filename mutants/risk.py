@@ -2,7 +2,7 @@
 
 from mutants.mutant import Mutant
 
-FRAUD = ("tests/payments/test_fraud.py",)
+FRAUD = ("tests/payments/test_fraud.py", "tests/payments/test_held_orders.py")
 RULES = ("tests/risk/test_rules.py",)
 STARTS = ("tests/accounts/test_service.py",)
 

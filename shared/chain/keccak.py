@@ -55,11 +55,10 @@ def keccak_256(message: bytes) -> bytes:
 def _permuted(lanes: list[int]) -> list[int]:
     for constant in _CONSTANTS:
         parities = [lanes[x] ^ lanes[x + 5] ^ lanes[x + 10] ^ lanes[x + 15] ^ lanes[x + 20] for x in range(5)]
+        mixed = [parities[x - 1] ^ _turned(parities[(x + 1) % 5], 1) for x in range(5)]
         turned = [0] * 25
         for source, target, bits in _STEPS:
-            x = source % 5
-            lane = lanes[source] ^ parities[x - 1] ^ _turned(parities[(x + 1) % 5], 1)
-            turned[target] = _turned(lane, bits)
+            turned[target] = _turned(lanes[source] ^ mixed[source % 5], bits)
         lanes = [
             turned[at] ^ (~turned[at - at % 5 + (at + 1) % 5] & turned[at - at % 5 + (at + 2) % 5]) for at in range(25)
         ]

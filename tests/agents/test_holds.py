@@ -10,11 +10,7 @@ from shared.agents.tenure import Tenure
 from shared.base.economy import HOLD_LIFETIME_MS
 from shared.metering.models import Charge, Usage
 from shared.providers.errors import Fault, UpstreamUnavailable
-from tests.agents.yard import ACCOUNT, Yard
-
-
-class Died(BaseException):
-    """The process is gone."""
+from tests.agents.yard import ACCOUNT, Died, Yard
 
 
 @pytest.mark.parametrize("dies", ["before the hold", "after the hold", "before its answer is kept", "after the charge"])

@@ -20,8 +20,7 @@ from shared.shelf.models import LEASE_FACT
 from shared.shelf.service import Shelf
 from shared.shelf.sweep import LeaseSweep
 from shared.vault.service import Vault
-from tests.agents.test_holds import Died
-from tests.agents.yard import ACCOUNT, MODEL, Process, Yard
+from tests.agents.yard import ACCOUNT, MODEL, Died, Process, Yard
 from tests.shelf.builders import key_of, vault
 
 QUOTA_MICROS = 1_000_000_000

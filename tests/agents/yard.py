@@ -63,6 +63,10 @@ class Process(App):
         self.__dict__.update(tasks=posted, job_pace=pace, job_kinds=kinds)
 
 
+class Died(BaseException):
+    """The process is gone."""
+
+
 class Yard:
     """One database with one rich person, and as many processes as a test wants."""
 

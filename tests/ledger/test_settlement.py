@@ -1,68 +1,37 @@
-"""Settlement: what closed windows owe is posted once, to the micro, whatever dies on the way; every fold is checked."""
+"""Settlement: what closed windows owe is posted once, to the micro, whatever dies on the way."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.base.ids import AccountId, EntryId
+from shared.base.ids import AccountId
 from shared.base.merkle import EMPTY_ROOT, root_of
-from shared.ledger.documents import BANDS, Document, band_of
-from shared.ledger.earnings import Earnings
-from shared.ledger.errors import ChainBroken, EntryAbsent, KeyReused
-from shared.ledger.memory import MemoryLedgerArchive
-from shared.ledger.models import HOUSE_CLEARING, HOUSE_REVENUE, EntryKind, Origin, Share
-from shared.ledger.postings import Debit, OpenAccount
-from shared.ledger.settlement import MARGIN, PAYEES_AT_ONCE, WINDOWS_MAX, Settlement
-from shared.ledger.settling import WINDOW_S, Fold, Folded, Settle, Window, owed_by, sale_leaf, settle_id, window_of
-from shared.ledger.store import EntryRef, StoreUnavailable
+from shared.ledger.documents import BANDS, band_of
+from shared.ledger.errors import ChainBroken, KeyReused
+from shared.ledger.models import HOUSE_CLEARING, EntryKind, Origin, Share
+from shared.ledger.settlement import PAYEES_AT_ONCE, WINDOWS_MAX, Settlement
+from shared.ledger.settling import WINDOW_S, Fold, Window, owed_by, sale_leaf, settle_id, window_of
+from shared.ledger.store import StoreUnavailable
 from shared.ledger.unsettled import count_unsettled
-from shared.ledger.verify import LedgerReport, verify_ledger
-from shared.ledger.windows import Horizons, horizon_from
-from tests.ledger.builders import ADA, BEN, DAY, NOW, Ticker, balance, chance_of, engine_on, grant, opened
-from tests.ledger.tampering import LedgerAt, document_at, in_memory, reseal, rewrite
-
-CREATOR = AccountId("earn:creator")
-HELPER = AccountId("earn:helper")
-CARD = AccountId("card:first")
-SHARES = (Share(HOUSE_REVENUE, 30), Share(CREATOR, 60), Share(HELPER, 10))
-LAST = 3
-"""Of each payee's entries once a busy window is settled: the account opens, and each buyer is of another band."""
-CLOSED_MS = int((WINDOW_S + MARGIN.total_seconds()) * 1000) + 1
-
-
-def sold(amount: int, key: str, *, by: AccountId = ADA, shares: Sequence[Share] = SHARES) -> Debit:
-    return Debit(account_id=by, amount_micros=amount, shares=tuple(shares), key=key, facts=(), at_ms=NOW)
-
-
-def settlement_of(ledger: LedgerAt, clock: Ticker) -> Settlement:
-    return Settlement(engine_on(ledger.store), ledger.windows, clock)
-
-
-async def busy(clock: Ticker, *, sales: int = 5) -> LedgerAt:
-    """Two buyers, three payees, all within one window."""
-    ledger = in_memory(clock)
-    await opened(ledger.store, paid=1_000, accounts=(ADA, BEN))
-    engine = engine_on(ledger.store)
-    await engine.run(grant(100, "promo", promo_until=NOW + DAY))
-    for number in range(sales):
-        await engine.run(sold(31, f"sale {number}", by=(ADA, BEN)[number % 2]))
-    return ledger
-
-
-async def checked(ledger: LedgerAt) -> LedgerReport:
-    return await verify_ledger(ledger.archive, (await ledger.windows.horizons()).settled_until)
-
-
-async def assert_sound(ledger: LedgerAt) -> LedgerReport:
-    report = await checked(ledger)
-    assert report.broken == ()
-    assert report.drift_micros == 0
-    return report
+from shared.ledger.windows import horizon_from
+from tests.ledger.builders import ADA, BEN, DAY, NOW, Ticker, balance, chance_of, engine_on, opened
+from tests.ledger.settling import (
+    CLOSED_MS,
+    CREATOR,
+    HELPER,
+    LAST,
+    Dying,
+    assert_sound,
+    busy,
+    checked,
+    sales_in,
+    settlement_of,
+    sold,
+)
+from tests.ledger.tampering import LedgerAt, in_memory, rewrite
 
 
 async def test_an_open_window_is_left_alone() -> None:
@@ -93,12 +62,6 @@ async def test_what_is_owed_is_posted_and_cancelled_in_clearing() -> None:
     assert (await count_unsettled(ledger.windows, await ledger.windows.horizons())).micros == 0
     sound = await assert_sound(ledger)
     assert sound.balance_micros == sound.unsettled_micros == 0
-
-
-def sales_in(ledger: LedgerAt) -> list[dict[str, Any]]:
-    """The debits, as stored."""
-    entries: dict[EntryRef, dict[str, Any]] = ledger.store.entries  # type: ignore[attr-defined]
-    return [entry for entry in entries.values() if entry["kind"] == "debit"]
 
 
 async def test_a_settlement_says_what_it_folds() -> None:
@@ -136,44 +99,6 @@ async def test_a_second_run_changes_nothing() -> None:
 
     assert again.postings == 0
     assert ledger.store.entries == before  # type: ignore[attr-defined]
-
-
-class Dying:
-    """Windows that fail at their n-th call, as a process that is killed there does to the rest of the run."""
-
-    def __init__(self, inner: Any, calls_left: int) -> None:
-        self._inner = inner
-        self._calls_left = calls_left
-
-    def _count(self) -> None:
-        self._calls_left -= 1
-        if self._calls_left < 0:
-            raise StoreUnavailable
-
-    async def horizons(self) -> Horizons:
-        self._count()
-        read: Horizons = await self._inner.horizons()
-        return read
-
-    async def put_horizon(self, band: int, settled_until: datetime) -> None:
-        self._count()
-        await self._inner.put_horizon(band, settled_until)
-
-    async def first_committed_at(self, band: int, since: datetime | None) -> datetime | None:
-        self._count()
-        first: datetime | None = await self._inner.first_committed_at(band, since)
-        return first
-
-    async def entries_between(
-        self, band: int, since: datetime | None, before: datetime | None
-    ) -> AsyncIterator[tuple[EntryRef, Document]]:
-        self._count()
-        async for found in self._inner.entries_between(band, since, before):
-            yield found
-
-    async def existing(self, refs: Sequence[EntryRef], *, read_at: datetime) -> frozenset[EntryRef]:
-        found: frozenset[EntryRef] = await self._inner.existing(refs, read_at=read_at)
-        return found
 
 
 async def test_a_run_that_dies_anywhere_and_runs_again_ends_the_same() -> None:
@@ -272,190 +197,11 @@ async def test_more_payees_than_are_posted_at_once_are_all_paid() -> None:
     await assert_sound(ledger)
 
 
-TAMPERINGS: dict[str, dict[str, Any]] = {
-    "a sale moved to another window": {"committed_at": datetime.fromtimestamp(NOW / 1000 - 10 * WINDOW_S).astimezone()},
-    "a sale without a time": {"committed_at": None},
-}
-
-
-@pytest.mark.parametrize("name", TAMPERINGS)
-async def test_the_time_of_a_commit_counts(name: str) -> None:
-    """It stands outside of the hash; what was folded by it gives a change away."""
-    clock = Ticker()
-    ledger = await busy(clock)
-    clock.now_ms += CLOSED_MS
-    await settlement_of(ledger, clock).run()
-    await rewrite(ledger, BEN, 3, **TAMPERINGS[name])
-
-    assert (await checked(ledger)).broken
-
-
-async def test_a_settlement_that_was_deleted_whole_is_missed() -> None:
-    """A payee's account that vanishes without a trace leaves the window that owed it."""
-    clock = Ticker()
-    ledger = await busy(clock)
-    clock.now_ms += CLOSED_MS
-    await settlement_of(ledger, clock).run()
-    del ledger.store.heads[CREATOR]  # type: ignore[attr-defined]
-    for ref in [ref for ref in ledger.store.entries if ref[0] == CREATOR]:  # type: ignore[attr-defined]
-        await ledger.delete_entry(*ref)
-
-    report = await checked(ledger)
-
-    assert {error.account_id for error in report.broken} == {CREATOR}
-
-
-@pytest.mark.parametrize("fact", ["count", "root"])
-async def test_a_settlement_that_says_it_folds_something_else_is_found(fact: str) -> None:
-    """Its chain holds and no credit is missing: only folding the window anew shows the forgery."""
-    clock = Ticker()
-    ledger = await busy(clock)
-    clock.now_ms += CLOSED_MS
-    await settlement_of(ledger, clock).run()
-    entry_id, document = await document_at(ledger, HELPER, LAST)
-    await reseal(ledger, HELPER, LAST, facts={**document["facts"], fact: "0"})
-    _, forged = await document_at(ledger, HELPER, LAST)
-    await ledger.edit_head(HELPER, hash=forged["hash"])
-
-    report = await checked(ledger)
-
-    assert [(error.account_id, error.entry_id) for error in report.broken] == [(HELPER, entry_id)]
-
-
-@pytest.mark.parametrize("start_s", [NOW // 1000 - NOW // 1000 % WINDOW_S, 4_000_000_200, 10**18])
-async def test_a_settlement_of_nothing_is_found(start_s: int) -> None:
-    """Credits from nowhere under the name of a window that is not settled yet, or never will be."""
-    clock = Ticker()
-    ledger = await busy(clock)
-    thief = AccountId("earn:thief")
-    folded = Folded(thief, 1, ((Origin.PAID, 10**9),), "00" * 32)
-    engine = engine_on(ledger.store)
-    await engine.run(OpenAccount(account_id=thief, at_ms=NOW))
-    await engine.run(Settle(account_id=thief, window=Window(start_s, 0), folded=folded, at_ms=NOW))
-
-    report = await checked(ledger)
-
-    assert [error.account_id for error in report.broken] == [thief]
-
-
-async def test_horizons_that_were_set_back_excuse_no_settlement() -> None:
-    clock = Ticker()
-    ledger = await busy(clock)
-    clock.now_ms += CLOSED_MS
-    await settlement_of(ledger, clock).run()
-    ledger.windows.settled_until.clear()  # type: ignore[attr-defined]
-    await assert_sound(ledger)
-
-    await rewrite(ledger, BEN, 3, **TAMPERINGS["a sale moved to another window"])
-
-    assert (await checked(ledger)).broken
-
-
-class SettledMeanwhile(MemoryLedgerArchive):
-    """An archive in which a card buys, and is settled, once a number of accounts was read."""
-
-    def __init__(self, ledger: LedgerAt, clock: Ticker, accounts: int) -> None:
-        super().__init__(ledger.store)  # type: ignore[arg-type]
-        self._ledger = ledger
-        self._clock = clock
-        self._accounts_left = accounts
-
-    async def head_and_count(self, account_id: AccountId) -> tuple[Document | None, int]:
-        if not self._accounts_left:
-            await engine_on(self._ledger.store).run(sold(31, "sale of a card", by=CARD))
-            self._clock.now_ms += CLOSED_MS
-            await settlement_of(self._ledger, self._clock).run()
-        self._accounts_left -= 1
-        return await super().head_and_count(account_id)
-
-
-async def test_a_settlement_while_the_ledger_is_checked_is_no_fault() -> None:
-    """At any moment of the check: buyers are read after payees, also those whose names come first."""
-    for accounts in range(8):
-        clock = Ticker()
-        ledger = await busy(clock)
-        clock.now_ms += CLOSED_MS
-        await settlement_of(ledger, clock).run()
-        await opened(ledger.store, paid=1_000, accounts=(CARD,))
-        horizons = await ledger.windows.horizons()
-
-        report = await verify_ledger(SettledMeanwhile(ledger, clock, accounts), horizons.settled_until)
-
-        assert (report.broken, report.drift_micros) == ((), 0)
-
-
-@pytest.mark.parametrize("year", [1, 9999])
-async def test_a_time_of_commit_far_away_stops_nobody(year: int) -> None:
-    """Its own sale is not settled, or not counted; all others are, and the check says what it finds."""
-    clock = Ticker()
-    ledger = await busy(clock)
-    await rewrite(ledger, BEN, 3, committed_at=datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC))
-    clock.now_ms += CLOSED_MS
-
-    report = await settlement_of(ledger, clock).run()
-
-    assert report.finished
-    assert (await Earnings(ledger.store, ledger.windows, MemorySales(ledger)).of(CREATOR)).pending_is_whole
-    await assert_sound(ledger)
-
-
-class MemorySales:
-    """Sales of a ledger in memory."""
-
-    def __init__(self, ledger: LedgerAt) -> None:
-        self._ledger = ledger
-
-    async def since(
-        self, payee: AccountId, since: datetime | None, before: datetime | None
-    ) -> AsyncIterator[tuple[EntryRef, Document]]:
-        for band in range(BANDS):
-            async for ref, document in self._ledger.windows.entries_between(band, since, before):
-                if payee in document["payees"]:
-                    yield ref, document
-
-
-async def test_a_payee_sees_pending_and_settled_apart_and_which_sales_were_folded() -> None:
-    clock = Ticker()
-    ledger = await busy(clock)
-    earnings = Earnings(ledger.store, ledger.windows, MemorySales(ledger))
-    pending = await earnings.of(CREATOR)
-    clock.now_ms += CLOSED_MS
-    await settlement_of(ledger, clock).run()
-    await engine_on(ledger.store).run(sold(10, "later"))
-    settled = await earnings.of(CREATOR)
-
-    assert sum(pending.settled.values()) == 0
-    assert settled.settled == pending.pending
-    assert sum(settled.pending.values()) == 6
-    for band in {band_of(buyer) for buyer in (ADA, BEN)}:
-        entry_id = settle_id(Window(NOW // 1000 - NOW // 1000 % WINDOW_S, band))
-        folded = await earnings.settlement(CREATOR, entry_id)
-        assert root_of([bytes.fromhex(sale.leaf) for sale in folded.sales]).hex() == dict(folded.entry.facts)["root"]
-        assert sum(sum(sale.amounts.values()) for sale in folded.sales) == folded.entry.delta_micros
-        with pytest.raises(EntryAbsent):
-            await earnings.settlement(AccountId("earn:nobody"), entry_id)
-    with pytest.raises(EntryAbsent):
-        await earnings.settlement(CREATOR, EntryId("0" * 64))
-
-
 @pytest.mark.parametrize("fields", [None, {}, {"settled_until": "soon"}, {"settled_until": 5}])
 def test_a_horizon_that_is_no_moment_is_told(fields: dict[str, Any] | None) -> None:
     """It is neither taken for one nor for that of a band which was never settled."""
     with pytest.raises(ChainBroken, match="band:2"):
         horizon_from("band:2", fields)
-
-
-async def test_a_settlement_of_more_sales_than_one_answer_holds_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Ticker()
-    ledger = await busy(clock, sales=6)
-    clock.now_ms += CLOSED_MS
-    await settlement_of(ledger, clock).run()
-    earnings = Earnings(ledger.store, ledger.windows, MemorySales(ledger))
-    entry_id = settle_id(Window(NOW // 1000 - NOW // 1000 % WINDOW_S, band_of(ADA)))
-
-    for most, whole in ((6, True), (5, False)):
-        monkeypatch.setattr("shared.ledger.earnings.SALES_MAX", most)
-        assert (await earnings.settlement(CREATOR, entry_id)).sales_are_whole is whole
 
 
 async def test_a_band_with_nothing_to_settle_keeps_up() -> None:
@@ -474,22 +220,6 @@ async def test_a_band_with_nothing_to_settle_keeps_up() -> None:
     assert all(horizons.read_at - until < timedelta(hours=2) for until in horizons.settled_until.values())
     assert (await count_unsettled(ledger.windows, await ledger.windows.horizons())).micros == 31
     await assert_sound(ledger)
-
-
-async def test_no_sale_is_both_pending_and_settled() -> None:
-    """A run that dies after some of its postings leaves what it posted settled, whatever its horizon says."""
-    for dies_at in range(16):
-        clock = Ticker()
-        ledger = await busy(clock)
-        earnings = Earnings(ledger.store, ledger.windows, MemorySales(ledger))
-        whole = sum((await earnings.of(CREATOR)).pending.values())
-        clock.now_ms += CLOSED_MS
-        with suppress(StoreUnavailable):
-            await Settlement(engine_on(ledger.store), Dying(ledger.windows, dies_at), clock).run()
-
-        earned = await earnings.of(CREATOR)
-
-        assert sum(earned.pending.values()) + sum(earned.settled.values()) == whole
 
 
 @given(st.lists(st.tuples(st.integers(1, 10**6), st.integers(1, 10**6)), min_size=1, max_size=20), st.randoms())

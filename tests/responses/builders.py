@@ -7,7 +7,7 @@ import openai
 from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types.responses import Response as ClientsResponse
 from openai.types.responses import ResponseStreamEvent
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from shared.base.body import shape
 from shared.base.ids import RequestId
@@ -21,7 +21,7 @@ from tests.chat.conftest import Shop
 
 NOW_S = 1_700_000_000
 TOOL: dict[str, Any] = {"type": "function", "name": "look", "parameters": {"type": "object"}, "strict": True}
-_events = TypeAdapter(ResponseStreamEvent)
+_events: TypeAdapter[ResponseStreamEvent] = TypeAdapter(ResponseStreamEvent, config=ConfigDict(defer_build=True))
 
 
 def request_of(given: object = "hi", **fields: object) -> ResponseRequest:

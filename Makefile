@@ -36,7 +36,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup clients demo run test check check-tests check-types check-format check-lint check-imports bench bench-ledger bench-chat bench-cold bench-hot bench-verify bench-settle bench-predict bench-stream bench-webhook bench-route matrix simulate mutants lock clean format verify bench-job kills
+.PHONY: help setup clients demo run test check check-tests check-types check-format check-lint check-imports bench bench-ledger bench-chat bench-cold bench-hot bench-verify bench-settle bench-predict bench-stream bench-webhook bench-route matrix simulate mutants lock clean format verify bench-job kills deploy
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -133,6 +133,9 @@ simulate: setup ## Simulate the ledger under faults: SEEDS=20000 so many seeds (
 
 mutants: setup ## Take each safeguard out in turn, and see which test notices: ARGS=--rules for every line of rules.py
 	@$(PYTHON) -m mutants $(ARGS)
+
+deploy: setup ## Deploy to Google Cloud: PROJECT=my-project REGION=europe-west1 DOMAIN=api.example.com; ARGS=--plan only tells
+	@$(PYTHON) infra/deploy.py --project "$(PROJECT)" --region "$(REGION)" --domain "$(DOMAIN)" $(ARGS)
 
 lock: setup ## Compile the pinned requirements and package-lock.json anew
 	$(COMPILE) --output-file requirements.txt requirements.in

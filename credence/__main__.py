@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from credence import catalog, export, rewrap, verify
+from credence import catalog, export, key, rewrap, verify
 
 
 def main(arguments: list[str]) -> int:
@@ -16,6 +16,7 @@ def main(arguments: list[str]) -> int:
     export.add_arguments(commands.add_parser("export", help="write a project's ledger and log to a file"))
     catalog.add_catalog_arguments(commands.add_parser("catalog", help="check and compile the catalog of models"))
     catalog.add_seed_arguments(commands.add_parser("seed", help="write the catalog's prices to a project"))
+    key.add_arguments(commands.add_parser("key", help="write the signing key's public half as verifiers take it"))
     rewrap.add_arguments(commands.add_parser("rewrap", help="rotate what wraps contributed keys, and wrap them anew"))
     options = parser.parse_args(arguments)
     code: int = options.run(options)

@@ -27,8 +27,7 @@ class ArtifactGetRequest(Body, frozen=True, kw_only=True):
 )
 async def artifact_get(body: ArtifactGetRequest, caller: Caller, app: App) -> Response:
     """Raise JobAbsent or ArtifactAbsent (404). A model may have written it, so no browser is to run it from here."""
-    uid = caller.user.uid if caller.user else None
-    job = await app.jobs.get(JobId(body.job_id), account_id=caller.account_id, uid=uid)
+    job = await app.jobs.get(JobId(body.job_id), account_id=caller.account_id, uid=caller.uid)
     ref, data = await app.jobs.artifact(job, body.artifact_id)
     return Response(
         data,

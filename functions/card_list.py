@@ -23,7 +23,7 @@ class CardListResponse(Body, frozen=True, kw_only=True):
 
 @http_function(auth="user", method="GET", body=CardListRequest, answer=CardListResponse)
 async def card_list(body: CardListRequest, caller: Caller, app: App) -> CardListResponse:
-    """What each card has and has spent, `card_get` tells."""
+    """`card_get` tells what each card has and has spent."""
     after = CardId(body.after) if body.after is not None else None
     cards = await app.cards.owned_by(caller.known_user().uid, after=after)
     return CardListResponse(data=[view_of(card) for card in cards])

@@ -1,6 +1,6 @@
-"""Complain of a call that a contributed key served. Called by whoever paid for it: a user, or a program with its card.
+"""Complain about a call that a contributed key served. Called by whoever paid for it, a user or a program.
 
-The key is tried at its provider again, and trusted less. A call is complained of once; a repeat answers the same.
+The key is tried at its provider again, and trusted less. A call has one complaint; a repeat answers the same.
 """
 
 from typing import Annotated, Literal
@@ -23,7 +23,7 @@ class ComplaintCreateRequest(Body, frozen=True, kw_only=True):
 
 
 class ComplaintCreateResponse(Body, frozen=True, kw_only=True):
-    """The complaint. What comes of it, the key's owner sees and not who made it."""
+    """The complaint. The key's owner sees what comes of it, and not who made it."""
 
     complaint_id: str
     receipt_id: str

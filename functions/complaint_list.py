@@ -1,4 +1,4 @@
-"""Show complaints about contributed keys that nobody has decided of. Called by operators; reads only."""
+"""Show complaints about contributed keys that nobody has decided on. Called by operators; reads only."""
 
 from shared.app import App
 from shared.base.body import Body

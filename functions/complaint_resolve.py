@@ -1,4 +1,4 @@
-"""Decide of a complaint about a contributed key, with the reason. Called by operators; a repeat answers the same.
+"""Decide on a complaint about a contributed key, with the reason. Called by operators; a repeat answers the same.
 
 One that is dismissed lowers the key's trust no longer; one that is upheld does for good.
 """

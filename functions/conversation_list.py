@@ -25,7 +25,7 @@ class ConversationListResponse(Body, frozen=True, kw_only=True):
 
 @http_function(auth="holder", method="GET", body=ConversationListRequest, answer=ConversationListResponse)
 async def conversation_list(body: ConversationListRequest, caller: Caller, app: App) -> ConversationListResponse:
-    """Their messages, `conversation_get` tells."""
+    """`conversation_get` tells their messages."""
     after = ConversationId(body.after) if body.after is not None else None
     page, next_after = await app.conversations.list(talker(caller), after=after)
     now_ms = app.clock()

@@ -33,7 +33,7 @@ class ConversationStartRequest(Body, frozen=True, kw_only=True):
 
 @http_function(auth="holder", body=ConversationStartRequest, answer=ConversationView)
 async def conversation_start(body: ConversationStartRequest, caller: Caller, app: App) -> ConversationView:
-    """Raise ModelNotAllowed or UserNeeded (403), ModelUnknown (404) or KeyReused (409)."""
+    """Raise ModelNotAllowed, TooManyConversations or UserNeeded (403), ModelUnknown (404) or KeyReused (409)."""
     if body.remembers and caller.card:
         raise UserNeeded
     terms = Terms(

@@ -24,8 +24,7 @@ class JobApproveRequest(Body, frozen=True, kw_only=True):
 @http_function(auth="holder", body=JobApproveRequest, path_param="job_id", path_suffix="/approve", answer=JobView)
 async def job_approve(body: JobApproveRequest, caller: Caller, app: App) -> JobView:
     """Raise JobAbsent (404), JobOver or ApprovalWrong (409)."""
-    uid = caller.user.uid if caller.user else None
     job = await app.jobs.approve(
-        JobId(body.job_id), body.interrupt_id, body.answer, account_id=caller.account_id, uid=uid
+        JobId(body.job_id), body.interrupt_id, body.answer, account_id=caller.account_id, uid=caller.uid
     )
     return view_of(job)

@@ -20,5 +20,4 @@ class JobCancelRequest(Body, frozen=True, kw_only=True):
 @http_function(auth="holder", body=JobCancelRequest, path_param="job_id", path_suffix="/cancel", answer=JobView)
 async def job_cancel(body: JobCancelRequest, caller: Caller, app: App) -> JobView:
     """Raise JobAbsent (404). A job that is over is answered as it ended."""
-    uid = caller.user.uid if caller.user else None
-    return view_of(await app.jobs.cancel(JobId(body.job_id), account_id=caller.account_id, uid=uid))
+    return view_of(await app.jobs.cancel(JobId(body.job_id), account_id=caller.account_id, uid=caller.uid))

@@ -33,8 +33,7 @@ class JobGetResponse(Body, frozen=True, kw_only=True):
 @http_function(auth="holder", method="GET", body=JobGetRequest, path_param="job_id", answer=JobGetResponse)
 async def job_get(body: JobGetRequest, caller: Caller, app: App) -> JobGetResponse:
     """Raise JobAbsent (404) for a job that is not the caller's."""
-    uid = caller.user.uid if caller.user else None
-    job = await app.jobs.get(JobId(body.job_id), account_id=caller.account_id, uid=uid)
+    job = await app.jobs.get(JobId(body.job_id), account_id=caller.account_id, uid=caller.uid)
     events = await app.jobs.events(job, after=int(body.after))
     steps = await app.jobs.traces(job)
     return JobGetResponse(

@@ -26,6 +26,5 @@ class JobResumeRequest(Body, frozen=True, kw_only=True):
 @http_function(auth="holder", body=JobResumeRequest, path_param="job_id", path_suffix="/resume", answer=JobView)
 async def job_resume(body: JobResumeRequest, caller: Caller, app: App) -> JobView:
     """Raise JobAbsent (404), JobOver (409) or CeilingTooLow (400)."""
-    uid = caller.user.uid if caller.user else None
-    job = await app.jobs.resume(JobId(body.job_id), body.ceiling_micros, account_id=caller.account_id, uid=uid)
+    job = await app.jobs.resume(JobId(body.job_id), body.ceiling_micros, account_id=caller.account_id, uid=caller.uid)
     return view_of(job)

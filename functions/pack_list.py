@@ -1,7 +1,7 @@
 """List the packs of credits, their prices, and the ways to pay. Called by anyone; reads only."""
 
 from shared.app import App
-from shared.base.body import Body
+from shared.base.body import Body, Empty
 from shared.base.economy import PACKS
 from shared.web.auth import Caller
 from shared.web.function import http_function
@@ -26,7 +26,7 @@ class PackListResponse(Body, frozen=True, kw_only=True):
 
 
 @http_function(auth="none", method="GET", answer=PackListResponse)
-async def pack_list(body: object, caller: Caller, app: App) -> PackListResponse:
+async def pack_list(body: Empty, caller: Caller, app: App) -> PackListResponse:
     """The price that counts is the one an order froze."""
     packs = [
         PackView(

@@ -15,7 +15,7 @@ from shared.web.function import http_function
 
 
 class PayoutReviewRequest(Body, frozen=True, kw_only=True):
-    """What is decided of which payout, and why."""
+    """What is decided about which payout, and why."""
 
     payout_id: PayoutIdText
     verdict: Literal["approve", "refuse"]

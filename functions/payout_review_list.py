@@ -1,6 +1,6 @@
 """List the payouts that wait for a person: first ones, and those tried too often. Called by operators; reads only.
 
-`payout_review` decides of one.
+`payout_review` decides on one.
 """
 
 from shared.app import App

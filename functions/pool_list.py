@@ -26,7 +26,7 @@ class PoolListResponse(Body, frozen=True, kw_only=True):
 
 @http_function(auth="user", method="GET", body=PoolListRequest, answer=PoolListResponse)
 async def pool_list(body: PoolListRequest, caller: Caller, app: App) -> PoolListResponse:
-    """What is in a pool, and who, `pool_get` tells."""
+    """`pool_get` tells what is in a pool, and who."""
     if body.mine == "true":
         pools = await app.pools.joined_by(caller.known_user().uid)
     else:

@@ -1,11 +1,8 @@
 """Tell what a model costs now: its price in the catalog, times the demand. Called by programs; reads only."""
 
-from typing import Annotated
-
-from msgspec import Meta
-
 from shared.app import App
-from shared.base.body import LAST, Body
+from shared.base.body import Body
+from shared.pricing.shapes import ModelIdText
 from shared.web.auth import Caller
 from shared.web.function import http_function
 
@@ -13,7 +10,7 @@ from shared.web.function import http_function
 class PriceGetRequest(Body, frozen=True, kw_only=True):
     """Which model. Its id has slashes in it."""
 
-    model_id: Annotated[str, Meta(max_length=200, pattern=rf"^[\x21-\x7e]+{LAST}")]
+    model_id: ModelIdText
 
 
 class PriceOfUnit(Body, frozen=True, kw_only=True):

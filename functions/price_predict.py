@@ -1,12 +1,11 @@
 """Forecast the next day's cheapest hour for a model, or say that there is none. Called by programs; reads only."""
 
-from typing import Annotated, Literal
-
-from msgspec import Meta
+from typing import Literal
 
 from shared.app import App
-from shared.base.body import LAST, Body
+from shared.base.body import Body
 from shared.pricing.models import Forecast
+from shared.pricing.shapes import ModelIdText
 from shared.web.auth import Caller
 from shared.web.function import http_function
 
@@ -14,7 +13,7 @@ from shared.web.function import http_function
 class PricePredictRequest(Body, frozen=True, kw_only=True):
     """Which model. Its id has slashes in it."""
 
-    model_id: Annotated[str, Meta(max_length=200, pattern=rf"^[\x21-\x7e]+{LAST}")]
+    model_id: ModelIdText
 
 
 class HourForecast(Body, frozen=True, kw_only=True):
@@ -25,7 +24,7 @@ class HourForecast(Body, frozen=True, kw_only=True):
 
 
 class ForecastErrors(Body, frozen=True, kw_only=True):
-    """How far forecasts of the last week would have been off in the mean, in millionths, beside two guesses."""
+    """How far off forecasts of the weeks that are known would have been, in millionths, beside two guesses."""
 
     ours_ppm: int
     same_as_now_ppm: int

@@ -17,7 +17,7 @@ class PriceRefreshResponse(Body, frozen=True, kw_only=True):
 
 @http_function(auth="service", scope="timer", answer=PriceRefreshResponse)
 async def price_refresh(body: Empty, caller: Caller, app: App) -> PriceRefreshResponse:
-    """What cannot be read or written now is left to the next run; prices stay as they are until then."""
+    """Raise PricesUnavailable (503). What was not counted is left to the next run; until then prices stay."""
     report = await app.price_refresh.run()
     return PriceRefreshResponse(
         windows=report.windows, sales=report.sales, models=report.models, finished=report.finished

@@ -1,11 +1,10 @@
 """Tell how demand moved a model's price: the hours of a week or the days of four. Called by programs; reads only."""
 
-from typing import Annotated, Literal
-
-from msgspec import Meta
+from typing import Literal
 
 from shared.app import App
-from shared.base.body import LAST, Body
+from shared.base.body import Body
+from shared.pricing.shapes import ModelIdText
 from shared.web.auth import Caller
 from shared.web.function import http_function
 
@@ -13,7 +12,7 @@ from shared.web.function import http_function
 class PriceTrendsRequest(Body, frozen=True, kw_only=True):
     """Which model, and how fine."""
 
-    model_id: Annotated[str, Meta(max_length=200, pattern=rf"^[\x21-\x7e]+{LAST}")]
+    model_id: ModelIdText
     per: Literal["hour", "day"] = "hour"
 
 

@@ -11,7 +11,7 @@ from shared.web.function import http_function
 
 
 class ProviderAllowRequest(Body, frozen=True, kw_only=True):
-    """What is decided of which provider, and why: owners who are refused are told the reason."""
+    """What is decided about which provider, and why: owners who are refused are told the reason."""
 
     provider: ProviderName
     allowed: bool

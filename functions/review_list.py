@@ -24,7 +24,7 @@ class ReviewListResponse(Body, frozen=True, kw_only=True):
 @http_function(auth="service", scope="payment:review", method="GET", body=ReviewListRequest, answer=ReviewListResponse)
 async def review_list(body: ReviewListRequest, caller: Caller, app: App) -> ReviewListResponse:
     """Raise PaymentsUnavailable (503)."""
-    found = await app.reviews.open(body.after)
+    found = await app.review_store.open(body.after)
     return ReviewListResponse(
         reviews=[review_view(kept) for kept in found],
         after=found[-1].review_id if len(found) == PAGE_REVIEWS_MAX else None,

@@ -13,7 +13,7 @@ from shared.web.function import http_function
 
 
 class ReviewResolveRequest(Body, frozen=True, kw_only=True):
-    """What is decided of which review, and why."""
+    """What is decided about which review, and why."""
 
     review_id: ReviewIdText
     verdict: Verdict

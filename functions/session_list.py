@@ -23,7 +23,7 @@ class SessionListResponse(Body, frozen=True, kw_only=True):
 
 @http_function(auth="user", method="GET", body=SessionListRequest, answer=SessionListResponse)
 async def session_list(body: SessionListRequest, caller: Caller, app: App) -> SessionListResponse:
-    """What each has and has spent, `session_get` tells."""
+    """`session_get` tells what each has and has spent."""
     after = CardId(body.after) if body.after is not None else None
     cards = await app.sessions.owned_by(caller.known_user().uid, after=after)
     return SessionListResponse(data=[session_shown(card) for card in cards])

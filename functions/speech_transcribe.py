@@ -7,7 +7,8 @@ A repeat is another call with its own charge; OpenAI's clients send no idempoten
 from starlette.responses import Response
 
 from shared.app import App
-from shared.speech.models import RECORDING_BYTES_MAX, SpeechRequest
+from shared.providers.models import RECORDING_BYTES_MAX
+from shared.speech.models import SpeechRequest
 from shared.web.asking import asking
 from shared.web.auth import Caller
 from shared.web.function import http_function

@@ -97,7 +97,7 @@ def _route(row: FunctionRow) -> Route:
 
 
 def _load(row: FunctionRow) -> Any:
-    """The HttpFunction or EventFunction of a row."""
+    """The served function of a row, whichever its trigger is."""
     function: Any = getattr(import_module(f"functions.{row.name}"), row.name)
     return function
 

@@ -70,7 +70,7 @@ def served_call(deployment: Deployment, caller: Person, key_id: str, expect: Exp
 
 def settle(deployment: Deployment, advance_account_id: str, expect: Expect) -> int:
     """Settle all that was posted until now; what that posted to the owner of what use has earned of the advance."""
-    # What it logs is for the log of a function, and not for who watches the demo.
+    # What it logs is for the log of a function, and not for those who watch the demo.
     with contextlib.redirect_stdout(io.StringIO()):
         return asyncio.run(_settle(deployment, advance_account_id, expect))
 

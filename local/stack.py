@@ -36,9 +36,9 @@ class Stack:
     stripe: StripeStandin
     """Where what they sell is paid. Made when the stack is entered."""
     paypal: PayPalStandin
-    """The same for who pays by PayPal."""
+    """The same for buyers who pay by PayPal."""
     razorpay: RazorpayStandin
-    """The same for who pays by Razorpay."""
+    """The same for buyers who pay by Razorpay."""
     chain: LocalChain
     """And where it is paid with a token. Listens when the stack is entered, and starts a chain once it is asked."""
 

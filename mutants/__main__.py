@@ -16,6 +16,8 @@ from mutants.commits import COMMITS
 from mutants.conversations import CONVERSATIONS
 from mutants.credits import CREDITS
 from mutants.jobs import JOBS
+from mutants.logs import LOGS
+from mutants.moves import MOVES
 from mutants.mutant import Mutant
 from mutants.payments import PAYMENTS
 from mutants.payouts import PAYOUTS
@@ -25,6 +27,7 @@ from mutants.sharing import SHARING
 from mutants.shelf import SHELF
 from mutants.tools import TOOLS
 from mutants.tree import ROOT, UNNOTICED, Change, SuitesBroken, Verdict, each, run_suites, try_change
+from mutants.walks import WALKS
 
 SURVIVED = "SURVIVED"
 MUTANTS = (
@@ -34,6 +37,7 @@ MUTANTS = (
     *CONVERSATIONS,
     *CREDITS,
     *JOBS,
+    *MOVES,
     *PAYMENTS,
     *PAYOUTS,
     *RISK,
@@ -42,6 +46,8 @@ MUTANTS = (
     *SETTLING,
     *TOOLS,
     *PROOFS,
+    *WALKS,
+    *LOGS,
 )
 
 

@@ -21,7 +21,15 @@ from msgspec import Struct
 ROOT = Path(__file__).parent.parent
 COPIED = (
     *("shared", "functions", "credence", "simulation", "local", "bench", "mutants", "infra", "tests"),
-    *("main.py", "pyproject.toml", "package.json", "firebase.json", "firestore.rules", "firestore.indexes.json"),
+    *(
+        "main.py",
+        "README.md",
+        "pyproject.toml",
+        "package.json",
+        "firebase.json",
+        "firestore.rules",
+        "firestore.indexes.json",
+    ),
 )
 LINKED = (".venv", "node_modules", ".cache")
 """Large and never changed: what the local stack runs."""

@@ -21,6 +21,10 @@ Documents = Mapping[str, Any]
 OWING = ("settle", "revoke", "clawback", "capture")
 """Kinds that may take more of what never expires than there is."""
 
+UNDONE = {"refund": ("debit", "capture"), "revoke": ("grant",)}
+"""What each kind that undoes an entry may undo."""
+MONEY = ("house:payments", "house:disputes")
+"""What an entry owes these, or an earner, it can be found by."""
 PAIRED = ("transfer", "close")
 """Kinds whose other side is an entry of another account; `nothing_is_minted` sees that it is there."""
 
@@ -33,6 +37,7 @@ class Fold(Struct):
     lots: dict[tuple[str, int | None], int] = field(default_factory=dict)
     spent: int = 0
     captured: set[str] = field(default_factory=set)
+    undone: set[str] = field(default_factory=set)
 
 
 class Books(Struct):
@@ -136,6 +141,24 @@ def holds_resolve_once(books: Books, commit: Commit) -> None:
             captured.add(hold_id)
 
 
+def what_is_undone_was_done_and_is_undone_once(books: Books, commit: Commit) -> None:
+    """A refund gives back exactly what its entry took; a revocation takes no more than was granted."""
+    for account_id, entry_id in commit.refs:
+        entry = books.entries[account_id, entry_id]
+        if entry["kind"] not in UNDONE:
+            continue
+        undone, name = books.folds[account_id].undone, entry["facts"]["reverses"]
+        original = books.entries.get((account_id, name))
+        if original is None or original["kind"] not in UNDONE[entry["kind"]] or original["seq"] >= entry["seq"]:
+            raise Violation(f"the {entry['kind']} {entry_id} undoes nothing that was done")
+        if name in undone:
+            raise Violation(f"the entry {name} was undone twice")
+        undone.add(name)
+        most = -original["delta_micros"]
+        if entry["delta_micros"] != most and (entry["kind"] == "refund" or entry["delta_micros"] < most):
+            raise Violation(f"the {entry['kind']} {entry_id} moves another amount than it undoes")
+
+
 def nothing_is_minted(books: Books, commit: Commit) -> None:
     """All balances and all legs that still have to be settled cancel."""
     for account_id in commit.accounts:
@@ -185,6 +208,7 @@ AFTER_COMMIT: list[Callable[[Books, Commit], None]] = [
     heads_are_the_fold,
     no_account_promises_more_than_it_has,
     holds_resolve_once,
+    what_is_undone_was_done_and_is_undone_once,
     nothing_is_minted,
     windows_are_settled_once_and_whole,
     what_is_pending_and_what_was_settled_is_all_that_is_owed,
@@ -222,6 +246,11 @@ def _fault(books: Books, fold: Fold, ref: Ref, entry: Documents) -> str | None:
     paid = [lot["delta_micros"] for lot in entry["lots"] if lot["origin"] == "paid"]
     if sum(paid) + sum([leg["amount_micros"] for leg in entry["legs"] if leg["origin"] == "paid"]):
         return "turns credits of one origin into those of another"
+    found_by = {
+        leg["account"] for leg in entry["legs"] if leg["account"].startswith("earn:") or leg["account"] in MONEY
+    }
+    if entry["payees"] != sorted(found_by):
+        return "cannot be found by those whom it owes"
     later = [leg["amount_micros"] for leg in entry["legs"] if leg["account"].startswith(DEFERRED)]
     if len(later) < len(entry["legs"]) and entry["kind"] not in PAIRED:
         return "pays behind a back"

@@ -36,7 +36,7 @@ class Waiting:
 
 @dataclass(slots=True)
 class QueueState:
-    """One queue. `rate` and `retry` have Google's defaults where a deployment said nothing."""
+    """One queue. Its limits have Google's defaults where a deployment said nothing: see `with_defaults`."""
 
     queue: tasks_v2.Queue
     waiting: dict[str, Waiting] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from shared.agents.limits import (
 )
 from shared.agents.models import Event, Job, JobId, JobState
 from shared.base.errors import CredenceError, Kind
+from shared.base.names import seen
 
 _MAY_PASS = frozenset({Kind.BUSY, Kind.UNAVAILABLE})
 _PPM = 1_000_000
@@ -60,7 +61,7 @@ def artifact_name(name: str) -> str:
     """What an artifact may be called, whatever wrote the name: signs that are seen, and of one that is too long the
     end, which says what the artifact is.
     """
-    return "".join(sign if sign.isprintable() else "_" for sign in name[-ARTIFACT_NAME_CHARS_MAX:]) or "unnamed"
+    return seen(name[-ARTIFACT_NAME_CHARS_MAX:]) or "unnamed"
 
 
 def left_micros(job: Job) -> int:

@@ -111,7 +111,7 @@ class Fetcher:
     async def fetch(self, url: str, *, bytes_max: int, media_types: Set[str] | None, timeout_s: float) -> Fetched:
         """What is at the URL, uncompressed, from its own host: redirects are not followed. Raise AddressRefused.
 
-        Without `media_types` it may be of any, for who reads what proves itself.
+        Without `media_types` any will do, for a reader of what proves itself.
         """
         checked_host(url)
         if self._session is None:

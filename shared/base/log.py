@@ -14,6 +14,11 @@ request_fields: ContextVar[dict[str, Value] | None] = ContextVar("request_fields
 """Fields of the request being served (request id, trace), added to every line written while it runs."""
 
 
+def add_request_fields(**fields: Value) -> None:
+    """Have these written too, from here on, with every line of the request being served."""
+    request_fields.set({**(request_fields.get() or {}), **fields})
+
+
 def write_line(severity: Severity, message: str, **fields: Value) -> None:
     """Write one structured line. Callers pass ids and amounts, never prompts, keys, tokens or headers."""
     line = {"severity": severity, "message": message, **(request_fields.get() or {}), **fields}

@@ -24,7 +24,7 @@ GOOGLE_AD_KEYS_URL = "https://www.gstatic.com/admob/reward/verifier-keys.json"
 """What callbacks of rewarded ads are signed with: https://developers.google.com/admob/android/ssv"""
 
 RISK_KEY_CHARS_MIN = 32
-"""Addresses and numbers of telephones can be guessed through, so their hashes are worth no more than the key."""
+"""Addresses and telephone numbers can be guessed through, so their hashes are worth no more than the key."""
 
 
 USDC_ON_BASE = "0x833589fcd6edb6e08f4c7c32d4f71b54bda02913"
@@ -132,7 +132,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which address of `X-Forwarded-For` is the client's, from its end: 1 on Cloud Run, 2 behind a load balancer
     of Google's, whose functions must then take nothing past it."""
     job_lease_s: Literal["2", "20", "60"] = "60"
-    """So long after a worker died may the next one go on with its job. It is renewed three times as often."""
+    """How long after a worker died the next one may go on with its job. It is renewed three times as often."""
     paypal_client_id: str | None = None
     paypal_client_secret: Secret | None = None
     paypal_merchant_id: Annotated[str, Meta(pattern=rf"^[2-9A-HJ-NP-Z]{{13}}{LAST}")] | None = None
@@ -243,7 +243,7 @@ def _refuse_other_mode(settings: Settings) -> None:
     # A stand-in on this machine vouches for itself.
     if settings.paypal_client_id is not None and settings.paypal_certificates_file is None:
         modes["PAYPAL_BASE_URL"] = paypal_mode(settings.paypal_base_url)
-    # Who develops may look at any chain: they pay with dollars of their own.
+    # A developer may look at any chain: they pay with dollars of their own.
     if settings.crypto_rpc_url is not None and settings.environment is Environment.PRODUCTION:
         modes["CRYPTO_CHAIN_ID"] = chain_mode(settings.crypto_chain_id)
     if found := sorted(name for name, mode in modes.items() if mode is not settings.money):

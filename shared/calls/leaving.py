@@ -25,8 +25,8 @@ class Stopped(Struct, frozen=True):
 class Vigil:
     """Watches the client of one call while providers are asked for it.
 
-    Who leaves is asked nobody else for. A provider at work is stopped only where that saves what it would bill; any
-    other is read to its end, and its answer charged as what the client set going.
+    Once the client has left, nobody else is asked. A provider at work is stopped only where that saves what it would
+    bill; any other is read to its end, and its answer charged as what the client set going.
     """
 
     def __init__(self, left: Callable[[], Awaitable[None]] | None, *, may_stop: bool) -> None:

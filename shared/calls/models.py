@@ -27,7 +27,7 @@ class Asking(Struct, frozen=True, kw_only=True):
     isolated: bool = False
     """Whether answers are never shared with others, even where an operator lets accounts share them."""
     before_charge: BeforeCharge | None = None
-    """For who keeps the answer: told of the charge before it is made."""
+    """For a caller that keeps the answer: told of the charge before it is made."""
 
 
 class Answered(Struct, frozen=True):

@@ -31,7 +31,7 @@ class Work(Protocol):
     finished: str
     """The type of the one that hands it over."""
     owed_unseen: bool
-    """Whether who leaves before any of it was shown owes it: true where providers bill what goes in."""
+    """Whether a client that leaves before any of it was shown owes it: true where providers bill what goes in."""
 
     def holds(self, event: Mapping[str, Any]) -> bool:
         """Whether an event of either type has in it what it should."""
@@ -121,8 +121,9 @@ class WorkStream:
     async def _resolve(self, outcome: Outcome) -> tuple[Usage | None, Charge]:
         """Capture or release, once. If we die in here, either the charge stands or the hold expires.
 
-        A finished work is charged. Who was shown an unfinished one and left pays for it where the provider bills what
-        it had made; if it were free, leaving before the end would be a way to have nearly every work for nothing.
+        A finished work is charged. A client that was shown an unfinished one and left pays for it where the provider
+        bills what it had made; if it were free, leaving before the end would be a way to have nearly every work for
+        nothing.
         """
         self._resolved = True
         policy = self._upstream.provider.disconnect

@@ -23,6 +23,16 @@ class ConversationBusy(CredenceError):
         super().__init__("This conversation is answering already. Stop it, or wait until it has answered.")
 
 
+class TooManyConversations(CredenceError):
+    """The account keeps as many as it may."""
+
+    code = "too_many_conversations"
+    kind = Kind.DENIED
+
+    def __init__(self, conversations_max: int) -> None:
+        super().__init__(f"At most {conversations_max} conversations are kept for an account; delete one first.")
+
+
 class TurnPassed(CredenceError):
     """A turn that failed is tried again, after others have followed it."""
 

@@ -9,10 +9,15 @@ from shared.catalog.choice import cheapest
 from shared.catalog.models import CHAT_MODALITIES, Modality, Model
 from shared.catalog.service import Catalog
 from shared.conversations import rules
+from shared.conversations.errors import TooManyConversations
 from shared.conversations.models import Caller, Change, Conversation, ConversationId
 from shared.conversations.service import Conversations
 from shared.conversations.store import FirestoreConversations
 from shared.ledger.errors import KeyReused
+
+CONVERSATIONS_MAX = 10_000
+"""Of one account, a card having its own: one costs nothing to begin and is kept until it is deleted, with up to forty
+kilobytes of its owner's. What is said in it is paid for."""
 
 
 class Terms(Struct, frozen=True, kw_only=True):
@@ -42,7 +47,10 @@ class Openings:
     async def start(
         self, caller: Caller, terms: Terms, *, key: str, models_allowed: frozenset[str] | None
     ) -> Conversation:
-        """A new conversation; a repeat answers the one it began. Raise KeyReused, or ModelUnknown."""
+        """A new conversation; a repeat answers the one it began.
+
+        Raise KeyReused, TooManyConversations, or what the catalog says of the model.
+        """
         await self._catalog.refresh()
         model = self._model(terms, models_allowed)
         now_ms = self._clock()
@@ -60,7 +68,7 @@ class Openings:
             created_at_ms=now_ms,
             updated_at_ms=now_ms,
         )
-        if await self._store.create(conversation):
+        if await self._has_room(conversation) and await self._store.create(conversation):
             return conversation
         stored = (await self._conversations.owned(caller, conversation.conversation_id)).conversation
         if stored.request_hash != conversation.request_hash:
@@ -90,6 +98,18 @@ class Openings:
             lambda conversation: Change(replace(conversation, **fields, updated_at_ms=self._clock())),
         )
         return change.conversation if change else kept.conversation
+
+    async def _has_room(self, conversation: Conversation) -> bool:
+        """False when there is none and none is needed, for the conversation is there. Raise TooManyConversations.
+
+        Those who begin at the same moment may pass by as many as they are: it is a bound on what is kept, not a price.
+        """
+        kept = await self._store.count_of(conversation.account_id, count_max=CONVERSATIONS_MAX)
+        if kept < CONVERSATIONS_MAX:
+            return True
+        if await self._store.find(conversation.conversation_id) is None:
+            raise TooManyConversations(CONVERSATIONS_MAX)
+        return False
 
     def _model(self, terms: Terms, models_allowed: frozenset[str] | None) -> Model:
         if terms.model is not None:

@@ -14,6 +14,7 @@ from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 from msgspec import Struct, to_builtins
 
+from shared.base.ids import AccountId
 from shared.chat.weight import bytes_of
 from shared.conversations.errors import ConversationAbsent, ConversationBusy, ConversationsUnavailable
 from shared.conversations.memory_store import memories_of
@@ -202,6 +203,15 @@ class FirestoreConversations:
         except google_errors.GoogleAPICallError as error:
             raise ConversationsUnavailable from error
         return b"".join(pieces.get(ref.id, b"") for ref in refs)
+
+    async def count_of(self, account_id: AccountId, *, count_max: int) -> int:
+        """How many the account keeps, at most so many; a read for each thousand."""
+        mine: Any = self._conversations.where(filter=FieldFilter("account_id", "==", account_id)).limit(count_max)
+        try:
+            rows = await mine.count().get(retry=None, timeout=TIMEOUT_S)
+        except google_errors.GoogleAPICallError as error:
+            raise ConversationsUnavailable from error
+        return int(rows[0][0].value)
 
     async def seen_by(self, caller: Caller, *, after: ConversationId | None) -> list[Conversation]:
         """At most PAGE_MAX of the caller's in the order of their ids, beginning behind `after`.

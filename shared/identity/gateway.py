@@ -187,7 +187,7 @@ async def _ask(source: str, read: Callable[[], Answer]) -> Answer:
             return await asyncio.to_thread(read)
     except (requests.RequestException, GoogleAuthError, TimeoutError, _Unusable) as error:
         reason = str(error) if isinstance(error, _Unusable) else type(error).__name__
-        write_line("WARNING", "identity source failed", source=source, reason=reason)
+        write_line("WARNING", "identity_source_failed", source=source, reason=reason)
         raise IdentityUnavailable from error
 
 

@@ -12,7 +12,7 @@ from shared.images.job_models import ImageJob, JobState
 from shared.images.store import ImageJobStore, JobChanged, KeptJob
 
 LEASE_MS = 60_000
-"""So long after a process died may the next one begin."""
+"""How long after a process died the next one may begin."""
 RENEWAL_S = 20.0
 """Three renewals in a lease: two may fail, or be late."""
 

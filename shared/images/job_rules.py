@@ -29,12 +29,13 @@ PICTURE_BYTES_MAX = 8 * 1024 * 1024
 PICTURES_BYTES_MAX = 20 * 1024 * 1024
 """Of one job. As base64 they still fit into one answer of Cloud Run, which has 32 mebibytes at most."""
 RUNS_MAX = 8
-"""So often is work begun at one job. One that ends its process each time does not cost a provider's call for ever."""
+"""How often work at one job is begun. One that ends its process each time must not cost a provider's call for ever."""
 FAILED_RUNS_MAX = 3
-"""So often is a provider's trouble outlived. The router has tried every route several times in each run."""
+"""How many runs a provider's trouble may end. The router has tried every route several times in each of them."""
 _SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 MEDIA_TYPES = frozenset(_SIGNATURES.values())
-_MAY_PASS = frozenset({Kind.BUSY, Kind.UNAVAILABLE})
+PASSING = frozenset({Kind.BUSY, Kind.UNAVAILABLE})
+"""Troubles that are over by themselves."""
 
 
 def check(request: ImageRequest, model: Model) -> None:
@@ -73,7 +74,7 @@ def percent_of(job: ImageJob, pictures: int, partials: int = 0) -> int:
 
 def may_pass(error: CredenceError, job: ImageJob) -> bool:
     """Whether work that failed so may go better the next time."""
-    return error.kind in _MAY_PASS and job.runs < FAILED_RUNS_MAX
+    return error.kind in PASSING and job.runs < FAILED_RUNS_MAX
 
 
 def picture_bytes(b64_json: object) -> bytes:

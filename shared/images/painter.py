@@ -1,6 +1,7 @@
 """One picture of a job: asked for, shown while it is painted, kept."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from shared.base.errors import CredenceError
 from shared.base.fetcher import Fetcher
@@ -12,6 +13,7 @@ from shared.images.claim import Claim
 from shared.images.content import content_of
 from shared.images.job_errors import PicturesTooLarge
 from shared.images.job_models import LentPicture, Picture
+from shared.images.models import ImageRequest
 from shared.images.store import ImageJobStore, chunks_of
 from shared.images.stream import COMPLETED, PARTIAL
 from shared.metering.models import Outcome
@@ -20,6 +22,12 @@ from shared.providers.errors import UpstreamUnavailable
 from shared.providers.gateway import Upstreams, UpstreamStream
 from shared.providers.models import Provider
 from shared.routing.service import Routed
+
+if TYPE_CHECKING:
+    from shared.shelf.lending import Lending
+
+Made = tuple[dict[str, Any], Mapping[str, str | int]]
+"""A picture as its provider answered it, and what a receipt says of its way."""
 
 
 class Painter:
@@ -47,27 +55,10 @@ class Painter:
     async def _paint(self, claim: Claim, model: Model, one: MeteredCall) -> None:
         job, index = claim.job, len(claim.job.pictures)
         lending = self._calls.lending(model, one, payers=job.payers, preference=job.preference)
-        streams = job_rules.shows_partials(model, job.request)
-        asked = job_rules.request_for(job.request, index, shows_partials=streams)
-
-        async def ask(provider: Provider, upstream_model: str, timeout_s: float) -> dict[str, Any]:
-            payload = rules.upstream_payload(asked, upstream_model)
-            return await self._upstreams.images(provider, payload, timeout_s=timeout_s)
-
-        async def ask_stream(provider: Provider, upstream_model: str, timeout_s: float) -> UpstreamStream:
-            payload = rules.upstream_payload(asked, upstream_model)
-            return await self._upstreams.images_stream(provider, payload, timeout_s=timeout_s)
-
-        if streams:
-            needs = rules.needs_of(asked)
-            begun = await self._calls.routed(
-                model, ask_stream, preference=job.preference, needs=needs, begun=True, lending=lending
-            )
-            item, route_facts = await self._watch(claim, begun), begun.facts
-        else:
-            whole = await self._calls.routed(model, ask, preference=job.preference, begun=False, lending=lending)
-            await whole.close()
-            item, route_facts = next((one for one in whole.answer["data"] if rules.is_picture(one)), {}), whole.facts
+        shows_partials = job_rules.shows_partials(model, job.request)
+        asked = job_rules.request_for(job.request, index, shows_partials=shows_partials)
+        made_by = self._shown if shows_partials else self._whole
+        item, route_facts = await made_by(claim, model, asked, lending)
         content = await content_of(item, self._fetcher)
         if sum(picture.size_bytes for picture in job.pictures) + len(content) > job_rules.PICTURES_BYTES_MAX:
             raise PicturesTooLarge
@@ -83,6 +74,30 @@ class Painter:
         one.settle_lent(one.quote.amount_micros)
         percent = job_rules.percent_of(job, len(pictures))
         await claim.write(pictures=pictures, preview=None, percent=percent, **made)
+
+    async def _whole(self, claim: Claim, model: Model, asked: ImageRequest, lending: "Lending | None") -> Made:
+        """A picture that nobody sees before it is finished."""
+
+        async def ask(provider: Provider, upstream_model: str, timeout_s: float) -> dict[str, Any]:
+            payload = rules.upstream_payload(asked, upstream_model)
+            return await self._upstreams.images(provider, payload, timeout_s=timeout_s)
+
+        routed = await self._calls.routed(model, ask, preference=claim.job.preference, begun=False, lending=lending)
+        await routed.close()
+        return next(filter(rules.is_picture, routed.answer["data"]), {}), routed.facts
+
+    async def _shown(self, claim: Claim, model: Model, asked: ImageRequest, lending: "Lending | None") -> Made:
+        """A picture whose partial ones are shown meanwhile."""
+
+        async def ask(provider: Provider, upstream_model: str, timeout_s: float) -> UpstreamStream:
+            payload = rules.upstream_payload(asked, upstream_model)
+            return await self._upstreams.images_stream(provider, payload, timeout_s=timeout_s)
+
+        needs = rules.needs_of(asked)
+        routed = await self._calls.routed(
+            model, ask, preference=claim.job.preference, needs=needs, begun=True, lending=lending
+        )
+        return await self._watch(claim, routed), routed.facts
 
     async def _watch(self, claim: Claim, routed: Routed[UpstreamStream]) -> dict[str, Any]:
         """The finished picture of a stream whose partial ones are shown."""

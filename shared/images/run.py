@@ -5,7 +5,7 @@ once, because each is written over exactly the one before it, and the charge bec
 from msgspec.structs import replace
 
 from shared.base.clock import Clock
-from shared.base.errors import CredenceError, Kind
+from shared.base.errors import CredenceError
 from shared.base.log import write_line
 from shared.base.units import Unit
 from shared.calls.service import Calls
@@ -22,7 +22,6 @@ from shared.metering.service import LentBefore, MeteredCall
 
 _TOO_LATE = Failure("job_expired", "The pictures were not made in time. Nothing was charged.")
 _TOO_OFTEN = Failure("job_failed", "The pictures could not be made. Nothing was charged.")
-_MAY_PASS = frozenset({Kind.BUSY, Kind.UNAVAILABLE})
 
 
 class ImageJobRunner:
@@ -88,7 +87,7 @@ class ImageJobRunner:
         try:
             charges = [await self._collect(job, charge) for charge in job_rules.charges_of(job)]
         except CredenceError as error:
-            if error.kind in _MAY_PASS:
+            if error.kind in job_rules.PASSING:
                 raise
             await self._end(Claim(self._store, kept, self._clock), Failure(error.code, error.message))
             return

@@ -90,9 +90,7 @@ class FirestoreImageJobs:
         batch.update(self._jobs.document(job.job_id), job_document(job), option=unchanged)
         try:
             [result] = await batch.commit(retry=None, timeout=TIMEOUT_S)
-        except google_errors.FailedPrecondition:
-            raise JobChanged from None
-        except google_errors.NotFound:
+        except (google_errors.FailedPrecondition, google_errors.NotFound):
             raise JobChanged from None
         except google_errors.GoogleAPICallError as error:
             raise JobsUnavailable from error

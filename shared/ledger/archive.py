@@ -5,7 +5,7 @@ Every read is tried a few times and then raises StoreUnavailable; nothing here w
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 from google.api_core import exceptions as google_errors
@@ -27,6 +27,7 @@ PAGE_ENTRIES_MAX = 300
 PAGE_ACCOUNTS_MAX = 300
 """Account names of one listing call."""
 
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 Value = TypeVar("Value")
 
 
@@ -74,7 +75,10 @@ class LedgerArchive(Protocol):
         """How many heads there are, for showing progress."""
 
     async def changed_after(self, lanes: Sequence[int], after: Stamp | None, limit: int) -> Changes:
-        """Accounts of these lanes whose head was written after the stamp. At most 30 lanes."""
+        """Accounts of these lanes whose head was written after the stamp. At most 30 lanes.
+
+        A head that states no moment of its writing is left out: nothing but a walk of all accounts shows it.
+        """
 
 
 class FirestoreLedgerArchive:
@@ -159,7 +163,9 @@ class FirestoreLedgerArchive:
 
     async def changed_after(self, lanes: Sequence[int], after: Stamp | None, limit: int) -> Changes:
         heads = self._client.collection("accounts").where(filter=FieldFilter("lane", "in", list(lanes)))
-        query = heads.order_by("posted_at").order_by("__name__").select(["posted_at"]).limit(limit)
+        # Text or a number in its place would be in that order too; only a moment can be held against one.
+        timed = heads.where(filter=FieldFilter("posted_at", ">=", _FIRST))
+        query = timed.order_by("posted_at").order_by("__name__").select(["posted_at"]).limit(limit)
         if after:
             query = query.start_after({"posted_at": after.posted_at, "__name__": after.account_id})
         page = await _tried(lambda: _read_all(query))

@@ -106,7 +106,7 @@ class MemoryLedgerArchive:
             (document["posted_at"], account_id)
             for account_id, document in self._store.heads.items()
             if document.get("lane") in lanes
-            and document.get("posted_at")
+            and isinstance(document.get("posted_at"), datetime)
             and (start is None or (document["posted_at"], account_id) > start)
         ]
         stamps = tuple(Stamp(*place) for place in sorted(later)[:limit])

@@ -27,7 +27,7 @@ class Collector:
 
     async def run(self) -> CollectReport:
         """Charge each once, into debt if need be: it was delivered. Raise OwedUnavailable."""
-        charges = await self._owed.oldest(CHARGES_MAX)
+        charges = await self._owed.waiting(CHARGES_MAX)
         collected = 0
         for charge in charges:
             try:

@@ -128,7 +128,7 @@ class MeteredCall:
         self.lent: Lent | None = None
         """What the provider is asked with, where that is not the platform's own."""
         self.before_charge: BeforeCharge | None = None
-        """For who must know what a charge is for even if the process dies over it."""
+        """For a caller that must know what a charge is for even if the process dies over it."""
 
     async def capture(self, usage: Usage, facts: Mapping[str, str | int]) -> Charge:
         """Charge the usage, capped by the hold, and give the rest back. Usage that costs nothing posts nothing."""

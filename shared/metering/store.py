@@ -27,7 +27,7 @@ class OwedCharges(Protocol):
     async def put(self, charge: OwedCharge) -> None:
         """Remember a charge. Returned means durable."""
 
-    async def oldest(self, limit: int) -> list[OwedCharge]:
+    async def waiting(self, limit: int) -> list[OwedCharge]:
         """Some that wait, in no promised order."""
 
     async def remove(self, hold_id: HoldId) -> None:
@@ -53,7 +53,7 @@ class FirestoreOwedCharges:
         except google_errors.GoogleAPICallError as error:
             raise OwedUnavailable from error
 
-    async def oldest(self, limit: int) -> list[OwedCharge]:
+    async def waiting(self, limit: int) -> list[OwedCharge]:
         try:
             found = [one async for one in self._charges.limit(limit).stream(retry=None, timeout=TIMEOUT_S)]
         except google_errors.GoogleAPICallError as error:

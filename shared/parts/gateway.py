@@ -44,7 +44,7 @@ class GatewayParts(LedgerParts):
     """Catalog, providers, routes, meter, prices, and the flows over them."""
 
     def prepare_call(self) -> "asyncio.Task[None] | None":
-        """Begin to learn what prices and multipliers are now; None where they are known. Fails never, takes little."""
+        """Begin to learn what prices and multipliers are now; None where they are known. It never fails."""
         # A process that has just started builds its catalog in the task, while something else is waited for.
         if "catalog" in vars(self) and self.catalog.is_fresh and self.demand.is_fresh:
             return None

@@ -92,10 +92,6 @@ class Reviews:
         self._tasks = tasks
         self._clock = clock
 
-    async def open(self, after: str | None) -> Sequence[KeptReview]:
-        """A page of what waits for a person. Raise PaymentsUnavailable."""
-        return await self._store.open(after)
-
     async def resolve(self, review_id: str, verdict: Verdict, *, by: str, why: str) -> KeptReview:
         """Decide, on the record; a repeat of the same decision answers the same.
 

@@ -7,9 +7,10 @@ from msgspec import Struct
 from shared.base.log import write_line
 from shared.base.together import all_of
 from shared.ledger.documents import BANDS
-from shared.ledger.store import VISIBLE_WITHIN_S
+from shared.ledger.store import VISIBLE_WITHIN_S, StoreUnavailable
 from shared.ledger.windows import LedgerWindows
 from shared.pricing import rules
+from shared.pricing.errors import PricesUnavailable
 from shared.pricing.models import Sale
 from shared.pricing.store import DemandLost, PriceStore
 
@@ -31,7 +32,7 @@ class PriceRefresh:
         self._windows = windows
 
     async def run(self) -> RefreshReport:
-        """Count the windows that have closed since the last run. Raise PricesUnavailable or StoreUnavailable.
+        """Count the windows that have closed since the last run. Raise PricesUnavailable.
 
         Each window is committed by itself over the state it was counted from, so it counts once, wherever a run dies
         and however many run at once.
@@ -53,7 +54,11 @@ class PriceRefresh:
         return report
 
     async def _sales(self, begin_s: int) -> list[Sale]:
-        bands = await all_of(self._sales_of(band, begin_s) for band in range(BANDS))
+        try:
+            bands = await all_of(self._sales_of(band, begin_s) for band in range(BANDS))
+        except StoreUnavailable:
+            # The next run counts the window, as if prices had not been there to be read.
+            raise PricesUnavailable from None
         return [sale for sales in bands for sale in sales]
 
     async def _sales_of(self, band: int, begin_s: int) -> list[Sale]:

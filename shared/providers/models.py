@@ -9,6 +9,8 @@ from shared.base.secret import Secret
 
 ANSWER_BYTES_MAX = 32 * 1024 * 1024
 """Of an answer that is given whole: as much as Cloud Run lets a function answer in one piece."""
+RECORDING_BYTES_MAX = 25 * 1024 * 1024
+"""OpenAI takes no longer file, and others of its wire no longer one either."""
 
 
 class DisconnectPolicy(StrEnum):

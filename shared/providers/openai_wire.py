@@ -5,12 +5,10 @@ from typing import Any
 
 from shared.providers.connections import Answer, Connections
 from shared.providers.errors import UpstreamRefused, UpstreamUnavailable
-from shared.providers.models import AudioForm, Call, Video
+from shared.providers.models import RECORDING_BYTES_MAX, AudioForm, Call, Video
 from shared.providers.streams import PICTURE_EVENT_BYTES_MAX, PassThrough, UpstreamStream, shows
 from shared.providers.videos import VIDEO_BYTES_MAX, VIDEOS, video_of
 
-AUDIO_BYTES_MAX = 25 * 1024 * 1024
-"""OpenAI takes no longer recording, and others of this wire no longer one either."""
 _CHAT, _EMBEDDINGS, _IMAGES, _AUDIO = (
     "/chat/completions",
     "/embeddings",
@@ -94,8 +92,8 @@ class OpenaiWire:
         return await self._connections.post_json(call, path, payload, _authorization(call))
 
     async def _post_form(self, call: Call, form: AudioForm) -> Answer:
-        if len(form.content) > AUDIO_BYTES_MAX:
-            raise UpstreamRefused(f"A recording may have at most {AUDIO_BYTES_MAX} bytes.", param="file")
+        if len(form.content) > RECORDING_BYTES_MAX:
+            raise UpstreamRefused(f"A recording may have at most {RECORDING_BYTES_MAX} bytes.", param="file")
         return await self._connections.post_form(call, _AUDIO, form, _authorization(call))
 
 

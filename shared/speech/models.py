@@ -8,9 +8,6 @@ from msgspec import Meta, Struct
 
 from shared.base.body import ForeignBody, Upload
 
-RECORDING_BYTES_MAX = 25 * 1024 * 1024
-"""OpenAI takes no longer file, and others of its wire no longer one either."""
-
 
 class Form(StrEnum):
     """In which form the text is answered."""

@@ -7,10 +7,10 @@ from shared.base.units import Unit
 from shared.catalog.models import Capability, Model, Price
 from shared.metering.models import Quote, Usage, UsageSource
 from shared.metering.rules import quote
-from shared.providers.models import AudioForm
+from shared.providers.models import RECORDING_BYTES_MAX, AudioForm
 from shared.speech import duration
 from shared.speech.errors import SpeechInvalid
-from shared.speech.models import RECORDING_BYTES_MAX, Form, SpeechRequest
+from shared.speech.models import Form, SpeechRequest
 
 NOT_FOR_SALE = {
     "audio": "another recording than file",

@@ -18,6 +18,8 @@ ADDRESS = "cloudtasks.googleapis.com:443"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 """What the service account may do is for IAM to say: enqueue tasks, and act as the account that tasks carry."""
 ATTEMPT_TIMEOUT_S = 5.0
+CREDENTIALS_TIMEOUT_S = 10.0
+"""Once in a process. The library's own tries at a metadata server that is silent go on for longer."""
 ATTEMPTS_MAX = 3
 """A repeat is harmless, for the name makes it one task."""
 BACKOFF_S = 0.2
@@ -96,8 +98,9 @@ class CloudTasks:
         else:
             # Reads a file or asks the metadata server, and blocks meanwhile.
             try:
-                credentials, _ = await asyncio.to_thread(google.auth.default, scopes=[SCOPE])
-            except GoogleAuthError as error:
+                async with asyncio.timeout(CREDENTIALS_TIMEOUT_S):
+                    credentials, _ = await asyncio.to_thread(google.auth.default, scopes=[SCOPE])
+            except (GoogleAuthError, TimeoutError) as error:
                 raise TasksUnavailable from error
             channel = grpc_helpers_async.create_channel(ADDRESS, credentials=credentials)
         call: CreateTask = channel.unary_unary(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from shared.base.secret import Secret
+from shared.base.settings import SettingsWrong
 from shared.vault import rules
 from shared.vault.errors import VaultSealed
 from shared.vault.models import Binding, Envelope
@@ -47,7 +48,7 @@ class Vault:
     def __init__(
         self,
         key: KeyEncryptionKey,
-        fingerprint_key: Secret,
+        fingerprint_key: Secret | None,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._key = key
@@ -67,5 +68,10 @@ class Vault:
         return rules.decrypt(data_key, envelope.nonce, envelope.ciphertext, binding)
 
     def fingerprint(self, secret: Secret) -> str:
-        """An HMAC by which the same secret is found again, whoever brings it and for whichever provider."""
+        """An HMAC by which the same secret is found again, whoever brings it and for whichever provider.
+
+        Raise SettingsWrong where there is nothing to make it with.
+        """
+        if self._fingerprint_key is None:
+            raise SettingsWrong("VAULT_FINGERPRINT_KEY is needed where keys are contributed")
         return rules.fingerprint(self._fingerprint_key, secret)

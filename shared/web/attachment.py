@@ -3,6 +3,8 @@
 import re
 from urllib.parse import quote
 
+from shared.base.names import seen
+
 UNNAMED = "download"
 _SEPARATOR = re.compile(r"[/\\]")
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9_. ()-]")
@@ -11,9 +13,8 @@ _NOT_PLAIN = re.compile(r"[^A-Za-z0-9_. ()-]")
 def attachment(name: str) -> str:
     """The value of `content-disposition`: the name's last part, for old clients in plain letters, and as it is."""
     last = _SEPARATOR.split(name)[-1]
-    # Signs that nobody sees end headers, or turn the text around that is shown of a name.
-    seen = "".join(sign if sign.isprintable() else "_" for sign in last).strip(" .") or UNNAMED
-    return f"attachment; filename=\"{_NOT_PLAIN.sub('_', seen)}\"; filename*=UTF-8''{quote(seen, safe='')}"
+    told = seen(last).strip(" .") or UNNAMED
+    return f"attachment; filename=\"{_NOT_PLAIN.sub('_', told)}\"; filename*=UTF-8''{quote(told, safe='')}"
 
 
 def shown(text: str) -> str:

@@ -88,6 +88,11 @@ class Caller(Struct, frozen=True):
         return AccountId(self.name)
 
     @property
+    def uid(self) -> UserId | None:
+        """The user's; None for a card or a service."""
+        return self.user.uid if self.user else None
+
+    @property
     def models_allowed(self) -> frozenset[str] | None:
         """The models that the caller may call; None for all of them."""
         return self.card.terms.models if self.card else None

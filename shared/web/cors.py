@@ -11,11 +11,13 @@ PREFLIGHT_LIFETIME_S = 7200
 """The longest that Chromium remembers an answer; Firefox would take a day."""
 METHODS = frozenset({"GET", "POST"})
 SHOWN_HEADERS = (
-    "x-request-id, x-should-retry, retry-after, retry-after-ms, x-credence-model, x-credence-provider, "
-    "x-credence-route, x-credence-attempts, x-credence-receipt, x-credence-cost-micros, x-credence-balance-micros, "
-    "x-credence-cache, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
+    "x-request-id, x-should-retry, retry-after, retry-after-ms, location, content-disposition, x-credence-model, "
+    "x-credence-provider, x-credence-route, x-credence-attempts, x-credence-receipt, x-credence-cost-micros, "
+    "x-credence-balance-micros, x-credence-cache, x-credence-conversation, x-credence-repeat, x-credence-media-type, "
+    "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
     "payment-required, payment-response"
 )
+"""Beside the few that every page may read. A test finds those of ours that are missing."""
 
 
 def is_preflight(request: Request) -> bool:

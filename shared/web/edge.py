@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,6 +22,18 @@ class Named(Protocol):
 
     @property
     def name(self) -> str: ...
+
+
+Contract = TypeVar("Contract", bound=Named)
+
+
+class Served(Protocol[Contract]):
+    """A function as a process serves it: call it with a request. `contract` says what it promises."""
+
+    contract: Contract
+    __name__: str
+
+    async def __call__(self, request: Request) -> Response: ...
 
 
 async def serve_logged(name: str, request: Request, answer: Callable[[RequestId], Awaitable[Response]]) -> Response:
@@ -43,17 +55,21 @@ async def serve_logged(name: str, request: Request, answer: Callable[[RequestId]
     return response
 
 
-def served(
-    contract: Named, answer: Callable[[Request, RequestId], Awaitable[Response]]
-) -> Callable[[Request], Awaitable[Response]]:
-    """The coroutine that a process serves under the contract's name, and that carries the contract."""
+def served(contract: Contract, answer: Callable[[Request, RequestId], Awaitable[Response]]) -> Served[Contract]:
+    """The function of a contract, whose requests are answered so and logged."""
 
     async def serve(request: Request) -> Response:
         return await serve_logged(contract.name, request, lambda request_id: answer(request, request_id))
 
-    serve.__name__ = serve.__qualname__ = contract.name
-    serve.contract = contract  # type: ignore[attr-defined]
-    return serve
+    return carrying(contract, serve)
+
+
+def carrying(contract: Contract, serve: Callable[[Request], Awaitable[Response]]) -> Served[Contract]:
+    """The coroutine under the contract's name, with the contract on it: what a server calls, and the checks read."""
+    function = cast(Served[Contract], serve)
+    function.__name__ = function.__qualname__ = contract.name  # type: ignore[attr-defined]
+    function.contract = contract
+    return function
 
 
 def summary_of(handler: Callable[..., Any]) -> str:

@@ -1,25 +1,25 @@
 """What every event function is wrapped in: caller, the event's form, acknowledge or retry, one log line.
 
 Eventarc delivers an event at least once, in any order, and again for a day until a 2xx answers it. So a handler must be
-free to repeat; what can never succeed is acknowledged and told to the log, and everything else is answered as an error.
+free to repeat. What is acknowledged is in `delivery.py`; all else is answered as an error.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar
 
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shared.app import App, current_app
-from shared.base.errors import BadRequest, CredenceError
+from shared.app import App
+from shared.base.errors import BadRequest
 from shared.base.ids import RequestId
-from shared.base.log import request_fields, write_line
-from shared.web.auth import Auth, authenticate
+from shared.base.log import add_request_fields
+from shared.web.auth import Auth
 from shared.web.cloudevent import EVENT_BYTES_MAX, CloudEvent, read_cloudevent
-from shared.web.edge import served, summary_of
-from shared.web.errors import DELIVERY_OF_KIND, Delivery, MethodWrong
+from shared.web.delivery import acknowledged, admitted
+from shared.web.edge import Served, served, summary_of
 from shared.web.protobuf import created_document
 
 DOCUMENT_CREATED = "google.cloud.firestore.document.v1.created"
@@ -57,13 +57,7 @@ class EventContract(Struct, frozen=True):
         return f"{DOCUMENT_CREATED} {self.document}"
 
 
-class EventFunction(Protocol):
-    """A served function: call it with a request that carries an event. `contract` says what it promises."""
-
-    contract: EventContract
-    __name__: str
-
-    async def __call__(self, request: Request) -> Response: ...
+EventFunction = Served[EventContract]
 
 
 def event_function(*, document: str) -> Callable[[Handler], EventFunction]:
@@ -71,27 +65,20 @@ def event_function(*, document: str) -> Callable[[Handler], EventFunction]:
 
     def wrap(handler: Handler) -> EventFunction:
         contract = EventContract(handler.__name__, document, summary_of(handler))
-        return cast(EventFunction, served(contract, partial(_answer, contract, handler)))
+        return served(contract, partial(_answer, contract, handler))
 
     return wrap
 
 
 async def _answer(contract: EventContract, handler: Handler, request: Request, request_id: RequestId) -> Response:
-    if request.method != contract.method:
-        raise MethodWrong(contract.method)
-    app = current_app()
-    # A stranger is refused and not acknowledged, and so is Eventarc until its service account is let in: nothing that
-    # waits behind a wrong setting is lost.
-    await authenticate(request, app, request_id, contract.auth, contract.scope)
-    try:
-        event = await read_cloudevent(request)
-        request_fields.set({**(request_fields.get() or {}), "event_id": event.id})
-        await handler(_created(contract, event, app.settings.project_id), app)
-    except CredenceError as refusal:
-        if DELIVERY_OF_KIND[refusal.kind] is Delivery.RETRY:
-            raise
-        write_line("ERROR", "event_dropped", code=refusal.code, reason=refusal.message)
-    return Response(headers={"x-request-id": request_id})
+    app = await admitted(contract, request, request_id)
+    return await acknowledged(_work(contract, handler, request, app), request_id, dropped="event_dropped")
+
+
+async def _work(contract: EventContract, handler: Handler, request: Request, app: App) -> None:
+    event = await read_cloudevent(request)
+    add_request_fields(event_id=event.id)
+    await handler(_created(contract, event, app.settings.project_id), app)
 
 
 def _created(contract: EventContract, event: CloudEvent, project_id: str) -> CreatedDocument:

@@ -6,7 +6,7 @@ functions-framework and the local gateway both serve.
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -21,7 +21,7 @@ from shared.base.ids import RequestId
 from shared.web.auth import Auth, Caller, authenticate
 from shared.web.body import BODY_BYTES_MAX, read_body, read_bytes
 from shared.web.cors import is_preflight, preflight_response, show_to_pages
-from shared.web.edge import serve_logged, summary_of
+from shared.web.edge import Served, carrying, serve_logged, summary_of
 from shared.web.errors import MethodWrong
 from shared.web.leaving import client_left
 from shared.web.path import path_parameters, read_query, read_raw_query
@@ -59,13 +59,7 @@ class Contract(Struct, frozen=True):
     pends: bool
 
 
-class HttpFunction(Protocol):
-    """A served function: call it with a request. `contract` says what it promises."""
-
-    contract: Contract
-    __name__: str
-
-    async def __call__(self, request: Request) -> Response: ...
+HttpFunction = Served[Contract]
 
 
 def http_function(
@@ -124,10 +118,7 @@ def http_function(
         async def serve(request: Request) -> Response:
             return await _serve(contract, handler, request)
 
-        serve.__name__ = serve.__qualname__ = handler.__name__
-        function = cast(HttpFunction, serve)
-        function.contract = contract
-        return function
+        return carrying(contract, serve)
 
     return wrap
 
@@ -150,33 +141,13 @@ async def _answer(contract: Contract, handler: Handler, request: Request, reques
     # A cold process reads what it must know of prices while the caller is checked; a warm one knows it.
     preparing = app.prepare_call() if contract.routes else None
     try:
-        caller = await authenticate(request, app, request_id, contract.auth, contract.scope)
+        caller = await _caller(contract, request, app, request_id)
+        given = await _given(contract, request)
     except BaseException:
+        # Whoever is refused leaves no read under way.
         if preparing:
             preparing.cancel()
         raise
-    if contract.routes:
-        left = partial(client_left, request.receive)
-        caller = replace(caller, route_asked=request.headers.get(ROUTE_HEADER), left=left)
-    if len(contract.media_types) > 1:
-        caller = replace(caller, accepts=request.headers.get("accept", ""))
-    if contract.pays:
-        caller = replace(caller, payment=request.headers.get(PAYMENT_HEADER))
-    parameters = path_parameters(request, contract.path_param, contract.path_prefix, contract.path_suffix)
-    if contract.raw_query is not None:
-        given = read_raw_query(request, contract.body, contract.raw_query)
-    elif contract.method == "GET":
-        given = read_query(request, contract.body, parameters)
-    elif contract.body is Raw:
-        content = await read_bytes(request, bytes_max=contract.body_bytes_max)
-        given = Raw(content, dict(request.headers))
-    elif contract.form:
-        # Loaded by the one function that takes a form.
-        from shared.web.form import read_form
-
-        given = await read_form(request, contract.body, bytes_max=contract.body_bytes_max)
-    else:
-        given = await read_body(request, contract.body, bytes_max=contract.body_bytes_max, parameters=parameters)
     answer = await handler(given, caller, app)
     if isinstance(answer, Response):
         answer.headers["x-request-id"] = request_id
@@ -186,3 +157,33 @@ async def _answer(contract: Contract, handler: Handler, request: Request, reques
         media_type="application/json",
         headers={"x-request-id": request_id, "cache-control": "no-store"},
     )
+
+
+async def _caller(contract: Contract, request: Request, app: App, request_id: RequestId) -> Caller:
+    """Who calls, with what the contract wants known of the request beside its body. Raise what `authenticate` does."""
+    caller = await authenticate(request, app, request_id, contract.auth, contract.scope)
+    if contract.routes:
+        left = partial(client_left, request.receive)
+        caller = replace(caller, route_asked=request.headers.get(ROUTE_HEADER), left=left)
+    if len(contract.media_types) > 1:
+        caller = replace(caller, accepts=request.headers.get("accept", ""))
+    if contract.pays:
+        caller = replace(caller, payment=request.headers.get(PAYMENT_HEADER))
+    return caller
+
+
+async def _given(contract: Contract, request: Request) -> Struct:
+    """What the request says, in the contract's own shape. Raise BodyTooLarge or BadRequest."""
+    parameters = path_parameters(request, contract.path_param, contract.path_prefix, contract.path_suffix)
+    if contract.raw_query is not None:
+        return read_raw_query(request, contract.body, contract.raw_query)
+    if contract.method == "GET":
+        return read_query(request, contract.body, parameters)
+    if contract.body is Raw:
+        return Raw(await read_bytes(request, bytes_max=contract.body_bytes_max), dict(request.headers))
+    if contract.form:
+        # Loaded by the one function that takes a form.
+        from shared.web.form import read_form
+
+        return await read_form(request, contract.body, bytes_max=contract.body_bytes_max)
+    return await read_body(request, contract.body, bytes_max=contract.body_bytes_max, parameters=parameters)

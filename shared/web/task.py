@@ -1,29 +1,30 @@
 """What every task function is wrapped in: caller, body, acknowledge or retry, one log line.
 
 Cloud Tasks delivers a task at least once, and again until a 2xx answers it; an attempt that it gave up waiting for may
-still be running beside the next one. So a handler must be free to repeat, at the same time too. What can never succeed
-is acknowledged and told to the log, for a queue knows no other way to stop; all else is answered as an error.
+still be running beside the next one. So a handler must be free to repeat, at the same time too. What is acknowledged is
+in `delivery.py`; all else is answered as an error.
 """
 
 import re
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar
 
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shared.app import App, current_app
+from shared.app import App
 from shared.base.ahead import import_ahead
 from shared.base.errors import CredenceError, Kind
 from shared.base.ids import RequestId
-from shared.base.log import Value, request_fields, write_line
+from shared.base.log import add_request_fields, write_line
 from shared.tasks.rules import TASK_BYTES_MAX
-from shared.web.auth import Auth, authenticate
+from shared.web.auth import Auth
 from shared.web.body import read_body
-from shared.web.edge import served, summary_of
-from shared.web.errors import DELIVERY_OF_KIND, Delivery, MethodWrong, error_response
+from shared.web.delivery import acknowledged, admitted
+from shared.web.edge import Served, served, summary_of
+from shared.web.errors import error_response
 
 SCOPE = "task"
 """What the service account that tasks carry the token of must be allowed."""
@@ -60,13 +61,7 @@ class TaskContract(Struct, frozen=True):
     imports_ahead: str | None
 
 
-class TaskFunction(Protocol):
-    """A served function: call it with a request that carries a task. `contract` says what it promises."""
-
-    contract: TaskContract
-    __name__: str
-
-    async def __call__(self, request: Request) -> Response: ...
+TaskFunction = Served[TaskContract]
 
 
 def task_function(*, body: type[Struct], imports_ahead: str | None = None) -> Callable[[Handler], TaskFunction]:
@@ -77,31 +72,25 @@ def task_function(*, body: type[Struct], imports_ahead: str | None = None) -> Ca
 
     def wrap(handler: Handler) -> TaskFunction:
         contract = TaskContract(handler.__name__, body, summary_of(handler), imports_ahead)
-        return cast(TaskFunction, served(contract, partial(_answer, contract, handler)))
+        return served(contract, partial(_answer, contract, handler))
 
     return wrap
 
 
 async def _answer(contract: TaskContract, handler: Handler, request: Request, request_id: RequestId) -> Response:
-    if request.method != contract.method:
-        raise MethodWrong(contract.method)
-    app = current_app()
     if contract.imports_ahead is not None:
         import_ahead(contract.imports_ahead)
-    # A stranger is refused and not acknowledged, and so is our queue until its service account is let in: nothing that
-    # waits behind a wrong setting is lost.
-    await authenticate(request, app, request_id, contract.auth, contract.scope)
+    app = await admitted(contract, request, request_id)
     delivered = delivered_as(request)
-    told: dict[str, Value] = {"task": delivered.task_id, "retries": delivered.retries}
-    request_fields.set({**(request_fields.get() or {}), **told})
+    add_request_fields(task=delivered.task_id, retries=delivered.retries)
     try:
-        body = await read_body(request, contract.body, bytes_max=contract.body_bytes_max)
-        await handler(body, app)
+        return await acknowledged(_work(contract, handler, request, app), request_id, dropped="task_dropped")
     except CredenceError as refusal:
-        if DELIVERY_OF_KIND[refusal.kind] is Delivery.RETRY:
-            return _try_again(refusal, request_id)
-        write_line("ERROR", "task_dropped", code=refusal.code, reason=refusal.message)
-    return Response(headers={"x-request-id": request_id})
+        return _try_again(refusal, request_id)
+
+
+async def _work(contract: TaskContract, handler: Handler, request: Request, app: App) -> None:
+    await handler(await read_body(request, contract.body, bytes_max=contract.body_bytes_max), app)
 
 
 def delivered_as(request: Request) -> Delivered:

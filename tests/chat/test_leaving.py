@@ -139,7 +139,7 @@ async def test_an_answer_that_nobody_waits_for_is_owed_when_it_cannot_be_charged
     await answering
 
     recover(shop)
-    (owed,) = await shop.owed.oldest(10)
+    (owed,) = await shop.owed.waiting(10)
     assert (owed.amount_micros, owed.facts["disconnect_policy"]) == (30, "drain")
     shop.holds_left = 1
 

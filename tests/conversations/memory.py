@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from shared.base.ids import UserId
+from shared.base.ids import AccountId, UserId
 from shared.conversations.errors import ConversationsUnavailable
 from shared.conversations.memory_store import MEMORIES_MAX, Memories
 from shared.conversations.models import (
@@ -98,6 +98,9 @@ class MemoryConversations(FirestoreConversations):
             if sum(text_bytes_of(one) for one in found) >= PAGE_BYTES_MAX:
                 break
         return found
+
+    async def count_of(self, account_id: AccountId, *, count_max: int) -> int:
+        return min(sum(one.account_id == account_id for one, _ in self.kept.values()), count_max)
 
     async def seen_by(self, caller: Caller, *, after: ConversationId | None) -> list[Conversation]:
         found = [one for _, (one, _) in sorted(self.kept.items()) if after is None or one.conversation_id > after]

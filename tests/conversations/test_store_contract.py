@@ -53,6 +53,13 @@ class ConversationsContract:
         begun = await store.seen_by(Caller(OWNER, card, True), after=None)
         assert [one.conversation_id for one in begun] == ["talk007"]
 
+    async def test_an_accounts_conversations_are_counted_up_to_a_bound(self, store: FirestoreConversations) -> None:
+        for number in range(3):
+            await store.create(replace(IDLE, conversation_id=ConversationId(f"conv-{number}")))
+        await store.create(replace(IDLE, conversation_id=ConversationId("conv-card"), account_id=AccountId("card:a")))
+
+        assert [await store.count_of(IDLE.account_id, count_max=bound) for bound in (2, 9)] == [2, 3]
+
     async def test_a_change_is_made_over_what_was_read_and_whole(
         self, store: FirestoreConversations, memories: Memories
     ) -> None:

@@ -161,7 +161,7 @@ async def test_an_answer_that_is_none_is_unavailable_and_not_remembered(
         prepare(google)
         with pytest.raises(IdentityUnavailable):
             await ask()
-        assert "identity source failed" in capsys.readouterr().out
+        assert "identity_source_failed" in capsys.readouterr().out
         await ask()
 
 

@@ -5,8 +5,9 @@ import base64
 
 import pytest
 
+from functions.image_job_get import ImageJobGetRequest
 from shared.base.economy import IMAGE_JOB_HOLD_LIFETIME_MS, IMAGE_JOB_KEPT_MS, IMAGE_JOB_LIFETIME_MS
-from shared.base.errors import CredenceError
+from shared.base.errors import BadRequest, CredenceError
 from shared.base.ids import HoldId
 from shared.images.claim import LEASE_MS
 from shared.images.errors import ImageInvalid
@@ -17,6 +18,7 @@ from shared.images.jobs import END_MARGIN_MS
 from shared.metering.errors import CallUnaffordable
 from shared.providers.errors import UpstreamUnavailable
 from shared.tasks.errors import TasksUnavailable
+from shared.web.body import parse
 from tests.chat.conftest import ADA, FUNDS_MICROS, Shop
 from tests.images.builders import PICTURE_MICROS, PNG, painted, request_of
 from tests.images.jobs import OWNER, Fate, JobShop, Killed
@@ -46,6 +48,13 @@ async def runs_out(jobs: JobShop, job: ImageJob) -> None:
         else:
             return
     pytest.fail("the task would come for ever")
+
+
+@pytest.mark.parametrize("text", ["..", "__imgjob__", "imgjob_1", "imgjob_" + "A" * 32, "imgjob_" + "0" * 32 + "\n"])
+def test_what_names_no_job_is_refused_before_anything_is_read(text: str) -> None:
+    """Firestore would refuse some of it as a name, which would look as if it could not be reached."""
+    with pytest.raises(BadRequest):
+        parse(ImageJobGetRequest, {"job_id": text})
 
 
 async def test_a_job_is_accepted_with_its_worst_case_held(jobs: JobShop) -> None:

@@ -289,10 +289,13 @@ async def test_notes_come_back_as_they_were_written(ledger: LedgerAt) -> None:
 
 
 async def test_changes_come_in_order_page_by_page(ledger: LedgerAt) -> None:
-    people = [AccountId(f"user:{i}") for i in range(400) if lane_of(AccountId(f"user:{i}")) in (7, 9)][:5]
+    """A head that states no moment of its writing is not in that order, and ends no run."""
+    people = [AccountId(f"user:{i}") for i in range(400) if lane_of(AccountId(f"user:{i}")) in (7, 9)][:7]
     for person in people:
         await engine_on(ledger.store).run(open_account(person))
     await engine_on(ledger.store).run(grant(5, to=people[0]))
+    for posted_at in ("soon", 5):
+        await ledger.edit_head(people.pop(), posted_at=posted_at)
 
     found: list[AccountId] = []
     after: Stamp | None = None

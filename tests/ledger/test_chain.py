@@ -179,6 +179,14 @@ TAMPERED: dict[str, tuple[Any, int]] = {
     "opened twice": (lambda e: [*e[:3], seal(replace(e[3], kind=EntryKind.OPEN)), e[4]], 4),
     "never opened": (lambda e: [seal(replace(e[0], kind=EntryKind.GRANT)), *e[1:]], 1),
     "delta without lots": (lambda e: [*e[:3], seal(replace(e[3], delta_micros=-9)), e[4]], 4),
+    "lots without delta": (
+        lambda e: [
+            *e[:3],
+            seal(replace(e[3], delta_micros=-9, legs=(Leg(AccountId("house:revenue"), Origin.PROMO, 9),))),
+            e[4],
+        ],
+        4,
+    ),
     "minted": (lambda e: [*e[:3], seal(replace(e[3], legs=())), e[4]], 4),
     "a gift turned into what was paid for": (
         lambda e: [*e[:2], seal(replace(e[2], lots=(LotChange(Origin.PAID, None, 40),))), *e[3:]],

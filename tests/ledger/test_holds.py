@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from shared.base.ids import HoldId
 from shared.ledger.errors import AccountAbsent, AccountNotOpen, AmountWrong, CreditTooLow, HoldAbsent, KeyReused
+from shared.ledger.holds import ExtendHold
 from shared.ledger.models import Head, Hold, Lot, Origin, Status
 from shared.ledger.operation import Posting
 from tests.ledger.builders import ADA, DAY, NOW, capture, debit, grant, open_account, place, release
@@ -47,6 +48,15 @@ def test_a_hold_that_is_there_is_not_placed_over() -> None:
     assert recalled.hold.placed_at_ms == NOW
     with pytest.raises(KeyReused):
         place(10).recall({ADA: held}, {})
+
+
+def test_a_hold_is_made_longer_and_never_shorter() -> None:
+    """A clock that is behind must not take from a call what it was promised."""
+    held = place(70).apply({ADA: FUNDED}).heads[0]
+
+    for until_ms, over_ms in ((NOW + DAY + 1, NOW + DAY + 1), (NOW + 1, NOW + DAY)):
+        extended = ExtendHold(ADA, HoldId("hold"), until_ms, NOW).apply({ADA: held})
+        assert extended.result.hold.expires_at_ms == extended.heads[0].holds[HoldId("hold")].expires_at_ms == over_ms
 
 
 def test_letting_go_is_refused_once_captured_and_once_gone() -> None:

@@ -4,10 +4,11 @@ import pytest
 
 from shared.base.ids import AccountId
 from shared.ledger.audit import Audit
-from shared.ledger.errors import CreditTooLow
+from shared.ledger.errors import AccountNotOpen, CreditTooLow
 from shared.ledger.models import Origin
 from shared.ledger.payable import TakePaid
 from shared.ledger.reversals import Reversals
+from shared.ledger.standing import Freeze
 from tests.ledger.builders import Ticker, balance, engine_on
 from tests.ledger.settling import CLOSED_MS, CREATOR, assert_sound, busy, settlement_of
 from tests.ledger.tampering import LedgerAt
@@ -51,6 +52,18 @@ async def test_what_promotional_credits_would_have_to_cover_is_not_taken() -> No
 
     with pytest.raises(CreditTooLow):
         await engine_on(ledger.store).run(taking(before[Origin.PAID] + 1, clock()))
+
+    assert await of_each_origin(ledger) == before
+
+
+async def test_a_frozen_earner_is_paid_nothing() -> None:
+    clock = Ticker()
+    ledger, before = await earned(clock)
+    engine = engine_on(ledger.store)
+    await engine.run(Freeze(account_id=CREATOR, key="freeze", facts=(), at_ms=clock()))
+
+    with pytest.raises(AccountNotOpen):
+        await engine.run(taking(1, clock()))
 
     assert await of_each_origin(ledger) == before
 

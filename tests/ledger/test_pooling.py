@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from shared.base.ids import AccountId, UserId
 from shared.base.periods import Period
@@ -12,13 +13,16 @@ from shared.ledger.administration import Administration
 from shared.ledger.errors import AccountNotOpen, ChainBroken, CreditTooLow, SpendLimitReached
 from shared.ledger.funds import Funds
 from shared.ledger.memory import MemoryLedgerArchive, MemoryLedgerStore
-from shared.ledger.models import Book, Origin, SpendLimit, Stake
+from shared.ledger.models import Book, Head, Lot, Origin, SpendLimit, Stake
+from shared.ledger.operation import post
 from shared.ledger.pool_errors import DrawUnseen, PoolEnding, PoolFull, PoolInUse, StakeAbsent, StakesOnly
+from shared.ledger.pooling import GiveBack
 from shared.ledger.pools import PoolLedger, draw_entry_id, wallet_of
 from shared.ledger.rules import LOTS_MAX
 from shared.ledger.service import Ledger
+from shared.ledger.share_check import ShareFold, check_shares
 from shared.ledger.verify import verify_account
-from tests.ledger.builders import DAY, Ticker, engine_on
+from tests.ledger.builders import DAY, Ticker, debit, engine_on
 
 POOL, CARD, OTHER_CARD = AccountId("pool:p"), AccountId("card:c"), AccountId("card:d")
 ADA, BEN, CLARA = UserId("ada"), UserId("ben"), UserId("clara")
@@ -97,6 +101,19 @@ async def test_only_who_lends_is_drawn_on(bank: Bank) -> None:
     for card in (CARD, OTHER_CARD):
         await bank.pools.give_back(POOL, card, CLARA, facts={})
     assert (await bank.share(ADA), await bank.share(BEN)) == (100, 100)
+    await bank.verify()
+
+
+async def test_only_what_was_paid_for_is_lent(bank: Bank) -> None:
+    """A gift is for whom it was given to, in a pool too; its owner draws it, and first."""
+    await bank.ledger.grant_promo(wallet_of(ADA), 50, lifetime_ms=DAY, key="gift", facts={})
+    await bank.pools.contribute(POOL, ADA, 50, origin=Origin.PROMO, key="gift", facts={})
+
+    with pytest.raises(CreditTooLow):
+        await bank.draw(BEN, 1)
+    await bank.put_in(ADA, 10)
+    await bank.draw(BEN, 10)
+    await bank.draw(ADA, 50, OTHER_CARD)
     await bank.verify()
 
 
@@ -203,6 +220,14 @@ async def test_whoever_has_no_seat_neither_puts_in_nor_draws_nor_lends(bank: Ban
     await bank.verify()
 
 
+def test_a_posting_that_leaves_a_pools_credits_to_nobody_is_never_written() -> None:
+    """Whatever an operation computes: all that is in a pool is somebody's."""
+    pool = Head(POOL, lots=(Lot(Origin.PAID, None, 5),), book=Book())
+
+    with pytest.raises(ArithmeticError):
+        post(debit(1, by=POOL), pool, changes=(), legs=(), facts=(), book=Book())
+
+
 async def test_a_pools_credits_move_by_nothing_else(bank: Bank) -> None:
     """Neither a transfer, a charge nor a clawback says whose they are, not even of all that there is."""
     await bank.put_in(ADA, 50)
@@ -238,6 +263,20 @@ async def test_a_card_draws_once_and_only_while_it_is_empty(bank: Bank) -> None:
         await bank.draw(BEN, 20, OTHER_CARD)
     with pytest.raises(DrawUnseen):
         await bank.pools.give_back(POOL, OTHER_CARD, BEN, facts={})
+
+
+async def test_a_draw_that_was_overlooked_is_not_forgotten(bank: Bank) -> None:
+    """The draw came after it was looked for, and all of it is spent: closed without it, it would be out for ever."""
+    await bank.put_in(ADA, 20)
+    await bank.draw(BEN, 20)
+    await bank.ledger.debit(CARD, 20, key="k", facts={})
+    heads = {name: await bank.ledger.head(name) for name in (CARD, POOL)}
+    overlooking = GiveBack(
+        account_id=CARD, rest_to=POOL, user_id=BEN, drawn=None, key="k", facts=(), at_ms=bank.clock()
+    )
+
+    with pytest.raises(DrawUnseen):
+        overlooking.apply(heads)
 
 
 async def test_a_closed_card_draws_no_more(bank: Bank) -> None:
@@ -294,6 +333,27 @@ async def test_an_entry_that_gives_the_credits_to_another_is_found(bank: Bank, r
 
     with pytest.raises(ChainBroken):
         await bank.verify()
+
+
+@pytest.mark.parametrize("rows", ["[]", '[["ben","paid",null,51]]', '[["ben","promo",null,50]]'])
+async def test_an_entry_moves_the_credits_of_those_it_names(bank: Bank, rows: str) -> None:
+    """Also one that was sealed anew, on an account whose book nobody looked at yet."""
+    await bank.put_in(ADA, 50)
+    entry_id = next(ref[1] for ref, one in bank.store.entries.items() if ref[0] == POOL and one["seq"] == 2)
+    entry = await bank.ledger.entry(POOL, entry_id)
+
+    with pytest.raises(ChainBroken, match="other credits than those"):
+        check_shares(replace(entry, facts=(("shares", rows),)))
+
+
+async def test_nobody_gives_more_than_they_had(bank: Bank) -> None:
+    await bank.put_in(ADA, 50)
+    await bank.draw(BEN, 50)
+    fold = ShareFold(POOL)
+    drawn = await bank.ledger.entry(POOL, draw_entry_id(CARD))
+
+    with pytest.raises(ChainBroken, match="takes more from a member"):
+        fold.add(drawn)
 
 
 async def test_a_book_that_gives_the_credits_to_another_is_found(bank: Bank) -> None:

@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 
 from shared.base.ids import AccountId
-from shared.ledger.documents import Document
+from shared.ledger.documents import Document, band_of
 from shared.ledger.earnings import Earnings
+from shared.ledger.errors import PayeeNotDeferred
 from shared.ledger.memory import MemoryLedgerArchive
-from shared.ledger.models import Origin
+from shared.ledger.models import Head, Origin
 from shared.ledger.postings import OpenAccount
-from shared.ledger.settling import WINDOW_S, Folded, Settle, Window
+from shared.ledger.settling import WINDOW_S, Folded, Settle, Window, settle_id
 from shared.ledger.verify import verify_ledger
-from tests.ledger.builders import BEN, NOW, Ticker, engine_on, opened
+from tests.ledger.builders import ADA, BEN, NOW, Ticker, engine_on, opened
 from tests.ledger.settling import (
     CARD,
     CLOSED_MS,
@@ -93,6 +94,39 @@ async def test_a_settlement_of_nothing_is_found(start_s: int) -> None:
     report = await checked(ledger)
 
     assert [error.account_id for error in report.broken] == [thief]
+
+
+class _OnceMore(Settle, frozen=True, kw_only=True):
+    """The settlement of a window under another key than the window's."""
+
+    def idempotency_key(self) -> str:
+        return "once more"
+
+
+async def test_a_window_that_is_settled_twice_is_found() -> None:
+    """The second entry says of the same sales what the first says, under an id of its own."""
+    clock = Ticker()
+    ledger = await busy(clock)
+    clock.now_ms += CLOSED_MS
+    await settlement_of(ledger, clock).run()
+    window = Window(NOW // 1000 - NOW // 1000 % WINDOW_S, band_of(ADA))
+    first = (await ledger.store.read((), [(CREATOR, settle_id(window))])).entries[CREATOR, settle_id(window)]
+    facts = dict(first.facts)
+    amounts = tuple((change.origin, change.delta_micros) for change in first.lots)
+    folded = Folded(CREATOR, int(facts["count"]), amounts, facts["root"])
+    await engine_on(ledger.store).run(_OnceMore(account_id=CREATOR, window=window, folded=folded, at_ms=NOW))
+
+    report = await checked(ledger)
+
+    assert [error.reason for error in report.broken] == ["settles another window than its id stands for"]
+
+
+def test_a_wallet_is_never_settled() -> None:
+    """What moves credits to it is posted at once; a window would give it the same a second time."""
+    folded = Folded(ADA, 1, ((Origin.PAID, 1),), "00" * 32)
+
+    with pytest.raises(PayeeNotDeferred):
+        Settle(account_id=ADA, window=Window(0, 0), folded=folded, at_ms=NOW).apply({ADA: Head(ADA)})
 
 
 async def test_horizons_that_were_set_back_excuse_no_settlement() -> None:

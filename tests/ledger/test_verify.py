@@ -184,13 +184,22 @@ async def test_a_transfer_whose_counterpart_says_otherwise_is_named(ledger: Ledg
     assert (await broken(ledger)).seq == 4
 
 
-async def test_credits_moved_to_an_account_without_an_entry_are_found() -> None:
-    """A chain that is whole in itself, and pays a wallet that nobody credited."""
+async def test_a_counterpart_that_was_changed_is_named_from_both_sides(ledger: LedgerAt) -> None:
+    """Whoever checks one account alone still learns that the other one's entry is not what was written."""
+    await filled(ledger)
+    await rewrite(ledger, BEN, 3, facts={"reason": "other"})
+
+    assert "changed after it was written" in (await broken(ledger)).reason
+
+
+@pytest.mark.parametrize("payee", [BEN, "thief:ben"])
+async def test_credits_moved_to_an_account_without_an_entry_are_found(payee: str) -> None:
+    """A chain that is whole in itself, and pays a wallet that nobody credited, or what nobody settles."""
     ledger = in_memory()
     await opened(ledger.store, paid=100)
     await engine_on(ledger.store).run(debit(10))
     entry_id, document = await document_at(ledger, ADA, 3)
-    changed = {**document, "legs": [{"account": BEN, "origin": "paid", "amount_micros": 10}]}
+    changed = {**document, "legs": [{"account": payee, "origin": "paid", "amount_micros": 10}]}
     entry = seal(entry_from(EntryId(entry_id), changed))
     await ledger.put_entry(ADA, entry_id, {**changed, "hash": entry.hash})
     await ledger.edit_head(ADA, hash=entry.hash)

@@ -16,7 +16,7 @@ class MemoryOwedCharges:
         self._require_up()
         self.charges[charge.hold_id] = charge
 
-    async def oldest(self, limit: int) -> list[OwedCharge]:
+    async def waiting(self, limit: int) -> list[OwedCharge]:
         self._require_up()
         return list(self.charges.values())[:limit]
 

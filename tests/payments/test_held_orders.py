@@ -98,7 +98,7 @@ async def test_what_an_operator_lets_go_is_the_buyers_once(shop: StripeShop) -> 
 async def test_to_dismiss_the_doubt_about_a_card_is_to_release_its_order(shop: StripeShop) -> None:
     users, order, _ = await shared(shop)
     reviews = reviews_of(shop)
-    [asked] = await reviews.open(None)
+    [asked] = await MemoryReviews(shop.store).open(None)
 
     for _ in range(2):
         await reviews.resolve(asked.review_id, Verdict.DISMISSED, by="service:op", why="a family of four")
@@ -106,7 +106,7 @@ async def test_to_dismiss_the_doubt_about_a_card_is_to_release_its_order(shop: S
 
     assert await balance(shop, users[-1]) == 550 * CREDIT
     assert await shop.set_aside() == 0
-    assert await reviews.open(None) == []
+    assert await MemoryReviews(shop.store).open(None) == []
     assert [(one.rule, one.outcome) for one in await decisions(shop, f"order:{order.order_id}")][-1] == (
         "hold_release",
         "a family of four",
@@ -117,11 +117,11 @@ async def test_to_dismiss_the_doubt_about_a_card_is_to_release_its_order(shop: S
 async def test_to_release_an_order_closes_the_question_about_its_card(shop: StripeShop) -> None:
     _, order, _ = await shared(shop)
     reviews = reviews_of(shop)
-    [asked] = await reviews.open(None)
+    [asked] = await MemoryReviews(shop.store).open(None)
 
     await held_orders(shop, shop.process()).release(order.order_id, operator="service:op", reason="a family")
 
-    assert await reviews.open(None) == []
+    assert await MemoryReviews(shop.store).open(None) == []
     kept = await reviews.resolve(asked.review_id, Verdict.DISMISSED, by="service:op", why="a family")
     assert kept.decision is not None
     with pytest.raises(ReviewResolved):
@@ -132,7 +132,7 @@ async def test_to_release_an_order_closes_the_question_about_its_card(shop: Stri
 async def test_no_decision_leaves_held_credits_waiting_for_nobody(shop: StripeShop, verdict: Verdict) -> None:
     _, order, _ = await shared(shop)
     reviews = reviews_of(shop)
-    [asked] = await reviews.open(None)
+    [asked] = await MemoryReviews(shop.store).open(None)
 
     with pytest.raises(OrderHeld):
         await reviews.resolve(asked.review_id, verdict, by="service:op", why="x")
@@ -140,7 +140,7 @@ async def test_no_decision_leaves_held_credits_waiting_for_nobody(shop: StripeSh
     await shop.settle()
 
     await reviews.resolve(asked.review_id, Verdict.DONE, by="service:op", why="paid back")
-    assert await reviews.open(None) == []
+    assert await MemoryReviews(shop.store).open(None) == []
     assert await shop.set_aside() == 0
 
 

@@ -31,19 +31,19 @@ async def reviews(shop: Shop) -> Reviews:
 
 
 async def test_a_decision_says_who_when_and_why(reviews: Reviews, shop: Shop) -> None:
-    [open_one] = await reviews.open(None)
+    [open_one] = await MemoryReviews(shop.store).open(None)
 
     await reviews.resolve(open_one.review_id, Verdict.DONE, by="olga", why="paid back by hand")
 
-    assert await reviews.open(None) == []
+    assert await MemoryReviews(shop.store).open(None) == []
     again = await reviews.resolve(open_one.review_id, Verdict.DONE, by="olga", why="paid back by hand")
     assert again.decision is not None
     assert (again.decision.by, again.decision.why, again.decision.at_ms) == ("olga", "paid back by hand", shop.clock())
     assert again.review == open_one.review
 
 
-async def test_another_decision_does_not_take_the_firsts_place(reviews: Reviews) -> None:
-    [open_one] = await reviews.open(None)
+async def test_another_decision_does_not_take_the_firsts_place(reviews: Reviews, shop: Shop) -> None:
+    [open_one] = await MemoryReviews(shop.store).open(None)
     await reviews.resolve(open_one.review_id, Verdict.DISMISSED, by="olga", why="a test")
 
     for verdict, by in ((Verdict.DONE, "olga"), (Verdict.DISMISSED, "oskar")):
@@ -53,7 +53,7 @@ async def test_another_decision_does_not_take_the_firsts_place(reviews: Reviews)
 
 async def test_what_is_to_be_looked_at_again_is(reviews: Reviews, shop: Shop) -> None:
     """The provider shows the right amount by now, so the credits come."""
-    [open_one] = await reviews.open(None)
+    [open_one] = await MemoryReviews(shop.store).open(None)
     [kept] = shop.store.orders.values()
     shop.bench.tamper(PaymentId(open_one.review.subject), amount_minor=kept.order.money.amount_minor)
     assert await shop.credits() == (0, 0)

@@ -95,7 +95,7 @@ def line(what: str, **values: object) -> Callable[[list[Line]], None]:
         (fields("head", lots="text"), BROKEN),
         (line("head", fields=None), BROKEN),
         (lambda lines: lines.remove(next(line for line in lines if line["what"] == "head")), UNREADABLE),
-        (lambda lines: lines.append(lines[0]), UNREADABLE),
+        (lambda lines: lines.append(lines[-1]), UNREADABLE),
         (line("end", accounts=3), UNREADABLE),
         (line("leaves", bytes="!!!!"), UNREADABLE),
     ],

@@ -161,6 +161,8 @@ B64 = base64.b64encode(ROOT).decode()
         f"{ORIGIN}\n{2**63}\n{B64}\n",
         f"{ORIGIN}\n{10**40}\n{B64}\n",
         f"{ORIGIN}\n7\n{B64[:-2]}\n",
+        # The same bytes, written with bits that stand for nothing.
+        f"{ORIGIN}\n7\n{B64[:-2]}{chr(ord(B64[-2]) + 1)}=\n",
         f"{ORIGIN}\n7\n{base64.b64encode(ROOT[1:]).decode()}\n",
         f"{ORIGIN}\n7\n{B64}\n\nmore\n",
     ],

@@ -10,8 +10,7 @@ from shared.base.errors import CredenceError
 from shared.base.secret import Secret
 from shared.providers.errors import UpstreamBusy, UpstreamRefused, UpstreamUnavailable
 from shared.providers.gateway import Upstreams
-from shared.providers.models import AudioForm, DisconnectPolicy, Provider, Wire
-from shared.providers.openai_wire import AUDIO_BYTES_MAX
+from shared.providers.models import RECORDING_BYTES_MAX, AudioForm, DisconnectPolicy, Provider, Wire
 from tests.providers import fake as says
 from tests.providers.fake import FakeProvider
 
@@ -132,7 +131,7 @@ async def test_a_recording_is_sent_whole_with_its_fields_in_order(upstreams: Ups
     [
         {"media_type": "audio/mpeg\r\nx-evil: 1"},
         {"file_name": "a\r\nx-evil: 1"},
-        {"content": b"x" * (AUDIO_BYTES_MAX + 1)},
+        {"content": b"x" * (RECORDING_BYTES_MAX + 1)},
     ],
     ids=["type", "name", "too long"],
 )

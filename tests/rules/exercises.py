@@ -235,15 +235,14 @@ async def _income_of_two_pages(client: AsyncClient) -> None:
 
 async def _conversations_and_memories(client: AsyncClient) -> None:
     conversations, memories = FirestoreConversations(client), Memories(client)
-    for newest in (False, True):
-        found = await conversations.messages(ConversationId("c"), after=0, count_max=10, newest=newest)
-        assert found == []
+    assert await conversations.messages(ConversationId("c"), after=0, count_max=10) == []
     assert await conversations.said(ConversationId("c"), after=0, before=9, count_max=10) == []
     assert await conversations.page(ConversationId("c"), after=0) == []
     for after in (None, ConversationId("c")):
         for is_card in (False, True):
             caller = Caller(UserId("alice"), AccountId("card:a"), is_card)
             assert await conversations.seen_by(caller, after=after) == []
+    assert await conversations.count_of(AccountId("user:alice"), count_max=10) == 0
     await conversations.erase(ConversationId("c"))
     assert await memories.of(UserId("alice")) == []
 

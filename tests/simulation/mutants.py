@@ -12,6 +12,7 @@ from shared.ledger import (
     audit,
     chain,
     corrections,
+    documents,
     engine,
     group,
     holds,
@@ -22,6 +23,7 @@ from shared.ledger import (
     settling,
 )
 from shared.ledger.memory import MemoryLedgerStore
+from shared.ledger.models import Origin
 from shared.ledger.operation import Posted, Posting
 from shared.ledger.postings import Transfer
 from shared.ledger.store import CommitFailed, Version
@@ -345,6 +347,30 @@ def extension_cuts_short(patch: Patch) -> None:
     patch.setattr(holds.ExtendHold, "apply", apply)
 
 
+def another_undone(patch: Patch) -> None:
+    """What undoes an entry names another one."""
+    patch.setattr(corrections, "reversal_facts", lambda original, facts: (*facts, ("reverses", original.request_hash)))
+
+
+def sellers_left_unnamed(patch: Patch) -> None:
+    """An entry cannot be found by those whom it owes."""
+    patch.setattr(documents, "payees_of", lambda _: [])
+
+
+def gift_made_paid(patch: Patch) -> None:
+    """What was given counts as paid for, and nobody holds what is written against where it came from."""
+    original = postings.Grant.apply
+
+    def apply(self: Any, heads: Any) -> Any:
+        promo = original(replace(self, origin=Origin.PAID, expires_at_ms=None), heads)
+        legs = tuple(replace(leg, origin=self.origin) for leg in promo.entries[0].legs)
+        entry = chain.seal(replace(promo.entries[0], legs=legs))
+        head = replace(promo.heads[0], hash=entry.hash)
+        return operation.Step((head,), (entry,), Posted(entry))
+
+    patch.setattr(postings.Grant, "apply", apply)
+
+
 MUTANTS: tuple[Breakage, ...] = (
     no_head_precondition,
     entries_overwritten,
@@ -383,4 +409,7 @@ MUTANTS: tuple[Breakage, ...] = (
     revoked_again,
     captured_late_again,
     extension_cuts_short,
+    another_undone,
+    sellers_left_unnamed,
+    gift_made_paid,
 )

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from shared.base.units import Unit
 from shared.metering.models import UsageSource
 from shared.metering.rules import charge_micros
+from shared.providers.models import RECORDING_BYTES_MAX
 from shared.speech import duration, rules
 from shared.speech.errors import SpeechInvalid
-from shared.speech.models import RECORDING_BYTES_MAX, Form
+from shared.speech.models import Form
 from tests.chat.builders import json_values
 from tests.speech.builders import MODEL, MP3, heard, request_of, wav
 

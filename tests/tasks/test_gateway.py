@@ -1,5 +1,6 @@
 """Our few lines against the Cloud Tasks API, read by Google's own library, and against a server that fails."""
 
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -139,6 +140,21 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudTasksEmu
     started = start_cloud_tasks(Path(tmp_path_factory.mktemp("tasks")))
     with started.service:
         yield started
+
+
+async def test_credentials_that_do_not_come_are_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next post asks anew."""
+    answered = threading.Event()
+    monkeypatch.setattr(gateway, "CREDENTIALS_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("google.auth.default", lambda scopes: (answered.wait(5), None))
+    tasks = CloudTasks(
+        location="projects/p/locations/l", service_account=ACCOUNT, audience=AUDIENCE, emulator_host=None
+    )
+
+    for _ in range(2):
+        with pytest.raises(TasksUnavailable):
+            await tasks.create(TASK)
+    answered.set()
 
 
 @pytest.mark.slow

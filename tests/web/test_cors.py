@@ -1,10 +1,26 @@
 """Any web page may call us with a token of its own, and read what we answer."""
 
+import re
+
 import requests
 
 from local.deployment import Deployment
+from local.node import REPOSITORY
+from shared.web.auth import DEVICE_HEADER
+from shared.web.cors import SHOWN_HEADERS
 
 PAGE = {"origin": "https://app.example"}
+
+
+def test_every_header_of_ours_is_shown_to_pages() -> None:
+    """All that functions answer with; a browser hides from a page what is not named to it."""
+    sources = [source for folder in ("functions", "shared") for source in (REPOSITORY / folder).rglob("*.py")]
+    ours = {name for source in sources for name in re.findall(r'"(x-credence-[a-z-]+)"', source.read_text())}
+
+    shown = set(SHOWN_HEADERS.split(", "))
+
+    assert ours - {DEVICE_HEADER} <= shown
+    assert {"location", "content-disposition"} <= shown
 
 
 def test_a_preflight_is_answered_without_a_token(deployment: Deployment) -> None:

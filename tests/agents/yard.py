@@ -76,12 +76,14 @@ class Yard:
         self.posted = Posted()
         self.wall = Wall()
         self.pace = Pace(lease_ms=4_000, steps_per_leg_max=2)
+        self._processes: list[Process] = []
         self.app = self.process()
 
     def process(self, **pace: Any) -> Process:
-        """Another process."""
-        pace_of_it = replace(self.pace, **pace)
-        return Process(self.settings, self.posted, pace_of_it, self.wall)
+        """Another process; it is closed with the yard, if not before."""
+        made = Process(self.settings, self.posted, replace(self.pace, **pace), self.wall)
+        self._processes.append(made)
+        return made
 
     async def open(self, funds_micros: int = FUNDS_MICROS) -> None:
         """Open the wallet."""
@@ -168,4 +170,5 @@ class Yard:
         return self.app.ledger.held_micros(await self.app.ledger.head(ACCOUNT))
 
     async def close(self) -> None:
-        await self.app.upstreams.close()
+        for process in self._processes:
+            await process.upstreams.close()

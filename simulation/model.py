@@ -144,9 +144,11 @@ def live_holds(state: State, at_ms: int) -> dict[str, tuple[int, int, int]]:
 
 
 def spendable_at(state: State, at_ms: int) -> int:
-    """What is neither expired nor held."""
-    alive = sum(amount for (_, expires), amount in state.lots.items() if expires > at_ms)
-    return max(0, alive - sum(amount for amount, _, over in state.holds.values() if over > at_ms))
+    """What is neither expired, now or when the last of these holds was placed, nor held."""
+    holds = list(live_holds(state, at_ms).values())
+    seen_ms = max([at_ms, *(placed_at for _, placed_at, _ in holds)])
+    alive = sum(amount for (_, expires), amount in state.lots.items() if expires > seen_ms)
+    return max(0, alive - sum(amount for amount, _, _ in holds))
 
 
 def post(

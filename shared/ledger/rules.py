@@ -81,8 +81,14 @@ def held_micros(head: Head, at_ms: int) -> int:
 
 
 def free_micros(head: Head, at_ms: int) -> int:
-    """Lots not yet expired, less live holds. Never below zero."""
-    return max(0, alive_micros(head, at_ms) - held_micros(head, at_ms))
+    """Lots not yet expired, less live holds. Never below zero.
+
+    Nor expired when the newest of these holds was placed: a process whose clock is behind, or whose commit took long,
+    may still see credits alive that could not cover that hold any more.
+    """
+    holds = live_holds(head.holds, at_ms).values()
+    seen_ms = max([at_ms, *[hold.placed_at_ms for hold in holds]])
+    return max(0, alive_micros(head, seen_ms) - sum([hold.amount_micros for hold in holds]))
 
 
 def spendable_micros(head: Head, at_ms: int) -> int:

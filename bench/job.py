@@ -73,6 +73,9 @@ class BenchKind:
     def steps_expected(self, params: BenchParams) -> int:
         return params.steps
 
+    def orders(self, params: BenchParams) -> tuple[()]:
+        return ()
+
     def graph(self, desk: Desk) -> "StateGraph[Any]":
         return chain_of(desk)
 

@@ -86,9 +86,8 @@ def free_micros(head: Head, at_ms: int) -> int:
     Nor expired when the newest of these holds was placed: a process whose clock is behind, or whose commit took long,
     may still see credits alive that could not cover that hold any more.
     """
-    holds = live_holds(head.holds, at_ms).values()
-    seen_ms = max([at_ms, *[hold.placed_at_ms for hold in holds]])
-    return max(0, alive_micros(head, seen_ms) - sum([hold.amount_micros for hold in holds]))
+    seen_ms = max([at_ms, *[hold.placed_at_ms for hold in live_holds(head.holds, at_ms).values()]])
+    return max(0, alive_micros(head, seen_ms) - held_micros(head, at_ms))
 
 
 def spendable_micros(head: Head, at_ms: int) -> int:

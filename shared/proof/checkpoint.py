@@ -129,9 +129,7 @@ class Checkpoints:
         known = await self._log.state()
         # The sums last, so that no epoch is of a moment before the one it follows; and beside all else, which halves
         # what a quiet run waits for.
-        (log, news), (totals, raised) = await both(
-            self._read(published, known), both(self._sums.totals(), self._log.alarms_raised((BROKEN, UNBALANCED)))
-        )
+        (log, news), (totals, raised) = await both(self._read(published, known), self._balance())
         over = raised - {UNBALANCED} if totals.drift_micros else raised
         await all_of(self._log.clear_alarm(name) for name in over)
         if totals.drift_micros:
@@ -140,6 +138,10 @@ class Checkpoints:
         state, heads = log.state, len(news.statements)
         write_line("INFO", "checkpoint", size=state.size, epoch=state.epoch, heads=heads)
         return CheckpointReport(state.size, state.epoch, heads, 0, None, news.finished)
+
+    async def _balance(self) -> tuple[Totals, frozenset[str]]:
+        """Whether the books balance, and which alarms were raised because they did not, or the log did not hold."""
+        return await both(self._sums.totals(), self._log.alarms_raised((BROKEN, UNBALANCED)))
 
     async def _read(self, published: Published | None, known: KnownState) -> tuple[_Open, News]:
         log = await self._open(published, known)

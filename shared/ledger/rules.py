@@ -81,11 +81,8 @@ def held_micros(head: Head, at_ms: int) -> int:
 
 
 def free_micros(head: Head, at_ms: int) -> int:
-    """Lots not yet expired, less live holds. Never below zero.
-
-    Nor expired when the newest of these holds was placed: a process whose clock is behind, or whose commit took long,
-    may still see credits alive that could not cover that hold any more.
-    """
+    """Lots not over by `at_ms`, nor when the newest live hold was placed, less what is held. Never below zero."""
+    # A process whose clock is behind, or whose commit took long, may see credits alive that could not cover that hold.
     seen_ms = max([at_ms, *[hold.placed_at_ms for hold in live_holds(head.holds, at_ms).values()]])
     return max(0, alive_micros(head, seen_ms) - held_micros(head, at_ms))
 

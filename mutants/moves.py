@@ -132,7 +132,7 @@ MOVES = (
         f"{LEDGER}/earnings.py",
         "for ref, sales in owed.items() if ref not in seen.entries for sale in sales",
         "for ref, sales in owed.items() for sale in sales",
-        SETTLEMENT,
+        ("tests/ledger/test_earnings.py",),
     ),
     Mutant(
         "a repeat goes into the same commit",

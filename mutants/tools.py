@@ -2,7 +2,7 @@
 
 from mutants.mutant import Mutant
 
-SANDBOX = ("tests/tools/test_sandbox.py", "tests/tools/test_sandbox_limits.py")
+SANDBOX = ("tests/tools/test_landlock.py", "tests/tools/test_sandbox.py", "tests/tools/test_sandbox_limits.py")
 CODE = ("tests/agents/kinds/test_code.py",)
 ENGINE = ("tests/agents/test_kinds.py",)
 _CLONE = "parts += _when(calls.CLONE, _argument(0, {THREAD}, mask=THREAD | NEW_WORLDS))"

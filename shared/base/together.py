@@ -1,8 +1,9 @@
 """Work side by side that ends together: once one part has failed, the rest is stopped before that is told.
 
 `asyncio.gather` alone leaves the others running when one fails. They would go on after the answer is given, and keep
-connections that a repeat of the request needs. What is stopped may have been done, as with a lost answer: only work
-that may be repeated belongs here.
+connections that a repeat of the request needs; `asyncio.TaskGroup` stops them, but tells of a group of errors, and no
+caller handles groups. What is stopped may have been done, as with a lost answer: only work that may be repeated belongs
+here.
 """
 
 import asyncio

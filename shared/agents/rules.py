@@ -17,10 +17,9 @@ from shared.agents.limits import (
     WARNING_PPM,
 )
 from shared.agents.models import Event, Job, JobId, JobState
-from shared.base.errors import CredenceError, Kind
+from shared.base.errors import CredenceError
 from shared.base.names import seen
 
-_MAY_PASS = frozenset({Kind.BUSY, Kind.UNAVAILABLE})
 _PPM = 1_000_000
 UNANSWERED = "This tool was not run: the job was stopped before it."
 """What stands in a thread in place of the answer of a tool that was called and never ran."""
@@ -104,7 +103,7 @@ def percent_of(job: Job) -> int:
 
 def may_pass(error: BaseException) -> bool:
     """Whether work that failed so may go better the next time. Of errors not ours, only running out of time may."""
-    return isinstance(error, TimeoutError) or (isinstance(error, CredenceError) and error.kind in _MAY_PASS)
+    return isinstance(error, TimeoutError) or (isinstance(error, CredenceError) and error.kind.passes)
 
 
 def is_retried(job: Job) -> bool:

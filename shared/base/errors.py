@@ -16,6 +16,14 @@ class Kind(StrEnum):
     BUSY = "busy"
     UNAVAILABLE = "unavailable"
 
+    @property
+    def passes(self) -> bool:
+        """Whether such a trouble is over by itself, so that the same request may succeed later."""
+        return self in _PASSING
+
+
+_PASSING = frozenset({Kind.BUSY, Kind.UNAVAILABLE})
+
 
 class CredenceError(Exception):
     """A refusal that may be shown to the caller as it is: its message carries no internals."""

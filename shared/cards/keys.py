@@ -125,7 +125,7 @@ class CardKeys:
         except AlreadyFilled:
             pass
         except CredenceError as error:
-            if error.kind in (Kind.BUSY, Kind.UNAVAILABLE):
+            if error.kind.passes:
                 raise
             # An empty or frozen wallet: the card may still have something of its own.
             write_line("INFO", "card_not_refilled", card=card.card_id, code=error.code)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from shared.base.errors import CredenceError, Kind
+from shared.base.errors import CredenceError
 from shared.base.ids import HoldId
 from shared.base.micros import CREDIT_MICROS
 from shared.base.units import Unit
@@ -34,8 +34,6 @@ FAILED_RUNS_MAX = 3
 """How many runs a provider's trouble may end. The router has tried every route several times in each of them."""
 _SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 MEDIA_TYPES = frozenset(_SIGNATURES.values())
-PASSING = frozenset({Kind.BUSY, Kind.UNAVAILABLE})
-"""Troubles that are over by themselves."""
 
 
 def check(request: ImageRequest, model: Model) -> None:
@@ -74,7 +72,7 @@ def percent_of(job: ImageJob, pictures: int, partials: int = 0) -> int:
 
 def may_pass(error: CredenceError, job: ImageJob) -> bool:
     """Whether work that failed so may go better the next time."""
-    return error.kind in PASSING and job.runs < FAILED_RUNS_MAX
+    return error.kind.passes and job.runs < FAILED_RUNS_MAX
 
 
 def picture_bytes(b64_json: object) -> bytes:

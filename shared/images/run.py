@@ -87,7 +87,7 @@ class ImageJobRunner:
         try:
             charges = [await self._collect(job, charge) for charge in job_rules.charges_of(job)]
         except CredenceError as error:
-            if error.kind in job_rules.PASSING:
+            if error.kind.passes:
                 raise
             await self._end(Claim(self._store, kept, self._clock), Failure(error.code, error.message))
             return

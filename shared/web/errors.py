@@ -27,8 +27,6 @@ TYPE_OF_KIND = {
     Kind.BUSY: "rate_limit_error",
     Kind.UNAVAILABLE: "api_error",
 }
-_WORTH_RETRYING = frozenset({Kind.BUSY, Kind.UNAVAILABLE})
-"""OpenAI's SDKs retry every 409, 429 and 5xx unless told otherwise; a conflict stays one however often it is sent."""
 
 
 class Delivery(Enum):
@@ -95,7 +93,8 @@ def error_body(error: CredenceError) -> dict[str, object]:
 
 def error_response(error: CredenceError, request_id: RequestId) -> JSONResponse:
     """The response for a refusal."""
-    headers = {"x-request-id": request_id, "x-should-retry": "true" if error.kind in _WORTH_RETRYING else "false"}
+    # OpenAI's SDKs retry every 409, 429 and 5xx unless told otherwise; a conflict stays one however often it is sent.
+    headers = {"x-request-id": request_id, "x-should-retry": "true" if error.kind.passes else "false"}
     if (retry_after_ms := error.details().get("retry_after_ms")) is not None:
         headers["retry-after-ms"] = str(retry_after_ms)
         headers["retry-after"] = str(-(-int(retry_after_ms) // 1000))
